@@ -1,0 +1,38 @@
+/**
+ * Imports go one way (docs/architecture.md): `contract` and `wamp` import nothing of ours, `store` only `contract`,
+ * worker and manager never each other.
+ */
+const room = (name, allowed) => ({
+  name: `${name}-imports`,
+  comment: `src/${name} may import, of ours, only itself${allowed.length ? ` and ${allowed.join(', ')}` : ''}.`,
+  severity: 'error',
+  from: { path: `^src/${name}/` },
+  to: { path: '^(src|lab|test|bench|scripts)/', pathNot: [name, ...allowed].map((each) => `^src/${each}/`) },
+});
+
+export default {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-orphans', severity: 'error', from: { orphan: true, path: '^src/' }, to: {} },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'not-to-dev-dependencies',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev'] },
+    },
+    room('contract', []),
+    room('wamp', []),
+    room('store', ['contract']),
+    room('worker', ['contract']),
+    room('manager', ['contract', 'wamp', 'store']),
+    room('cli', ['contract']),
+    room('ui', ['contract']),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
+  },
+};

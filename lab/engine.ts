@@ -1,0 +1,117 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run, startProcess } from './process.ts';
+
+/** Debian's client by its path: another one may come first on PATH. */
+const DOCKER = '/usr/bin/docker';
+
+export interface LabEngine extends AsyncDisposable {
+  /** Path of the engine's socket. */
+  readonly socket: string;
+  /** For `DOCKER_HOST`. */
+  readonly dockerHost: string;
+  /** The address under which its containers reach this machine. */
+  readonly bridgeAddress: string;
+  readonly pid: number;
+  /** Runs Debian's `docker` against this engine, with a configuration folder of its own. */
+  docker(
+    args: readonly string[],
+    options?: { input?: Uint8Array | string; env?: NodeJS.ProcessEnv },
+  ): Promise<string>;
+  output(): string;
+  stop(): Promise<void>;
+}
+
+export interface LabEngineOptions {
+  /** Keeps the engine's data here, between runs; else it lies in a temporary folder that goes with the engine. */
+  readonly dataRoot?: string;
+  /** More of the engine's environment, as for the limits of BuildKit's output. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/**
+ * Starts a Docker engine that shares nothing with another on this machine: socket, data, exec root and bridge are its own,
+ * and it leaves the machine's packet filter and forwarding alone. Needs root and Debian's `docker.io`.
+ */
+export async function startEngine(options: LabEngineOptions = {}): Promise<LabEngine> {
+  const directory = await mkdtemp(join(tmpdir(), 'qlab-'));
+  const socket = join(directory, 'docker.sock');
+  const config = join(directory, 'daemon.json');
+  await writeFile(config, '{}');
+  const bridge = `qlab${randomBytes(4).toString('hex')}`;
+  const bridgeAddress = freeBridgeAddress();
+  await run('ip', ['link', 'add', 'name', bridge, 'type', 'bridge']);
+  await run('ip', ['addr', 'add', `${bridgeAddress}/24`, 'dev', bridge]);
+  await run('ip', ['link', 'set', bridge, 'up']);
+
+  const daemon = startProcess(
+    'dockerd',
+    [
+      ...['--host', `unix://${socket}`, '--pidfile', join(directory, 'pid')],
+      ...['--data-root', options.dataRoot ?? join(directory, 'data'), '--exec-root', join(directory, 'exec')],
+      ...['--bridge', bridge, '--iptables=false', '--ip-masq=false', '--ip-forward=false'],
+      ...['--config-file', config, '--shutdown-timeout', '2'],
+    ],
+    {
+      env: {
+        ...process.env,
+        // BuildKit clips a step's output otherwise.
+        BUILDKIT_STEP_LOG_MAX_SIZE: '1073741824',
+        BUILDKIT_STEP_LOG_MAX_SPEED: '1073741824',
+        ...options.env,
+      },
+    },
+  );
+  const docker: LabEngine['docker'] = (args, { input, env } = {}) =>
+    run(DOCKER, ['--host', `unix://${socket}`, '--config', join(directory, 'client'), ...args], {
+      ...(input === undefined ? {} : { input }),
+      env: { PATH: process.env['PATH'], ...env },
+    });
+  const stop = async (): Promise<void> => {
+    await daemon.stop();
+    await run('ip', ['link', 'del', bridge]).catch(() => undefined);
+    await unmountBelow(directory);
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await daemon.printed(/API listen on/);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    socket,
+    dockerHost: `unix://${socket}`,
+    bridgeAddress,
+    pid: daemon.pid,
+    docker,
+    output: () => daemon.output(),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** A /24 of 10.213.0.0/16 that no interface has, so that engines side by side do not answer for each other. */
+function freeBridgeAddress(): string {
+  const taken = new Set(
+    Object.values(networkInterfaces()).flatMap((addresses) =>
+      (addresses ?? []).map(({ address }) => address),
+    ),
+  );
+  for (;;) {
+    const address = `10.213.${randomInt(256)}.1`;
+    if (!taken.has(address)) return address;
+  }
+}
+
+/** Detaches what a killed engine left mounted; without it the folder cannot be removed. */
+async function unmountBelow(directory: string): Promise<void> {
+  const mounts = await readFile('/proc/self/mounts', 'utf8');
+  const below = mounts
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((path) => path.startsWith(`${directory}/`));
+  for (const path of below.reverse()) await run('umount', ['--lazy', path]).catch(() => undefined);
+}

@@ -1,0 +1,235 @@
+import { z } from 'zod';
+import { buildStates, workerPhases } from './phases.ts';
+import { isRegistryHost, isRepository, isTag } from './references.ts';
+
+/** The HTTP API's requests and answers, shared by the manager, the command line and the page. Times are ISO 8601, UTC. */
+
+const time = z.iso.datetime();
+
+/** `POST /api/v1/builds`. Exactly one source: the part `package`, `build_package`, or `git`. */
+export const buildRequestSchema = z.strictObject({
+  repository: z
+    .string()
+    .refine(isRepository, 'must be namespace/name, in lower case, as a registry accepts it')
+    .meta({ description: 'namespace/name', examples: ['team/app'] }),
+  registry: z
+    .string()
+    .refine(isRegistryHost, 'must be host or host:port')
+    .optional()
+    .meta({
+      description: "Where to push; the manager's own registry when absent.",
+      examples: ['registry.example:5000'],
+    }),
+  tag_names: z
+    .array(z.string().refine(isTag, 'must be a tag: a letter, digit or _, then up to 127 of [A-Za-z0-9_.-]'))
+    .min(1)
+    .max(64)
+    .default(['latest']),
+  context: z
+    .string()
+    .max(4096)
+    .default('')
+    .meta({ description: "Folder within the package; '' is its root." }),
+  dockerfile_path: z
+    .string()
+    .max(4096)
+    .default('')
+    .meta({ description: "The Dockerfile's path relative to the context; '' is Dockerfile." }),
+  build_package: z
+    .url({ protocol: /^https?$/ })
+    .max(8192)
+    .optional()
+    .meta({ description: 'URL of an archive or a lone Dockerfile, fetched by the worker.' }),
+  git: z
+    .strictObject({
+      url: z
+        .string()
+        .min(1)
+        .max(8192)
+        .meta({ examples: ['https://git.example/team/app.git'] }),
+      ref: z.string().max(1024).optional().meta({
+        description:
+          'A branch, a tag or a whole commit id; the default branch when absent. Resolved to its commit at once.',
+      }),
+      private_key: z
+        .string()
+        .max(65_536)
+        .optional()
+        .meta({ description: 'An ssh key; encrypted at rest, never shown again.' }),
+    })
+    .optional(),
+  base_image: z
+    .strictObject({ username: z.string().max(256), password: z.string().max(4096) })
+    .optional()
+    .meta({ description: 'Credentials for base images in the registry that is pushed to.' }),
+});
+export type BuildRequest = z.output<typeof buildRequestSchema>;
+export type BuildRequestBody = z.input<typeof buildRequestSchema>;
+
+/** Why a build, or one of its tries, failed. */
+export const buildFailureSchema = z.object({
+  code: z.string().meta({ description: 'A code of docs/errors.md.' }),
+  message: z.string(),
+  help: z.string(),
+  base_error: z.string().meta({ description: "The failing part's own words, secrets masked." }),
+});
+export type BuildFailure = z.output<typeof buildFailureSchema>;
+
+export const trySchema = z.object({
+  number: z.int().meta({ description: 'Counts from 1.' }),
+  worker: z.string().nullable().meta({ description: 'The id of the worker, and its slot.' }),
+  started_at: time,
+  ended_at: time.nullable(),
+  phase: z.enum(workerPhases).nullable().meta({ description: 'The last phase it reached.' }),
+  outcome: z
+    .enum(['complete', 'error', 'internalerror', 'cancelled', 'lost'])
+    .nullable()
+    .meta({ description: 'null while it runs; lost: its worker vanished.' }),
+  error: buildFailureSchema.nullable(),
+});
+
+export const progressSchema = z.object({
+  step: z.int().meta({ description: 'The last step that began, from 1.' }),
+  steps: z.int().nullable(),
+  instruction: z.string(),
+});
+
+export const buildSchema = z.object({
+  id: z.uuid(),
+  kind: z.literal('image'),
+  state: z.enum(buildStates),
+  phase: z.enum(workerPhases).nullable().meta({ description: "The current try's phase." }),
+  repository: z.string(),
+  registry: z.string(),
+  tag_names: z.array(z.string()),
+  source: z.discriminatedUnion('type', [
+    z.object({
+      type: z.literal('package'),
+      size: z.int().meta({ description: 'bytes' }),
+      sha256: z.string(),
+    }),
+    z.object({ type: z.literal('url'), url: z.string() }),
+    z.object({ type: z.literal('git'), url: z.string(), ref: z.string().nullable(), sha: z.string() }),
+  ]),
+  context: z.string(),
+  dockerfile_path: z.string(),
+  progress: progressSchema.nullable(),
+  error: buildFailureSchema.nullable(),
+  image_id: z.string().nullable(),
+  digests: z.record(z.string(), z.string().nullable()).meta({
+    description: 'By tag, sha256:…; null where the worker did not say which tag its digest belongs to.',
+  }),
+  submitted_by: z.string(),
+  created_at: time,
+  started_at: time.nullable().meta({ description: 'When its first try began.' }),
+  ended_at: time.nullable(),
+  tries: z.array(trySchema),
+  max_tries: z.int(),
+});
+export type Build = z.output<typeof buildSchema>;
+export type Try = z.output<typeof trySchema>;
+
+/** `GET /api/v1/builds`, newest first. */
+export const buildListQuerySchema = z.strictObject({
+  state: z.enum(buildStates).optional(),
+  repository: z.string().max(255).optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+  cursor: z.string().max(256).optional().meta({ description: "The last answer's next_cursor." }),
+});
+export const buildListSchema = z.object({ builds: z.array(buildSchema), next_cursor: z.string().nullable() });
+export type BuildList = z.output<typeof buildListSchema>;
+
+/** One piece of a build's log. */
+export const logRecordSchema = z.object({
+  try: z.int(),
+  seq: z.int().meta({ description: 'Counts up within a try, from 1.' }),
+  time,
+  phase: z.enum(workerPhases).nullable(),
+  step: z.int().nullable(),
+  stream: z.enum(['output', 'status', 'progress', 'phase', 'note']).meta({
+    description:
+      "output: what the build printed, text as it came (it may end in mid-line). status: the engine's own words. progress: a transfer's state. phase: a phase began. note: the manager's words.",
+  }),
+  text: z.string(),
+  progress: z
+    .object({
+      id: z.string().meta({ description: 'What is moved, often a layer.' }),
+      current: z.number().nullable().meta({ description: 'bytes' }),
+      total: z.number().nullable().meta({ description: 'bytes' }),
+    })
+    .optional(),
+});
+export type LogRecord = z.output<typeof logRecordSchema>;
+
+const POSITION = /^(\d{1,9})\.(\d{1,15})$/;
+
+/** A place in a build's log: everything up to and including record `seq` of `try`. `{0, 0}` is the beginning. */
+export interface LogPosition {
+  readonly try: number;
+  readonly seq: number;
+}
+export const LOG_START: LogPosition = { try: 0, seq: 0 };
+
+/** Writes a position as `try.seq`, the id of server-sent events. */
+export function formatLogPosition(position: LogPosition): string {
+  return `${position.try}.${position.seq}`;
+}
+
+/** Reads `try.seq`, or null. */
+export function parseLogPosition(text: string): LogPosition | null {
+  const match = POSITION.exec(text);
+  return match ? { try: Number(match[1]), seq: Number(match[2]) } : null;
+}
+
+/**
+ * `GET /api/v1/builds/{id}/log`. `Accept` chooses the form: `text/plain` (default), `application/x-ndjson` (records), or
+ * `text/event-stream`, which follows: events `log` (a record, id `try.seq`), `build` (the build, when it changed), `end`.
+ */
+export const logQuerySchema = z.strictObject({
+  after: z
+    .string()
+    .refine((text) => parseLogPosition(text) !== null, 'must be TRY.SEQ, as in the id of an event')
+    .optional()
+    .meta({
+      description: 'Only what comes after this position; Last-Event-ID does the same.',
+      examples: ['1.135'],
+    }),
+});
+
+export const workerSchema = z.object({
+  id: z.string(),
+  slot: z.int(),
+  slots: z.int(),
+  kind: z.enum(['enterprise', 'hosted']),
+  state: z.enum(['joining', 'ready', 'busy']),
+  labels: z.record(z.string(), z.string()),
+  extensions: z.array(z.string()),
+  address: z.string().meta({ description: 'Where its connection comes from.' }),
+  manager: z.string(),
+  connected_at: time,
+  last_seen_at: time,
+  build_id: z.uuid().nullable(),
+});
+export type Worker = z.output<typeof workerSchema>;
+export const workerListSchema = z.object({ workers: z.array(workerSchema) });
+
+/** `GET /status` (worker contract 0.3, "What the deployed manager does"). */
+export const statusSchema = z.object({
+  status: z.string(),
+  running_local: z.int(),
+  running_total: z.int(),
+  workers: z.int(),
+  job_total: z.int(),
+});
+
+/** Every refusal of the API. */
+export const problemSchema = z.object({
+  code: z.string().meta({ description: 'A code of docs/errors.md.' }),
+  message: z.string().meta({ description: 'What happened.' }),
+  help: z.string().meta({ description: 'What to do about it.' }),
+  details: z
+    .array(z.object({ path: z.string(), message: z.string() }))
+    .optional()
+    .meta({ description: 'Which parts of the request were refused.' }),
+});
+export type Problem = z.output<typeof problemSchema>;

@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { isRegistryHost, isRepository, isTag } from './references.ts';
+
+/**
+ * The kwargs of `io.quay.builder.build` (worker contract 0.3, "Build arguments"). Unknown names are ignored. The URL and
+ * the commit of `git` are checked where they are used, because a wrong one is the user's error (`gitfailure`), not the manager's.
+ */
+export const buildArgumentsSchema = z.object({
+  /** URL of an archive or of a lone Dockerfile; `""` when git is used. */
+  build_package: z.string().max(8192).default(''),
+  /** Folder within the package that is the build context; `/` and `""` mean the package's root. */
+  context: z.string().max(4096).default(''),
+  /** The Dockerfile's path relative to the context; empty means `Dockerfile`. */
+  dockerfile_path: z.string().max(4096).default(''),
+  /** `namespace/name`. */
+  repository: z.string().refine(isRepository, 'must be namespace/name in lower case'),
+  /** `host[:port]`. */
+  registry: z.string().refine(isRegistryHost, 'must be host or host:port'),
+  /** Password of the user `$token` for pulling from `registry`; empty when it is open. */
+  pull_token: z.string().default(''),
+  /** Password of the user `$token` for pushing to `registry`; empty when it is open. */
+  push_token: z.string().default(''),
+  tag_names: z.array(z.string().refine(isTag, 'must be a tag')).min(1).max(64),
+  git: z
+    .object({
+      url: z.string().max(8192),
+      sha: z.string().max(256),
+      /** An ssh key in PEM or OpenSSH form, or empty. */
+      private_key: z.string().max(65_536).default(''),
+    })
+    .nullish(),
+  /** Credentials for a base image in our own registry. */
+  base_image: z.object({ username: z.string().nullish(), password: z.string().nullish() }).nullish(),
+  /** Extension `registry-auth`: credentials by registry host, offered to that host only. */
+  registry_auth: z
+    .record(
+      z.string().refine(isRegistryHost, 'must be host or host:port'),
+      z.object({ username: z.string(), password: z.string() }),
+    )
+    .optional(),
+});
+
+/** What a worker is told to build. */
+export type BuildArguments = z.output<typeof buildArgumentsSchema>;
+/** What a manager sends: absent names take the schema's defaults. */
+export type BuildArgumentsMessage = z.input<typeof buildArgumentsSchema>;
+
+/** The answer to `build` when it succeeded. */
+export const buildResultSchema = z.object({
+  /** The engine's id of the image. */
+  image_id: z.string().max(1024).default(''),
+  /** Full references, `registry/namespace/name@sha256:…`. */
+  digests: z.array(z.string().max(1024)).max(64).default([]),
+  /** Extension `digests-by-tag`: the digest that each tag was pushed with. */
+  digests_by_tag: z.record(z.string(), z.string()).optional(),
+});
+export type BuildResult = z.output<typeof buildResultSchema>;

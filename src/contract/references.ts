@@ -1,0 +1,49 @@
+/** The grammar of image names, as registries and engines enforce it (OCI distribution specification, "Pulling manifests"). */
+
+const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+const TAG = /^\w[\w.-]{0,127}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const HOST =
+  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/;
+const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+
+/** The longest `namespace/name`, in characters, that the engine accepts next to a host. */
+const REPOSITORY_MAX_LENGTH = 255;
+/** How many components a repository may have, `namespace/name` having two. */
+const REPOSITORY_MAX_COMPONENTS = 8;
+
+/** Whether this is `namespace/name` (or deeper), in the registry's grammar. */
+export function isRepository(text: string): boolean {
+  const components = text.split('/');
+  return (
+    text.length <= REPOSITORY_MAX_LENGTH &&
+    components.length >= 2 &&
+    components.length <= REPOSITORY_MAX_COMPONENTS &&
+    components.every((component) => COMPONENT.test(component))
+  );
+}
+
+/** Whether this is a tag: a word character, then up to 127 of `[A-Za-z0-9_.-]`. */
+export function isTag(text: string): boolean {
+  return TAG.test(text);
+}
+
+/** Whether this is `host` or `host:port`, IPv6 in brackets. */
+export function isRegistryHost(text: string): boolean {
+  return text.length <= 255 && HOST.test(text);
+}
+
+/** Whether this is `sha256:` and 64 hexadecimal digits. */
+export function isDigest(text: string): boolean {
+  return DIGEST.test(text);
+}
+
+/** Whether this is a whole commit id, SHA-1 or SHA-256. */
+export function isCommit(text: string): boolean {
+  return COMMIT.test(text);
+}
+
+/** The namespace of a repository: all before its last component. */
+export function namespaceOf(repository: string): string {
+  return repository.slice(0, repository.lastIndexOf('/'));
+}

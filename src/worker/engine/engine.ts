@@ -1,0 +1,80 @@
+import type { EngineMessage } from '../../contract/log-messages.ts';
+
+/** What a worker needs of an engine: the port that the Docker and Podman implementations stand behind. */
+
+/** Credentials of one registry host; null is anonymous. */
+export interface RegistryCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** What every long call on the engine takes: how to stop it, and where its messages go, in order. */
+export interface EngineCall {
+  readonly signal: AbortSignal;
+  /** A message of the engine's, progress not yet thinned. Returns a promise where the reader wants the engine to wait. */
+  readonly onMessage: (message: EngineMessage) => void | Promise<void>;
+}
+
+export interface ImageBuild {
+  /** Absolute path of the build context. */
+  readonly contextDirectory: string;
+  /** Absolute path of the Dockerfile, in the context or beside it. */
+  readonly dockerfile: string;
+  /** The name, `name:tag`, that the built image gets. */
+  readonly reference: string;
+  /** Images whose layers may serve as cache. */
+  readonly cacheFrom: readonly string[];
+  /** Asks the registry for each base, even for one that is on the engine. */
+  readonly pull: boolean;
+  /** Credentials by registry host, offered to that host only. */
+  readonly credentials: ReadonlyMap<string, RegistryCredentials>;
+  /** What keeps one tenant's uploaded context and cache mounts apart from another's: secret, and stable over builds. */
+  readonly sharedKey: string;
+}
+
+export interface EngineDescription {
+  readonly name: string;
+  readonly version: string;
+  /** Which builder `build` uses. */
+  readonly builder: 'buildkit' | 'classic';
+}
+
+export interface Engine {
+  /** Says what this engine is. Throws an EngineError `unreachable` when it does not answer. */
+  describe(signal: AbortSignal): Promise<EngineDescription>;
+  /** Pulls `name:tag` or `name@digest`. */
+  pull(reference: string, credentials: RegistryCredentials | null, call: EngineCall): Promise<void>;
+  /** Builds, and answers with the image's id. Steps are announced as `Step N/M : INSTRUCTION` (contract 0.3). */
+  build(build: ImageBuild, call: EngineCall): Promise<{ imageId: string }>;
+  /** The id of an image that is on the engine, or null. */
+  inspect(reference: string, signal: AbortSignal): Promise<{ imageId: string } | null>;
+  tag(reference: string, repository: string, tag: string, signal: AbortSignal): Promise<void>;
+  /** Pushes one tag of `repository` (`host/namespace/name`) and answers with the digest the registry knows it by. */
+  push(
+    repository: string,
+    tag: string,
+    credentials: RegistryCredentials | null,
+    call: EngineCall,
+  ): Promise<{ digest: string }>;
+  /** Removes a name (and the image, when it was the last); one that is gone already is no error. */
+  untag(reference: string): Promise<void>;
+}
+
+/**
+ * - `unreachable`: the engine does not answer, or went away in mid-call.
+ * - `denied`, `not-found`: a registry's words on a name.
+ * - `failed`: what was asked did not work: a step, a transfer.
+ * - `refused`: the engine would not begin.
+ */
+export type EngineErrorKind = 'unreachable' | 'denied' | 'not-found' | 'failed' | 'refused';
+
+/** An engine call failed. The message is the engine's, fit for the user. */
+export class EngineError extends Error {
+  override readonly name = 'EngineError';
+  readonly kind: EngineErrorKind;
+
+  constructor(kind: EngineErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
