@@ -1,0 +1,83 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
+
+/** The keys that secrets at rest are sealed with: a file, `SECRET_KEY_FILE`, of one key a line. */
+
+const KEY_BYTES = 32;
+/** How many lines a key file may have: the key in use, and those it replaced. */
+const KEYS_MAX = 16;
+
+/** A key file that cannot be used. The message says which rule it broke and what to do; it never holds a key. */
+export class SecretKeyError extends Error {
+  override readonly name = 'SecretKeyError';
+}
+
+export interface SecretKeys {
+  /** The first one seals; all of them open what they sealed. */
+  readonly keys: readonly Uint8Array[];
+  /** Whether the file was made just now: it must be kept with the data, which cannot be read without it. */
+  readonly created: boolean;
+}
+
+/**
+ * Reads the keys. A file that does not exist is created with a new key and mode 0600 where `create` allows it. To change the
+ * key, put a new one on the first line and leave the older ones below it.
+ *
+ * @throws SecretKeyError when the file is missing, readable by others than its owner, or not keys.
+ */
+export async function loadSecretKeys(path: string, { create }: { create: boolean }): Promise<SecretKeys> {
+  if (create && (await createKeyFile(path))) return { keys: await readKeys(path), created: true };
+  return { keys: await readKeys(path), created: false };
+}
+
+/** Creates the file, whole from the first moment, with a new key; false when it exists already, also when another process was faster. */
+async function createKeyFile(path: string): Promise<boolean> {
+  const draft = `${path}.${randomUUID()}`;
+  await writeFile(draft, `${randomBytes(KEY_BYTES).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
+  try {
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false;
+    throw error;
+  } finally {
+    await rm(draft);
+  }
+}
+
+async function readKeys(path: string): Promise<Uint8Array[]> {
+  let text: string;
+  try {
+    const { mode } = await stat(path);
+    if ((mode & 0o077) !== 0) {
+      throw new SecretKeyError(`${path} can be read by others than its owner; run: chmod 600 ${path}`);
+    }
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error;
+    throw new SecretKeyError(
+      `${path} does not exist; make one with: (umask 077; openssl rand -base64 32 > ${path})`,
+    );
+  }
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  if (lines.length === 0 || lines.length > KEYS_MAX) {
+    throw new SecretKeyError(`${path} must hold 1 to ${KEYS_MAX} keys, one a line; it has ${lines.length}`);
+  }
+  return lines.map((line, index) => parseKey(line, `${path}, line ${index + 1}`));
+}
+
+function parseKey(text: string, where: string): Uint8Array {
+  const key = /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64');
+  const isWhole = /^(?:[0-9a-f]{64}|[A-Za-z0-9+/]{43}=?)$/i.test(text);
+  if (!isWhole || key.length !== KEY_BYTES) {
+    throw new SecretKeyError(`${where}: must be ${KEY_BYTES} random bytes in base64 or hexadecimal`);
+  }
+  return key;
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
