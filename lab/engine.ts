@@ -27,6 +27,8 @@ export interface LabEngine extends AsyncDisposable {
 export interface LabEngineOptions {
   /** Keeps the engine's data here, between runs; else it lies in a temporary folder that goes with the engine. */
   readonly dataRoot?: string;
+  /** `host:port` of a registry on the loopback that is asked first for images without a host in their name. */
+  readonly mirror?: string;
   /** More of the engine's environment, as for the limits of BuildKit's output. */
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -39,7 +41,10 @@ export async function startEngine(options: LabEngineOptions = {}): Promise<LabEn
   const directory = await mkdtemp(join(tmpdir(), 'qlab-'));
   const socket = join(directory, 'docker.sock');
   const config = join(directory, 'daemon.json');
-  await writeFile(config, '{}');
+  await writeFile(
+    config,
+    JSON.stringify(options.mirror ? { 'registry-mirrors': [`http://${options.mirror}`] } : {}),
+  );
   const bridge = `qlab${randomBytes(4).toString('hex')}`;
   const bridgeAddress = freeBridgeAddress();
   await run('ip', ['link', 'add', 'name', bridge, 'type', 'bridge']);

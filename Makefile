@@ -1,0 +1,56 @@
+# `make` lists what there is. Everything installs what it needs first, and says so.
+SHELL := /bin/sh
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+# What Debian brings: an engine and a registry that only this project's demo, tests and benchmarks start and use.
+ENGINE_PACKAGES := docker.io docker-registry busybox-static iproute2 git ca-certificates
+SOURCES := $(shell find src -type f) tsconfig.json tsconfig.build.json scripts/build
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+.PHONY: build
+build: dist/.built ## Leave bin/quay-builder, bin/quay-build-manager and bin/quay-build ready to run
+
+.PHONY: demo
+demo: build engine ## Build, push and run an image, end to end (SOURCE=folder|git URL\#ref|archive URL, KEEP=1)
+	@scripts/as-root node lab/demo/main.ts $(if $(SOURCE),--source '$(SOURCE)') $(if $(filter-out 0,$(KEEP)),--keep)
+
+.PHONY: test
+test: build engine ## Run every test, on a real engine, registry, database and git server
+	scripts/as-root vitest run
+
+.PHONY: lint
+lint: node_modules/.package-lock.json ## Check format, types, rules, import directions, unused exports, generated docs
+	scripts/lint
+
+.PHONY: bench
+bench: build engine ## Measure ratios, print them and write bench-results.json
+	scripts/as-root node bench/main.ts
+
+.PHONY: docs
+docs: node_modules/.package-lock.json ## Write the generated parts of docs/ anew
+	scripts/docs
+
+.PHONY: format
+format: node_modules/.package-lock.json ## Format the source
+	prettier --write --log-level warn src lab test bench 'scripts/*.ts' './*.js' './*.ts' './*.json'
+
+.PHONY: clean
+clean: ## Remove what was built and what the demo kept
+	rm -rf dist coverage bench-results.json
+	scripts/as-root rm -rf .demo
+
+.PHONY: engine
+engine:
+	@scripts/ensure-packages $(ENGINE_PACKAGES)
+
+dist/.built: node_modules/.package-lock.json $(SOURCES)
+	scripts/build
+	@touch $@
+
+# npm writes this file last.
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel error
+	@touch $@
