@@ -1,0 +1,30 @@
+/** The database cannot be reached, or went away before it answered: what was asked may or may not have happened. */
+export class DatabaseAway extends Error {
+  override readonly name = 'DatabaseAway';
+}
+
+/** The store cannot be used as it is; the message says what to do about it. */
+export class StoreUnusable extends Error {
+  override readonly name = 'StoreUnusable';
+}
+
+/** A build was submitted with a package that is not there, or that is another build's. */
+export class PackageNotPending extends Error {
+  override readonly name = 'PackageNotPending';
+
+  constructor(id: string) {
+    super(`There is no package ${id} that waits for its build.`);
+  }
+}
+
+/** A blob is larger than it may be. */
+export class BlobTooLarge extends Error {
+  override readonly name = 'BlobTooLarge';
+  /** In bytes. */
+  readonly maxBytes: number;
+
+  constructor(maxBytes: number) {
+    super(`It is larger than ${maxBytes} bytes.`);
+    this.maxBytes = maxBytes;
+  }
+}

@@ -1,0 +1,14 @@
+/** The store's door: what the manager uses of it. */
+export { BlobTooLarge, DatabaseAway, PackageNotPending, StoreUnusable } from './errors.ts';
+export type * from './ports/blobs.ts';
+export type * from './ports/builds.ts';
+export type * from './ports/capabilities.ts';
+export type * from './ports/health.ts';
+export type * from './ports/keys.ts';
+export type * from './ports/leases.ts';
+export type * from './ports/logs.ts';
+export type * from './ports/packages.ts';
+export type * from './ports/realms.ts';
+export type * from './ports/store.ts';
+export type * from './ports/wake-ups.ts';
+export type * from './ports/workers.ts';

@@ -1,0 +1,20 @@
+import type { LogPosition, LogRecord } from '../../contract/api.ts';
+import type { Lease } from './leases.ts';
+
+export interface LogPage {
+  /** By try, then by `seq`. */
+  readonly records: readonly LogRecord[];
+  /** Whether more was stored when this was read. */
+  readonly more: boolean;
+}
+
+/** The logs of builds, stored in chunks: what is appended in one call is one row. */
+export interface LogStore {
+  /**
+   * Stores records of the lease's try, in order of `seq`; those at or below the last that is stored are dropped. Answers with the
+   * last `seq` stored, or null when the try has ended: nothing was stored then.
+   */
+  append(lease: Lease, records: readonly LogRecord[]): Promise<number | null>;
+  /** What comes after a position, at most `limit` records. */
+  read(buildId: string, after: LogPosition, limit: number): Promise<LogPage>;
+}

@@ -1,0 +1,33 @@
+export interface NewRealm {
+  /** Unguessable, of the caller's making. */
+  readonly name: string;
+  readonly kind: 'enterprise' | 'hosted';
+  /** Of the token that a hosted worker shows; null for enterprise. */
+  readonly tokenHash: Uint8Array | null;
+  readonly buildId: string | null;
+  /** How long it waits for its worker. */
+  readonly expiresInSeconds: number;
+}
+
+export interface RealmRow {
+  readonly name: string;
+  readonly kind: 'enterprise' | 'hosted';
+  readonly tokenHash: Uint8Array | null;
+  readonly buildId: string | null;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  readonly joinedAt: Date | null;
+}
+
+/** The realms that were allocated: only these may be joined. An expired one is as if it had never been. */
+export interface RealmStore {
+  allocate(realm: NewRealm): Promise<RealmRow>;
+  find(name: string): Promise<RealmRow | null>;
+  /** `false`: there is no such realm, or it has its worker. It then lives for so long, unless kept. */
+  markJoined(name: string, expiresInSeconds: number): Promise<boolean>;
+  /** Moves the expiry of many, in one statement. Answers with those that are still there. */
+  keep(names: readonly string[], expiresInSeconds: number): Promise<readonly string[]>;
+  remove(name: string): Promise<void>;
+  /** Removes the expired. Answers with their names. */
+  sweep(): Promise<readonly string[]>;
+}

@@ -1,0 +1,26 @@
+import type { BuildStore } from './builds.ts';
+import type { CapabilityStore } from './capabilities.ts';
+import type { Health } from './health.ts';
+import type { KeyStore } from './keys.ts';
+import type { LeaseStore } from './leases.ts';
+import type { LogStore } from './logs.ts';
+import type { PackageStore } from './packages.ts';
+import type { RealmStore } from './realms.ts';
+import type { WakeUps } from './wake-ups.ts';
+import type { WorkerStore } from './workers.ts';
+
+/** All that managers share, in one PostgreSQL. */
+export interface Store {
+  readonly builds: BuildStore;
+  readonly leases: LeaseStore;
+  readonly logs: LogStore;
+  readonly realms: RealmStore;
+  readonly workers: WorkerStore;
+  readonly capabilities: CapabilityStore;
+  readonly packages: PackageStore;
+  readonly keys: KeyStore;
+  readonly wakeUps: WakeUps;
+  readonly health: Health;
+  /** Ends the connections, and the server when it is ours, after what is under way. */
+  close(): Promise<void>;
+}
