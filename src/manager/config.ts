@@ -1,0 +1,207 @@
+import {
+  readChoice,
+  readInteger,
+  readText,
+  readUrl,
+  setting,
+  type Configuration,
+  type SettingValues,
+} from '../contract/configuration.ts';
+import { isRegistryHost } from '../contract/references.ts';
+
+/** Where a listener listens. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const ADDRESS = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s]+)):(\d{1,5})$/;
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
+
+const settings = {
+  LISTEN_WAMP: setting({
+    doc: 'Where workers connect, at the paths `/` and `/b1/socket`.',
+    rule: 'HOST:PORT',
+    example: '0.0.0.0:8787',
+    default: '127.0.0.1:8787',
+    read: readAddress,
+  }),
+  LISTEN_HTTP: setting({
+    doc: 'Where the HTTP API, the packages for workers, the registry token server and the metrics are served.',
+    rule: 'HOST:PORT',
+    example: '0.0.0.0:8686',
+    default: '127.0.0.1:8686',
+    read: readAddress,
+  }),
+  PUBLIC_URL: setting({
+    doc: 'The HTTP API as workers and their engines reach it; packages and registry tokens are fetched there. `LISTEN_HTTP` when absent.',
+    rule: 'an http or https URL without userinfo',
+    example: 'https://builds.example',
+    read: readUrl(['http:', 'https:']),
+  }),
+  DATA_DIR: setting({
+    doc: 'The folder of everything the manager keeps: its PostgreSQL unless `DATABASE_URL` is set, packages, keys.',
+    rule: 'the path of a folder',
+    example: '/var/lib/quay-build-manager',
+    default: './quay-build-manager-data',
+    read: readText,
+  }),
+  DATABASE_URL: setting({
+    doc: 'A PostgreSQL server (15 or later) to use in the place of the embedded one. Several managers may share it.',
+    rule: 'a postgresql URL',
+    example: 'postgresql://manager@db.example/builds',
+    secret: true,
+    file: true,
+    read: readPostgresUrl,
+  }),
+  SECRET_KEY_FILE: setting({
+    doc: 'The key that encrypts credentials at rest: 32 bytes in base64 or hexadecimal. `secret.key` in `DATA_DIR`, made at the first start, when absent.',
+    rule: 'the path of a file that only its owner may read',
+    example: '/etc/quay-build-manager/secret.key',
+    read: readText,
+  }),
+  API_TOKENS_FILE: setting({
+    doc: 'Who may use the HTTP API: names, hashes and scopes, written by `quay-build-manager token`. Without it the API is open, on a loopback address only.',
+    rule: 'the path of a JSON file',
+    example: '/etc/quay-build-manager/api-tokens.json',
+    read: readText,
+  }),
+  OPEN_HTTP_TO_EVERYBODY: setting({
+    doc: 'Starts the HTTP API without tokens on an address that is not loopback: whoever reaches it may build and cancel anything.',
+    rule: '`yes` or `no`',
+    example: 'yes',
+    default: 'no',
+    read: readChoice(['yes', 'no']),
+  }),
+  REGISTRATION: setting({
+    doc: 'Whether enterprise workers may ask for a realm: `open` to whoever connects, or `off`.',
+    rule: '`open` or `off`',
+    example: 'off',
+    default: 'open',
+    read: readChoice(['open', 'off']),
+  }),
+  OPEN_REGISTRATION_TO_EVERYBODY: setting({
+    doc: 'Starts with `REGISTRATION=open` on an address that is not loopback: whoever reaches it may become a worker and is trusted with builds.',
+    rule: '`yes` or `no`',
+    example: 'yes',
+    default: 'no',
+    read: readChoice(['yes', 'no']),
+  }),
+  REGISTRY: setting({
+    doc: 'The registry that builds are pushed to when they name none.',
+    rule: 'host or host:port',
+    example: 'registry.example:5000',
+    read: (text: string) => (isRegistryHost(text) ? text : undefined),
+  }),
+  REGISTRY_TOKEN_SERVICE: setting({
+    doc: "The `service` of that registry's `auth: token` section, whose realm is `PUBLIC_URL/registry/token` and whose issuer is `quay-build-manager`. The manager then mints each try's credentials.",
+    rule: 'a name without spaces',
+    example: 'registry.example',
+    read: (text: string) => (/^\S{1,255}$/.test(text) ? text : undefined),
+  }),
+  REGISTRY_USERNAME: setting({
+    doc: 'The user of a registry that does not take tokens of the manager.',
+    rule: 'a user name',
+    example: 'robot$builds',
+    read: readText,
+  }),
+  REGISTRY_PASSWORD: setting({
+    doc: 'The password of `REGISTRY_USERNAME`.',
+    rule: 'a password',
+    example: 'correct-horse-battery',
+    secret: true,
+    file: true,
+    read: readText,
+  }),
+  MANAGER_ID: setting({
+    doc: "The name of this manager among several that share a database. The machine's name when absent.",
+    rule: 'up to 128 of letters, digits, `.`, `_`, `-`',
+    example: 'manager-1',
+    read: (text: string) => (/^[\w.-]{1,128}$/.test(text) ? text : undefined),
+  }),
+  LEASE_SECONDS: setting({
+    doc: 'How long a try belongs to its manager after the last renewal.',
+    rule: 'a whole number of seconds from 5 to 3600',
+    example: '60',
+    default: '60',
+    read: readInteger(5, 3600),
+  }),
+  HEARTBEAT_TIMEOUT_SECONDS: setting({
+    doc: 'How long a worker may be silent before it counts as lost. Workers send a heartbeat every second; one busy sending us a log line counts from our answer.',
+    rule: 'a whole number of seconds from 3 to 3600',
+    example: '60',
+    default: '60',
+    read: readInteger(3, 3600),
+  }),
+  PACKAGE_MAX_BYTES: setting({
+    doc: 'The largest package that may be uploaded, in bytes.',
+    rule: 'a whole number from 1024 to 1099511627776',
+    example: '2147483648',
+    default: '2147483648',
+    read: readInteger(1024, 2 ** 40),
+  }),
+  LOG_LEVEL: setting({
+    doc: "How much of its own doings the manager writes to standard error's log.",
+    rule: '`debug`, `info`, `warn` or `error`',
+    example: 'debug',
+    default: 'info',
+    read: readChoice(['debug', 'info', 'warn', 'error']),
+  }),
+  LOG_FORMAT: setting({
+    doc: 'The form of that log: `auto` is `pretty` on a terminal, else `json`.',
+    rule: '`auto`, `json` or `pretty`',
+    example: 'json',
+    default: 'auto',
+    read: readChoice(['auto', 'json', 'pretty']),
+  }),
+} as const;
+
+export type ManagerSettings = SettingValues<typeof settings>;
+
+/** What `quay-build-manager` may be told: environment and file, one reference. */
+export const managerConfiguration: Configuration<typeof settings> = {
+  program: 'quay-build-manager',
+  settings,
+  check: (values) => [
+    ...(values.API_TOKENS_FILE === null &&
+    !isLoopback(values.LISTEN_HTTP) &&
+    values.OPEN_HTTP_TO_EVERYBODY === 'no'
+      ? [
+          'LISTEN_HTTP: is not a loopback address, and the API would be open to whoever reaches it: set API_TOKENS_FILE, or OPEN_HTTP_TO_EVERYBODY=yes',
+        ]
+      : []),
+    ...(values.REGISTRATION === 'open' &&
+    !isLoopback(values.LISTEN_WAMP) &&
+    values.OPEN_REGISTRATION_TO_EVERYBODY === 'no'
+      ? [
+          'LISTEN_WAMP: is not a loopback address, and whoever reaches it could become a worker: set REGISTRATION=off, or OPEN_REGISTRATION_TO_EVERYBODY=yes',
+        ]
+      : []),
+    ...((values.REGISTRY_USERNAME === null) === (values.REGISTRY_PASSWORD === null)
+      ? []
+      : ['REGISTRY_USERNAME: give it together with REGISTRY_PASSWORD_FILE, or neither']),
+    ...(values.REGISTRY_TOKEN_SERVICE !== null && values.REGISTRY_USERNAME !== null
+      ? [
+          'REGISTRY_TOKEN_SERVICE: the registry takes either tokens or one user, so leave out REGISTRY_USERNAME or this',
+        ]
+      : []),
+    ...(values.REGISTRY === null && (values.REGISTRY_TOKEN_SERVICE ?? values.REGISTRY_USERNAME) !== null
+      ? ['REGISTRY: say which registry these credentials are for']
+      : []),
+  ],
+};
+
+/** Whether only this machine reaches that address. */
+export function isLoopback({ host }: ListenAddress): boolean {
+  return LOOPBACK.test(host);
+}
+
+function readAddress(text: string): ListenAddress | undefined {
+  const match = ADDRESS.exec(text);
+  const port = Number(match?.[3]);
+  return match && port <= 65_535 ? { host: match[1] ?? match[2] ?? '', port } : undefined;
+}
+
+function readPostgresUrl(text: string): string | undefined {
+  return URL.canParse(text) && /^postgres(?:ql)?:$/.test(new URL(text).protocol) ? text : undefined;
+}
