@@ -1,0 +1,53 @@
+/** Every limit and interval of the manager's own rooms, and what happens at it. */
+
+/** Log messages of a worker that sends one a call are stored together, after so long or so much, whichever is first. */
+export const LOG_FLUSH_MS = 100;
+export const LOG_FLUSH_CHARACTERS = 16_384;
+
+/** While so much of a try's log waits to be stored, its worker's next log call is answered only when there is room again. */
+export const LOG_WAITING_MAX_CHARACTERS = 1_048_576;
+
+/** A longer text in one log message is cut, and says so. */
+export const LOG_TEXT_MAX_CHARACTERS = 65_536;
+
+/** How long a realm that was given out waits for its worker; then it is as if it had never been. */
+export const REALM_JOIN_SECONDS = 60;
+
+/** How long a joined realm's row outlives the manager that keeps it. */
+export const REALM_KEEP_SECONDS = 300;
+
+/** Registrations a minute from one address; more are refused until the minute is over. */
+export const REGISTRATIONS_PER_MINUTE = 600;
+
+/** How often workers are looked at for silence, and their rows written, in milliseconds. */
+export const WORKER_WATCH_MS = 1_000;
+export const WORKER_WRITE_MS = 5_000;
+
+/** How often the queue is looked at without being woken, in milliseconds. */
+export const QUEUE_POLL_MS = 5_000;
+
+/** How often what has run out is swept, in milliseconds. */
+export const SWEEP_MS = 10_000;
+
+/** Nothing expires until the database has answered for so long again. */
+export const DATABASE_GRACE_SECONDS = 60;
+
+/** How long an internal error keeps a build from being tried again. */
+export const RETRY_DELAY_SECONDS = 30;
+
+/** How long a package outlives the end of its build, and one that was uploaded for no build. */
+export const PACKAGE_KEEP_SECONDS = 3_600;
+
+/** The longest `base_error` that is kept, in characters; its middle is cut. */
+export const BASE_ERROR_MAX_CHARACTERS = 8_192;
+
+/** While the database is away, what must be written is tried again after so long, in milliseconds, doubling up to the second. */
+export const PERSIST_FIRST_WAIT_MS = 50;
+export const PERSIST_LONGEST_WAIT_MS = 5_000;
+
+/** How long a stopping manager waits for what is under way to be stored, in milliseconds. */
+export const STOP_WITHIN_MS = 5_000;
+
+/** How many records a follower reads at once, and how often it looks without a hint, in milliseconds. */
+export const FOLLOW_RECORDS = 500;
+export const FOLLOW_POLL_MS = 5_000;

@@ -1,0 +1,154 @@
+import type { LogRecord } from '../../contract/api.ts';
+import type { LogBatch } from '../../contract/extensions.ts';
+import { isWorkerPhase, type WorkerPhase } from '../../contract/phases.ts';
+import type { Lease, LeaseStore, LogStore } from '../../store/index.ts';
+import { LOG_FLUSH_CHARACTERS, LOG_FLUSH_MS, LOG_WAITING_MAX_CHARACTERS } from '../limits.ts';
+import { persist } from '../persist.ts';
+import { beginningStep, engineEntry, phaseEntry, readLogMessage, type LogEntry } from './log-record.ts';
+
+/**
+ * The log of one try, on its way from the worker to the store: numbered, masked, in order, each phase and step noted as it
+ * begins. Every answer is `false` once the try has ended, which tells the worker to stop.
+ */
+export interface TryLog {
+  /** One message a call: answered at once, stored a moment later, so that a line costs its worker no commit. */
+  message(phase: string, jsonData: string): Promise<boolean>;
+  /** Many messages a call: answered when they are stored. */
+  batch(batch: LogBatch): Promise<boolean>;
+  /** Adds the manager's own words. */
+  note(text: string): void;
+  /** Resolves when everything so far is stored, or the try has ended. */
+  flush(): Promise<void>;
+  /** Nothing is taken or stored any more. */
+  end(): void;
+}
+
+export interface TryLogDependencies {
+  readonly logs: LogStore;
+  readonly leases: LeaseStore;
+  /** Replaces the secrets of this try in a text. */
+  readonly mask: (text: string) => string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Aborted when the manager stops. */
+  readonly signal: AbortSignal;
+}
+
+export function createTryLog(lease: Lease, dependencies: TryLogDependencies): TryLog {
+  const { logs, leases, mask, now, signal } = dependencies;
+  let over = false;
+  let seq = 0;
+  let phase: WorkerPhase | null = null;
+  let step: number | null = null;
+  /** The last message of a batch that was taken: one that is sent again is dropped. */
+  let taken = 0;
+  let waiting: LogRecord[] = [];
+  let waitingCharacters = 0;
+  let timer: NodeJS.Timeout | undefined;
+  /** What is stored is stored one after the other. */
+  let storing: Promise<void> = Promise.resolve();
+
+  const add = (entry: LogEntry, time: number): void => {
+    seq += 1;
+    waiting.push({
+      try: lease.try,
+      seq,
+      time: new Date(time).toISOString(),
+      phase,
+      step,
+      ...entry,
+      text: mask(entry.text),
+    });
+    waitingCharacters += entry.text.length;
+  };
+
+  const end = (): void => {
+    over = true;
+    clearTimeout(timer);
+    waiting = [];
+    waitingCharacters = 0;
+  };
+
+  const store = (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    storing = storing.then(async () => {
+      if (over || waiting.length === 0) return;
+      const records = waiting;
+      waiting = [];
+      waitingCharacters = 0;
+      const stored = await persist(() => logs.append(lease, records), signal);
+      if (stored === null) end();
+    });
+    // Who awaits is told of a failure; nobody has to.
+    storing.catch(() => undefined);
+    return storing;
+  };
+
+  const take = async (nextPhase: string, jsonData: string, time: number): Promise<void> => {
+    if (!isWorkerPhase(nextPhase)) return;
+    const content = readLogMessage(jsonData);
+    if (content.type === 'phase') {
+      phase = nextPhase;
+      add(phaseEntry(nextPhase, content.statusData), time);
+      if (!(await persist(() => leases.enterPhase(lease, nextPhase), signal))) end();
+      return;
+    }
+    phase ??= nextPhase;
+    const entry = content.type === 'engine' ? engineEntry(content.message) : null;
+    if (content.type !== 'engine' || entry === null) return;
+    const begins = nextPhase === 'building' ? beginningStep(content.message) : null;
+    if (begins) {
+      step = begins.ordinal;
+      const name = mask(begins.instruction);
+      const began = await persist(
+        () => leases.beginStep(lease, { ordinal: begins.ordinal, name, total: begins.total }),
+        signal,
+      );
+      if (!began) end();
+    }
+    if (!over) add(entry, time);
+  };
+
+  /** Messages are taken one after the other, also when their calls came at once. */
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = (work: () => Promise<boolean>): Promise<boolean> => {
+    const answer = turn.then(work);
+    turn = answer.catch(() => undefined);
+    return answer;
+  };
+
+  return {
+    message: (messagePhase, jsonData) =>
+      inTurn(async () => {
+        if (over) return false;
+        await take(messagePhase, jsonData, now());
+        if (waitingCharacters >= LOG_WAITING_MAX_CHARACTERS) await store();
+        else if (waitingCharacters >= LOG_FLUSH_CHARACTERS) void store();
+        else timer ??= setTimeout(() => void store(), LOG_FLUSH_MS);
+        return !over;
+      }),
+
+    batch: ({ sequence, messages }) =>
+      inTurn(async () => {
+        for (const [index, { phase: messagePhase, json_data, time }] of messages.entries()) {
+          if (over) return false;
+          if (sequence + index <= taken) continue;
+          taken = sequence + index;
+          await take(messagePhase, json_data, time);
+        }
+        await store();
+        return !over;
+      }),
+
+    note(text) {
+      if (!over) add({ stream: 'note', text }, now());
+    },
+
+    flush: async () => {
+      await turn;
+      await store();
+    },
+    end,
+  };
+}

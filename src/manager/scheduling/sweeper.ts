@@ -1,0 +1,56 @@
+import { DatabaseAway, type BlobStore, type Store } from '../../store/index.ts';
+import { DATABASE_GRACE_SECONDS, PACKAGE_KEEP_SECONDS, REALM_KEEP_SECONDS, SWEEP_MS } from '../limits.ts';
+
+interface SweeperDependencies {
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly logger: {
+    info(fields: object, message: string): void;
+    warn(fields: object, message: string): void;
+  };
+}
+
+/**
+ * Ends, now and then, what has run out: leases whose manager is gone, realms nobody joined, credentials, packages of builds that
+ * ended, workers of managers that vanished. Several managers may sweep at once. The lost manager is no fault of the build's:
+ * such a try is not counted.
+ */
+export function startSweeper({ store, blobs, logger }: SweeperDependencies): { stop(): Promise<void> } {
+  const sweep = async (): Promise<void> => {
+    const expired = await store.leases.expireLeases({
+      graceSeconds: DATABASE_GRACE_SECONDS,
+      counted: false,
+      delaySeconds: 0,
+    });
+    for (const each of expired) {
+      logger.warn({ build: each.buildId, try: each.try, became: each.state }, 'the lease of a try ran out');
+    }
+    await store.realms.sweep();
+    await store.capabilities.sweep();
+    await store.workers.sweep({ unseenForSeconds: REALM_KEEP_SECONDS });
+    const condemned = await store.packages.condemn({
+      pendingSeconds: PACKAGE_KEEP_SECONDS,
+      endedSeconds: PACKAGE_KEEP_SECONDS,
+    });
+    for (const id of condemned) await blobs.delete(id);
+    if (condemned.length > 0) await store.packages.forget(condemned);
+    await blobs.sweep(PACKAGE_KEEP_SECONDS);
+  };
+
+  let running: Promise<void> | null = null;
+  const timer = setInterval(() => {
+    running ??= sweep()
+      .catch((error: unknown) => {
+        if (!(error instanceof DatabaseAway)) logger.warn({ err: error }, 'sweeping failed');
+      })
+      .finally(() => {
+        running = null;
+      });
+  }, SWEEP_MS);
+  return {
+    async stop() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
