@@ -1,0 +1,69 @@
+import type { z } from 'zod';
+import type { Build, Try, workerSchema } from '../../contract/api.ts';
+import { isWorkerPhase, type WorkerPhase } from '../../contract/phases.ts';
+import type { BuildWithTries, TryRow, WorkerRow } from '../../store/index.ts';
+import { imageOutputsSchema, imageSpecSchema } from '../submission/image-build.ts';
+
+/** How rows of the store look to users of the API. */
+
+/** A build as the API shows it. */
+export function viewBuild(row: BuildWithTries): Build {
+  const spec = imageSpecSchema.parse(row.spec);
+  const outputs = row.outputs === null ? null : imageOutputsSchema.parse(row.outputs);
+  return {
+    id: row.id,
+    kind: 'image',
+    state: row.state,
+    phase: viewPhase(row.phase),
+    repository: row.repository,
+    registry: row.registry,
+    tag_names: [...row.tagNames],
+    source: spec.source,
+    context: spec.context,
+    dockerfile_path: spec.dockerfile_path,
+    progress: row.progress,
+    error: row.error,
+    image_id: outputs?.image_id ?? null,
+    digests: outputs?.digests ?? {},
+    submitted_by: row.submittedBy,
+    created_at: row.createdAt.toISOString(),
+    started_at: row.startedAt?.toISOString() ?? null,
+    ended_at: row.endedAt?.toISOString() ?? null,
+    tries: row.tries.map(viewTry),
+    max_tries: row.maxTries,
+  };
+}
+
+function viewTry(row: TryRow): Try {
+  return {
+    number: row.number,
+    worker: row.worker === null ? null : `${row.worker}/${row.slot ?? 0}`,
+    started_at: row.startedAt.toISOString(),
+    ended_at: row.endedAt?.toISOString() ?? null,
+    phase: viewPhase(row.phase),
+    outcome: row.outcome,
+    error: row.error,
+  };
+}
+
+function viewPhase(phase: string | null): WorkerPhase | null {
+  return phase !== null && isWorkerPhase(phase) ? phase : null;
+}
+
+/** A worker's slot as the API shows it. */
+export function viewWorker(row: WorkerRow): z.output<typeof workerSchema> {
+  return {
+    id: row.id,
+    slot: row.slot,
+    slots: row.slots,
+    kind: row.kind,
+    state: row.state,
+    labels: { ...row.labels },
+    extensions: [...row.extensions],
+    address: row.address,
+    manager: row.manager,
+    connected_at: row.connectedAt.toISOString(),
+    last_seen_at: row.lastSeenAt.toISOString(),
+    build_id: row.buildId,
+  };
+}

@@ -1,0 +1,64 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { DatabaseAway } from '../../store/index.ts';
+import { ApiProblem, type ProblemCode } from './problems.ts';
+import { validationProblem } from './validation.ts';
+
+/** Every failure of a request becomes one problem of the catalogue here. */
+
+/** Errors of fastify and its plugins that are the caller's to mend. Their own messages may quote the body, so they are not used. */
+const KNOWN: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: 'json_invalid',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'json_invalid',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'request_invalid',
+  FST_ERR_CTP_INSTANCE_ALREADY_STARTED: 'internal',
+  FST_ERR_BAD_URL: 'not_found',
+  FST_ERR_MAX_PARAM_LENGTH: 'uri_too_long',
+  FST_INVALID_MULTIPART_CONTENT_TYPE: 'multipart_invalid',
+  FST_INVALID_JSON_FIELD_ERROR: 'json_invalid',
+  FST_PROTO_VIOLATION: 'multipart_invalid',
+  FST_PARTS_LIMIT: 'multipart_invalid',
+  FST_FILES_LIMIT: 'multipart_invalid',
+  FST_FIELDS_LIMIT: 'multipart_invalid',
+  FST_REQ_FILE_TOO_LARGE: 'package_too_large',
+  FST_MULTIPART_PREMATURE_CLOSE: 'multipart_invalid',
+};
+
+const ISSUES = z.array(z.object({ params: z.object({ issue: z.custom<z.core.$ZodIssue>() }) }));
+const STORE_RETRY_SECONDS = 5;
+
+/** The problem that an error is to the caller. */
+export function asProblem(error: unknown): ApiProblem {
+  if (error instanceof ApiProblem) return error;
+  if (error instanceof DatabaseAway) {
+    return new ApiProblem('store_unavailable', { cause: error, retryAfterSeconds: STORE_RETRY_SECONDS });
+  }
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const issues = ISSUES.parse(error.validation).map(({ params }) => params.issue);
+    return validationProblem(issues, error.validationContext ?? 'request');
+  }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return new ApiProblem(KNOWN[code] ?? 'internal', { cause: error });
+}
+
+/** Answers with the problem; only what is not the caller's fault is logged with its cause. */
+export function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = asProblem(error);
+  if (problem.status >= 500) request.log.error({ err: error, problem: problem.code }, 'a request failed');
+  else request.log.info({ problem: problem.code }, 'a request was refused');
+  sendProblem(problem, reply);
+}
+
+/** Answers with this problem. */
+export function sendProblem(problem: ApiProblem, reply: FastifyReply): void {
+  if (problem.status === 401) void reply.header('www-authenticate', 'Bearer realm="quay-build-manager"');
+  if (problem.retryAfterSeconds !== undefined) void reply.header('retry-after', problem.retryAfterSeconds);
+  void reply
+    .code(problem.status)
+    .type('application/json')
+    .serializer(JSON.stringify)
+    .send(problem.toProblem());
+}

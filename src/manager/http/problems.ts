@@ -1,0 +1,193 @@
+import type { Problem } from '../../contract/api.ts';
+
+/** Every refusal of the HTTP API: what happened and what to do about it. `docs/errors.md` is generated from this. */
+
+interface ProblemKind {
+  /** HTTP status (RFC 9110). */
+  readonly status: number;
+  readonly message: string;
+  readonly help: string;
+}
+
+export const problemKinds = {
+  request_invalid: {
+    status: 400,
+    message: 'The request is not what this endpoint takes.',
+    help: 'Mend each part that is named in details; /openapi.json has the whole shape.',
+  },
+  json_invalid: {
+    status: 400,
+    message: 'The body is not JSON.',
+    help: 'Send a JSON object, in UTF-8, with Content-Type: application/json.',
+  },
+  multipart_invalid: {
+    status: 400,
+    message: 'The multipart body is not what this endpoint takes.',
+    help: 'Send a first part named request (the JSON of the build), then at most one part named package (the file), and all of both.',
+  },
+  source_ambiguous: {
+    status: 400,
+    message: 'A build needs exactly one source.',
+    help: 'Give one of these: a part named package, build_package (the URL of an archive), or git.',
+  },
+  registry_missing: {
+    status: 400,
+    message: 'The build names no registry, and this manager has none of its own.',
+    help: 'Name the registry in the field registry, or ask the operator to set REGISTRY.',
+  },
+  package_empty: {
+    status: 400,
+    message: 'The package is empty.',
+    help: 'Send a tar, tar.gz or zip archive, or a lone Dockerfile.',
+  },
+  git_url_refused: {
+    status: 400,
+    message: 'The git URL is not one that this manager fetches.',
+    help: 'Use http:// or https://, a host and a path, as in https://git.example/team/app.git.',
+  },
+  git_ref_not_found: {
+    status: 422,
+    message: 'The git repository has no such branch or tag.',
+    help: 'Check its name, and that it was pushed; a commit must be given by its whole id.',
+  },
+  git_denied: {
+    status: 422,
+    message: 'The git server refuses access to this repository, or has none of this name.',
+    help: 'Check the URL; for a private repository put a user and a token into it, as in https://USER:TOKEN@HOST/PATH.',
+  },
+  git_unreachable: {
+    status: 502,
+    message: 'The git server does not answer.',
+    help: 'Check the host in the URL and that the manager may reach it, then submit again.',
+  },
+  unauthorized: {
+    status: 401,
+    message: 'This manager asks for a token, and the request has none that it knows.',
+    help: 'Send Authorization: Bearer TOKEN (the command line takes it from QUAY_BUILD_TOKEN).',
+  },
+  forbidden: {
+    status: 403,
+    message: 'This token may not do that.',
+    help: 'Ask the operator for a token with the scope that is named.',
+  },
+  host_refused: {
+    status: 403,
+    message: 'An open manager answers only to an address or to localhost.',
+    help: 'Use its address in the URL, or have the operator set API_TOKENS_FILE.',
+  },
+  origin_refused: {
+    status: 403,
+    message: 'An open manager does not serve pages of other origins.',
+    help: 'Call it from a program or from its own page, or have the operator set API_TOKENS_FILE.',
+  },
+  not_found: {
+    status: 404,
+    message: 'There is nothing at this path.',
+    help: '/openapi.json lists what there is.',
+  },
+  build_not_found: {
+    status: 404,
+    message: 'There is no build with this id.',
+    help: 'List the builds with GET /api/v1/builds, or quay-build list.',
+  },
+  package_not_found: {
+    status: 404,
+    message: 'This package does not exist, or the time to fetch it is over.',
+    help: 'Nothing to do: the try that it belonged to has ended.',
+  },
+  not_acceptable: {
+    status: 406,
+    message: 'The log cannot be sent in a form that the request accepts.',
+    help: 'Accept text/plain, application/x-ndjson or text/event-stream.',
+  },
+  request_timeout: {
+    status: 408,
+    message: 'The request did not arrive whole in time.',
+    help: 'Send it again; a package may be sent over a faster line, or fetched by its URL.',
+  },
+  build_ended: {
+    status: 409,
+    message: 'The build has ended already.',
+    help: 'Nothing to do; GET its page to see how it ended.',
+  },
+  body_too_large: {
+    status: 413,
+    message: 'The request is larger than this endpoint takes.',
+    help: 'Send a package as the multipart part package, not within the JSON.',
+  },
+  package_too_large: {
+    status: 413,
+    message: 'The package is larger than this manager takes.',
+    help: 'Leave out what the build does not need with a .dockerignore file, or use git or a URL.',
+  },
+  uri_too_long: {
+    status: 414,
+    message: 'A part of the path is too long.',
+    help: 'Check the address.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    message: 'This endpoint does not take a body of this media type.',
+    help: 'Use application/json, or multipart/form-data for a build with a package.',
+  },
+  headers_too_large: {
+    status: 431,
+    message: 'The headers of the request are too large.',
+    help: 'Send fewer or shorter headers.',
+  },
+  internal: {
+    status: 500,
+    message: 'The manager met an error that it does not know.',
+    help: "Ask the operator to look at the manager's log; it has this request's id.",
+  },
+  too_many_viewers: {
+    status: 503,
+    message: 'Too many viewers are following logs.',
+    help: 'Try again in some seconds, or read the log without following.',
+  },
+  store_unavailable: {
+    status: 503,
+    message: 'The manager cannot reach its database at the moment.',
+    help: 'Try again in some seconds; builds that run go on.',
+  },
+} as const satisfies Record<string, ProblemKind>;
+
+export type ProblemCode = keyof typeof problemKinds;
+type ProblemDetail = NonNullable<Problem['details']>[number];
+
+export interface ProblemOptions extends ErrorOptions {
+  /** Said after the catalogue's message: what exactly, in this case. Never a secret. */
+  readonly specifically?: string;
+  readonly details?: readonly ProblemDetail[];
+  /** Seconds after which the request may succeed, for `Retry-After`. */
+  readonly retryAfterSeconds?: number;
+}
+
+/** A refusal of the API, by its code in the catalogue. */
+export class ApiProblem extends Error {
+  override readonly name = 'ApiProblem';
+  readonly code: ProblemCode;
+  readonly status: number;
+  readonly retryAfterSeconds: number | undefined;
+  readonly #details: readonly ProblemDetail[] | undefined;
+
+  constructor(code: ProblemCode, options: ProblemOptions = {}) {
+    const { message, status } = problemKinds[code];
+    super(options.specifically === undefined ? message : `${message} ${options.specifically}`, options);
+    this.code = code;
+    this.status = status;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.#details = options.details;
+  }
+
+  /** The body of the answer. */
+  toProblem(): Problem {
+    const { help } = problemKinds[this.code];
+    return {
+      code: this.code,
+      message: this.message,
+      help,
+      ...(this.#details ? { details: [...this.#details] } : {}),
+    };
+  }
+}

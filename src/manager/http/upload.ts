@@ -1,0 +1,116 @@
+import { Readable } from 'node:stream';
+import type { Multipart, MultipartFile } from '@fastify/multipart';
+import type { FastifyRequest } from 'fastify';
+import { buildRequestSchema, type BuildRequest } from '../../contract/api.ts';
+import { BlobTooLarge } from '../../store/index.ts';
+import { JSON_BODY_MAX, MULTIPART_OVERHEAD_MAX, SNIFF_BYTES } from './limits.ts';
+import { sniffMediaType } from './media-type.ts';
+import type { HttpDependencies, UploadedPackage } from './ports.ts';
+import { ApiProblem } from './problems.ts';
+import { validationProblem } from './validation.ts';
+
+/** `POST /api/v1/builds` as multipart/form-data: a part `request` (JSON), then a part `package` (the file). */
+
+export interface UploadedBuild {
+  readonly request: BuildRequest;
+  readonly uploaded: UploadedPackage | null;
+}
+
+type UploadDependencies = Pick<HttpDependencies, 'blobs'> & {
+  readonly store: Pick<HttpDependencies['store'], 'packages'>;
+};
+
+/**
+ * Reads the parts, and stores the package on the way. When anything is wrong with the rest of the request, the package is removed.
+ *
+ * @throws ApiProblem naming what is wrong.
+ */
+export async function receiveBuild(
+  http: FastifyRequest,
+  dependencies: UploadDependencies,
+  packageMax: number,
+): Promise<UploadedBuild> {
+  if (Number(http.headers['content-length'] ?? 0) > packageMax + MULTIPART_OVERHEAD_MAX) {
+    throw tooLarge(packageMax);
+  }
+  let request: BuildRequest | null = null;
+  let uploaded: UploadedPackage | null = null;
+  try {
+    const parts = http.parts({
+      limits: { fields: 1, files: 1, parts: 2, fieldSize: JSON_BODY_MAX, fileSize: packageMax + 1 },
+    });
+    for await (const part of parts) {
+      if (request === null) request = parseRequestPart(part);
+      else if (part.type === 'file' && uploaded === null) {
+        uploaded = await storePackage(part, dependencies, packageMax);
+      } else throw new ApiProblem('multipart_invalid', { specifically: 'It has a part too many.' });
+    }
+    if (request === null) {
+      throw new ApiProblem('multipart_invalid', { specifically: 'The part request is missing.' });
+    }
+    return { request, uploaded };
+  } catch (error) {
+    if (uploaded) await discardPackage(uploaded.id, dependencies);
+    throw error;
+  }
+}
+
+/** Removes a package that no build will have. */
+export async function discardPackage(id: string, { blobs, store }: UploadDependencies): Promise<void> {
+  await blobs.delete(id);
+  await store.packages.forget([id]);
+}
+
+function parseRequestPart(part: Multipart): BuildRequest {
+  if (part.type !== 'field' || part.fieldname !== 'request') {
+    throw new ApiProblem('multipart_invalid', { specifically: 'The first part must be request.' });
+  }
+  if (part.valueTruncated) throw new ApiProblem('body_too_large');
+  const parsed = buildRequestSchema.safeParse(
+    typeof part.value === 'string' ? parseJson(part.value) : part.value,
+  );
+  if (!parsed.success) throw validationProblem(parsed.error.issues, 'request');
+  return parsed.data;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ApiProblem('json_invalid', { specifically: 'It is the part request.', cause: error });
+  }
+}
+
+async function storePackage(
+  part: MultipartFile,
+  { blobs, store }: UploadDependencies,
+  packageMax: number,
+): Promise<UploadedPackage> {
+  const head: Uint8Array[] = [];
+  let headBytes = 0;
+  async function* withHead(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of part.file as AsyncIterable<Uint8Array>) {
+      if (headBytes < SNIFF_BYTES) {
+        head.push(chunk.subarray(0, SNIFF_BYTES - headBytes));
+        headBytes += chunk.length;
+      }
+      yield chunk;
+    }
+  }
+  try {
+    const blob = await blobs.put(Readable.from(withHead(), { objectMode: false }), { maxBytes: packageMax });
+    if (blob.size === 0) {
+      await blobs.delete(blob.id);
+      throw new ApiProblem('package_empty');
+    }
+    const mediaType = sniffMediaType(Buffer.concat(head));
+    return await store.packages.create({ id: blob.id, size: blob.size, sha256: blob.sha256, mediaType });
+  } catch (error) {
+    if (error instanceof BlobTooLarge) throw tooLarge(packageMax);
+    throw error;
+  }
+}
+
+function tooLarge(packageMax: number): ApiProblem {
+  return new ApiProblem('package_too_large', { specifically: `It takes up to ${packageMax} bytes.` });
+}

@@ -1,0 +1,71 @@
+import { isRepository, namespaceOf } from '../../contract/references.ts';
+
+/**
+ * What a registry's client asks for, and what a capability allows, in the registry's own words
+ * (Docker Registry v2 token scope: `repository:NAME:ACTION,…`). In a capability, `NAMESPACE/*` is each repository of a namespace.
+ */
+
+type RegistryAction = 'pull' | 'push';
+
+export interface RegistryAccess {
+  readonly type: 'repository';
+  readonly name: string;
+  readonly actions: readonly RegistryAction[];
+}
+
+/** How many repositories one token may name; more are left out. A push that mounts layers asks for a few. */
+const SCOPES_MAX = 32;
+const SCOPE_MAX_LENGTH = 512;
+/** A name may hold colons (a host's port), so the actions come after the last one. A class, as in `repository(plugin)`, is refused. */
+const SCOPE = /^repository:(.+):([a-z*,]+)$/;
+const EVERY = '/*';
+
+/** The scope that gives access to a build's package. */
+export const PACKAGE_SCOPE = 'package';
+
+/** What a try may push to: its own repository; and pull from, for mounting layers: its namespace. */
+export function pushScopes(repository: string): string[] {
+  return [`repository:${repository}:pull,push`, ...pullScopes(repository)];
+}
+
+/** What a build of this repository may pull: whatever lies in its namespace. */
+export function pullScopes(repository: string): string[] {
+  return [`repository:${namespaceOf(repository)}${EVERY}:pull`];
+}
+
+/**
+ * The part of what is asked that the allowed scopes give: never more, in the order asked. What cannot be read is left out, as
+ * the token specification wants ("the token server should return a token with the subset").
+ */
+export function grantedAccess(asked: readonly string[], allowed: readonly string[]): RegistryAccess[] {
+  const rules = allowed.map(parseScope).filter((rule) => rule !== null);
+  const granted = new Map<string, RegistryAction[]>();
+  const wanted = asked.flatMap((text) => text.split(' ')).filter((text) => text !== '');
+  for (const scope of wanted.slice(0, SCOPES_MAX)) {
+    const parsed = parseScope(scope);
+    if (parsed === null || !isRepository(parsed.name)) continue;
+    const actions = parsed.actions.filter((action) =>
+      rules.some((rule) => rule.actions.includes(action) && covers(rule.name, parsed.name)),
+    );
+    if (actions.length > 0) {
+      granted.set(parsed.name, [...new Set([...(granted.get(parsed.name) ?? []), ...actions])]);
+    }
+  }
+  return [...granted].map(([name, actions]) => ({ type: 'repository', name, actions }));
+}
+
+function parseScope(text: string): { name: string; actions: RegistryAction[] } | null {
+  const match = text.length <= SCOPE_MAX_LENGTH ? SCOPE.exec(text) : null;
+  if (!match) return null;
+  const [, name = '', actions = ''] = match;
+  return {
+    name,
+    actions: actions.split(',').filter((action) => action === 'pull' || action === 'push'),
+  };
+}
+
+function covers(rule: string, repository: string): boolean {
+  return rule.endsWith(EVERY)
+    ? namespaceOf(repository) === rule.slice(0, -EVERY.length)
+    : rule === repository;
+}

@@ -1,0 +1,89 @@
+import { randomUUID } from 'node:crypto';
+import { SignJWT } from 'jose';
+import type { CapabilityStore } from '../../store/index.ts';
+import { hashSecret } from '../secrets/tokens.ts';
+import { grantedAccess } from './scopes.ts';
+import type { SigningKey } from './signing-key.ts';
+
+/**
+ * The token server of a registry (Docker Registry v2 "Token Authentication Specification"): an engine that pushes shows the
+ * credentials of a try here, and gets a token for what that try may do.
+ */
+
+/** The issuer that the registry's `auth: token` section names. */
+export const TOKEN_ISSUER = 'quay-build-manager';
+/** The user that goes with a push or pull token (worker contract 0.3, "Build arguments"). */
+export const TOKEN_USERNAME = '$token';
+/** No token lives longer: it cannot be taken back before. */
+const TOKEN_MAX_SECONDS = 300;
+/** A registry whose clock is behind takes the token at once all the same. */
+const CLOCK_SKEW_SECONDS = 10;
+
+export interface TokenRequest {
+  readonly service: string;
+  /** As the client wrote them: each may hold several, apart by spaces. */
+  readonly scopes: readonly string[];
+  /** Null when there were none. */
+  readonly credentials: { readonly username: string; readonly password: string } | null;
+}
+
+/** The answer to a client whose credentials are good, also where they allow nothing of what it asked. */
+export interface TokenAnswer {
+  readonly token: string;
+  readonly access_token: string;
+  /** seconds */
+  readonly expires_in: number;
+  readonly issued_at: string;
+}
+
+export interface RegistryTokenServer {
+  /** `denied`: no credentials, or none that are good; `wrong-service`: the token would be for another registry. */
+  answer(request: TokenRequest): Promise<TokenAnswer | 'denied' | 'wrong-service'>;
+  /** PEM, for the registry's `rootcertbundle`. */
+  readonly certificates: string;
+}
+
+export interface TokenServerOptions {
+  readonly capabilities: Pick<CapabilityStore, 'find'>;
+  readonly signingKey: SigningKey;
+  /** The registry's `service`: the tokens' audience. */
+  readonly service: string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export function createRegistryTokenServer(options: TokenServerOptions): RegistryTokenServer {
+  const { capabilities, signingKey, service, now } = options;
+  return {
+    certificates: signingKey.certificates,
+
+    async answer({ service: asked, scopes, credentials }) {
+      if (asked !== service) return 'wrong-service';
+      if (credentials?.username !== TOKEN_USERNAME) return 'denied';
+      const capability = await capabilities.find(hashSecret(credentials.password));
+      if (capability === null) return 'denied';
+
+      const issuedAt = Math.floor(now() / 1000);
+      const expiresAt = Math.min(
+        issuedAt + TOKEN_MAX_SECONDS,
+        Math.floor(capability.expiresAt.getTime() / 1000),
+      );
+      const token = await new SignJWT({ access: grantedAccess(scopes, capability.scopes) })
+        .setProtectedHeader({ alg: 'ES256', typ: 'JWT', x5c: [signingKey.x5c] })
+        .setIssuer(TOKEN_ISSUER)
+        .setAudience(service)
+        .setSubject(`build/${capability.buildId}/${capability.try}`)
+        .setIssuedAt(issuedAt)
+        .setNotBefore(issuedAt - CLOCK_SKEW_SECONDS)
+        .setExpirationTime(expiresAt)
+        .setJti(randomUUID())
+        .sign(signingKey.privateKey);
+      return {
+        token,
+        access_token: token,
+        expires_in: Math.max(expiresAt - issuedAt, 0),
+        issued_at: new Date(issuedAt * 1000).toISOString(),
+      };
+    },
+  };
+}
