@@ -1,0 +1,81 @@
+import type { BuildRequest } from '../../contract/api.ts';
+import { namespaceOf } from '../../contract/references.ts';
+import type { BuildStore } from '../../store/index.ts';
+import type { SubmitBuild, UploadedPackage } from '../http/ports.ts';
+import { ApiProblem } from '../http/problems.ts';
+import type { RegistryAccess } from '../registry/registry-access.ts';
+import type { SecretBox } from '../secrets/secret-box.ts';
+import { IMAGE_KIND, secretsContext, type ImageSecrets, type ImageSpec } from './image-build.ts';
+import type { ResolveRef } from './resolve-ref.ts';
+import { readGitUrl, readPackageUrl } from './source-url.ts';
+
+export interface SubmissionDependencies {
+  readonly builds: Pick<BuildStore, 'submit'>;
+  readonly box: SecretBox;
+  readonly resolveRef: ResolveRef;
+  /** Where builds go that name no registry; null when there is no such place. */
+  readonly defaultRegistry: string | null;
+  readonly registryAccess: (host: string) => RegistryAccess;
+  /** A new UUID. */
+  readonly newId: () => string;
+}
+
+/** Makes the one way in which a build gets into the queue: validated, its ref resolved to a commit, its secrets sealed. */
+export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild {
+  const { builds, box, defaultRegistry, registryAccess, newId } = dependencies;
+
+  return async (request, uploaded, submittedBy) => {
+    const registry = request.registry ?? defaultRegistry;
+    if (registry === null) throw new ApiProblem('registry_missing');
+    const { source, secrets } = await resolveSource(request, uploaded, dependencies.resolveRef);
+    if (request.base_image) secrets.base_image = request.base_image;
+    const spec: ImageSpec = {
+      source,
+      context: request.context,
+      dockerfile_path: request.dockerfile_path,
+    };
+    const id = newId();
+    const hasSecrets = Object.keys(secrets).length > 0;
+    return builds.submit({
+      id,
+      kind: IMAGE_KIND,
+      spec,
+      secrets: hasSecrets ? box.seal(secretsContext(id), JSON.stringify(secrets)) : null,
+      namespace: namespaceOf(request.repository),
+      repository: request.repository,
+      registry,
+      tagNames: [...new Set(request.tag_names)],
+      submittedBy,
+      requiredExtensions: registryAccess(registry).requiredExtensions,
+      ...(uploaded ? { packageId: uploaded.id } : {}),
+    });
+  };
+}
+
+async function resolveSource(
+  { build_package, git }: BuildRequest,
+  uploaded: UploadedPackage | null,
+  resolveRef: ResolveRef,
+): Promise<{ source: ImageSpec['source']; secrets: ImageSecrets }> {
+  const given = [uploaded, build_package, git].filter((each) => each !== null && each !== undefined);
+  if (given.length !== 1) {
+    throw new ApiProblem('source_ambiguous', { specifically: `This one has ${given.length}.` });
+  }
+  if (uploaded) {
+    return { source: { type: 'package', size: uploaded.size, sha256: uploaded.sha256 }, secrets: {} };
+  }
+  if (build_package !== undefined) {
+    const url = readPackageUrl(build_package);
+    return { source: { type: 'url', url: url.shown }, secrets: { build_package: url.whole } };
+  }
+  if (git === undefined) throw new ApiProblem('source_ambiguous');
+  const url = readGitUrl(git.url);
+  const ref = git.ref === undefined || git.ref === '' ? null : git.ref;
+  return {
+    source: { type: 'git', url: url.shown, ref, sha: await resolveRef(url, ref) },
+    secrets: {
+      git_url: url.whole,
+      ...(git.private_key === undefined ? {} : { private_key: git.private_key }),
+    },
+  };
+}
