@@ -51,3 +51,6 @@ export const STOP_WITHIN_MS = 5_000;
 /** How many records a follower reads at once, and how often it looks without a hint, in milliseconds. */
 export const FOLLOW_RECORDS = 500;
 export const FOLLOW_POLL_MS = 5_000;
+
+/** How long the credentials of a try live at most, should nobody end it. */
+export const TRY_MAX_SECONDS = 86_400;

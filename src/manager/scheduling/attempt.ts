@@ -4,26 +4,22 @@ import {
   mayTryAgain,
   type BuildErrorCode,
 } from '../../contract/build-errors.ts';
-import { buildResultSchema, type BuildArgumentsMessage } from '../../contract/build-arguments.ts';
+import { buildResultSchema } from '../../contract/build-arguments.ts';
 import type { BuildFailure } from '../../contract/api.ts';
 import { isDigest } from '../../contract/references.ts';
 import type { BuildRow, Claim, GiveBack, Lease, LeaseStore, LogStore, TryResult } from '../../store/index.ts';
 import { BASE_ERROR_MAX_CHARACTERS, RETRY_DELAY_SECONDS } from '../limits.ts';
+import { createMask } from '../logs/mask.ts';
 import { createTryLog } from '../logs/try-log.ts';
 import { persist } from '../persist.ts';
 import type { BuildAnswer, Slot } from '../realms/slot.ts';
-
-/** What a try needs that only this manager knows in plain: the arguments with their secrets, and what to mask. */
-export interface Preparation {
-  readonly args: BuildArgumentsMessage;
-  readonly mask: (text: string) => string;
-}
+import type { PreparedBuild } from './hand-over.ts';
 
 export interface AttemptDependencies {
   readonly leases: LeaseStore;
   readonly logs: LogStore;
-  /** Mints the credentials of this try. null: the try has ended meanwhile. */
-  readonly prepare: (claim: Claim, slot: Slot) => Promise<Preparation | null>;
+  /** Makes the arguments of a try, and mints its credentials. null: the try has ended meanwhile. */
+  readonly prepare: (claim: Claim) => Promise<PreparedBuild | null>;
   /** The tag of an image of this repository that may prime the cache, or `''`. */
   readonly cacheTag: (build: BuildRow) => Promise<string>;
   readonly logger: AttemptLogger;
@@ -61,19 +57,20 @@ export function startAttempt(claim: Claim, slot: Slot, dependencies: AttemptDepe
   let endLog = (): void => undefined;
 
   const run = async (): Promise<void> => {
-    const preparation = await persist(() => dependencies.prepare(claim, slot), signal);
-    if (preparation === null || ended !== null) return;
-    const log = createTryLog(lease, { ...dependencies, mask: preparation.mask });
+    const prepared = await persist(() => dependencies.prepare(claim), signal);
+    if (prepared === null || ended !== null) return;
+    const mask = createMask(prepared.secrets);
+    const log = createTryLog(lease, { ...dependencies, mask });
     endLog = () => log.end();
     logger.info(fields, 'handing over a build');
-    const answer = await slot.build(preparation.args, {
+    const answer = await slot.build(prepared.args, {
       message: (phase, jsonData) => log.message(phase, jsonData),
       batch: (batch) => log.batch(batch),
       cacheTag: () => dependencies.cacheTag(build),
     });
     await log.flush();
     log.end();
-    await conclude(answer, preparation.mask);
+    await conclude(answer, mask);
   };
 
   /** Writes the try's end. That it was ended elsewhere meanwhile is no error: the store leaves it as it is. */

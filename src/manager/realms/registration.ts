@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto';
+import { managerProcedures } from '../../contract/uris.ts';
+import type { RealmStore } from '../../store/index.ts';
+import { WampError, type ProcedureHandler, type RealmPolicy } from '../../wamp/index.ts';
+import { REALM_JOIN_SECONDS, REGISTRATIONS_PER_MINUTE } from '../limits.ts';
+
+/** The realm in which an enterprise worker asks for a realm of its own (worker contract 0.3, "Connecting"). */
+export function registrationPolicy<Data>(realms: RealmStore, now: () => number): RealmPolicy<Data> {
+  const isTooMany = createRateLimit(REGISTRATIONS_PER_MINUTE, now);
+  const register: ProcedureHandler<Data> = async (_args, _kwargs, { caller }) => {
+    if (isTooMany(hostOf(caller?.transport.address ?? ''))) {
+      throw new WampError('io.quay.buildworker.toomanyregistrations', [
+        `more than ${REGISTRATIONS_PER_MINUTE} registrations a minute from this address: wait a minute`,
+      ]);
+    }
+    const { name } = await realms.allocate({
+      name: randomUUID(),
+      kind: 'enterprise',
+      tokenHash: null,
+      buildId: null,
+      expiresInSeconds: REALM_JOIN_SECONDS,
+    });
+    return { args: [name] };
+  };
+  return {
+    procedures: new Map([[managerProcedures.register, register]]),
+    authorize: (_session, action, uri) => action === 'call' && uri === managerProcedures.register,
+  };
+}
+
+/** Counts by key in windows of a minute; answers whether there were more than so many. */
+function createRateLimit(most: number, now: () => number): (key: string) => boolean {
+  let minute = 0;
+  let counts = new Map<string, number>();
+  return (key) => {
+    const current = Math.floor(now() / 60_000);
+    if (current !== minute) {
+      minute = current;
+      counts = new Map();
+    }
+    const count = (counts.get(key) ?? 0) + 1;
+    counts.set(key, count);
+    return count > most;
+  };
+}
+
+/** An address without its port. */
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, '');
+}

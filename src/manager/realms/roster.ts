@@ -1,0 +1,118 @@
+import { DatabaseAway, type RealmStore, type WorkerRow, type WorkerStore } from '../../store/index.ts';
+import { REALM_KEEP_SECONDS, WORKER_WATCH_MS, WORKER_WRITE_MS } from '../limits.ts';
+import type { SlotConnection } from './slot-connection.ts';
+
+interface RosterDependencies {
+  readonly workers: WorkerStore;
+  readonly realms: RealmStore;
+  readonly manager: string;
+  readonly heartbeatTimeoutSeconds: number;
+  readonly logger: { warn(fields: object, message: string): void };
+  readonly now: () => number;
+}
+
+/** The slots that are connected to this manager. */
+export interface Roster {
+  add(slot: SlotConnection): void;
+  remove(slot: SlotConnection): void;
+  /** What is told of a slot has changed. */
+  changed(slot: SlotConnection): void;
+  readonly size: number;
+  stop(): Promise<void>;
+}
+
+/**
+ * Keeps the rows of connected workers, many in one statement, and ends the session of a worker that has been silent for too
+ * long: whatever it builds is given to another.
+ */
+export function startRoster(dependencies: RosterDependencies): Roster {
+  const { workers, realms, manager, heartbeatTimeoutSeconds, logger, now } = dependencies;
+  const slots = new Set<SlotConnection>();
+  const removed = new Set<string>();
+  const dirty = new Set<SlotConnection>();
+  let writing: Promise<void> = Promise.resolve();
+
+  const row = (slot: SlotConnection): WorkerRow => ({
+    ...slot.worker,
+    realm: slot.realm,
+    kind: slot.session.realm.data.row.kind,
+    state: slot.buildId === null ? 'ready' : 'busy',
+    extensions: slot.extensions,
+    address: slot.session.transport.address,
+    manager,
+    connectedAt: slot.connectedAt,
+    lastSeenAt: new Date(slot.session.lastSeen),
+    buildId: slot.buildId,
+  });
+
+  const write = (which: ReadonlySet<SlotConnection>): void => {
+    writing = writing.then(async () => {
+      const rows = [...which].filter((slot) => slots.has(slot)).map(row);
+      const gone = [...removed];
+      try {
+        if (gone.length > 0) {
+          await workers.remove(gone);
+          for (const realm of gone) {
+            await realms.remove(realm);
+            removed.delete(realm);
+          }
+        }
+        if (rows.length > 0) await workers.put(rows);
+      } catch (error) {
+        // The next round writes them all.
+        if (!(error instanceof DatabaseAway)) logger.warn({ err: error }, 'writing the workers failed');
+      }
+    });
+  };
+
+  /** Changes of one moment are written together. */
+  const writeSoon = (): void => {
+    if (dirty.size === 0 && removed.size === 0) return;
+    const which = new Set(dirty);
+    dirty.clear();
+    write(which);
+  };
+
+  const watch = setInterval(() => {
+    for (const slot of slots) {
+      const silent = slot.silentFor(now()) / 1000;
+      if (silent < heartbeatTimeoutSeconds) continue;
+      logger.warn(
+        { worker: slot.worker.id, build: slot.buildId, silent },
+        'a worker is silent and counts as lost',
+      );
+      slot.session.abort('wamp.error.timeout', `nothing was heard for ${Math.round(silent)} s`);
+    }
+  }, WORKER_WATCH_MS);
+  const writer = setInterval(() => {
+    write(slots);
+    const names = [...slots].map(({ realm }) => realm);
+    if (names.length > 0) void realms.keep(names, REALM_KEEP_SECONDS).catch(() => undefined);
+  }, WORKER_WRITE_MS);
+
+  return {
+    add(slot) {
+      slots.add(slot);
+      dirty.add(slot);
+      setImmediate(writeSoon);
+    },
+    changed(slot) {
+      dirty.add(slot);
+      setImmediate(writeSoon);
+    },
+    remove(slot) {
+      slots.delete(slot);
+      removed.add(slot.realm);
+      setImmediate(writeSoon);
+    },
+    get size() {
+      return slots.size;
+    },
+    async stop() {
+      clearInterval(watch);
+      clearInterval(writer);
+      writeSoon();
+      await writing;
+    },
+  };
+}
