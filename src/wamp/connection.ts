@@ -1,0 +1,330 @@
+import { errorUris, ProtocolViolation } from './errors.ts';
+import { Code, isDict, parseMessage } from './messages.ts';
+import type { AuthenticateMessage, ClientMessage, Dict, HelloMessage } from './messages.ts';
+import type { Acceptance, Authentication, Challenge, Hello, Refusal } from './policy.ts';
+import type { OpenRealm, RealmSurroundings } from './realm.ts';
+import { JoinedSession } from './session.ts';
+import type { Transport } from './session.ts';
+import { isUri } from './uris.ts';
+
+/** What the router does for its connections. */
+export interface Host<Data> extends RealmSurroundings {
+  /** The realm of a name, opened when it must be; null when there is none. */
+  findRealm(name: string): OpenRealm<Data> | null | Promise<OpenRealm<Data> | null>;
+  /** Why a session may not join now, or null. */
+  refuseJoin(realm: OpenRealm<Data>): string | null;
+  sessionOpened(): void;
+  sessionClosed(): void;
+}
+
+/** What the router can do, and announces (WAMP, "Feature Announcement"). */
+const roles = {
+  broker: {
+    features: {
+      publisher_identification: true,
+      publisher_exclusion: true,
+      subscriber_blackwhite_listing: true,
+      pattern_based_subscription: true,
+    },
+  },
+  dealer: {
+    features: {
+      caller_identification: true,
+      progressive_call_results: true,
+      call_canceling: true,
+      call_timeout: true,
+      pattern_based_registration: true,
+      shared_registration: true,
+    },
+  },
+} as const;
+
+const clientRoles = ['publisher', 'subscriber', 'caller', 'callee'];
+
+type State<Data> =
+  | { readonly name: 'idle' | 'ended' }
+  | { readonly name: 'opening'; readonly hello: Hello }
+  | {
+      readonly name: 'challenging';
+      readonly hello: Hello;
+      readonly realm: OpenRealm<Data>;
+      readonly challenge: Challenge;
+    }
+  | { readonly name: 'open'; readonly realm: OpenRealm<Data>; readonly session: JoinedSession<Data> }
+  | { readonly name: 'closing' };
+
+/**
+ * One peer's sessions, one after the other on one transport (WAMP, "Sessions").
+ *
+ *              HELLO                      accepted: WELCOME
+ *   ┌─▶ idle ─────────▶ opening ─────────────────────────────▶ open ──────┐
+ *   │                    │   ▲                                  │         │
+ *   │     must answer:   ▼   │ AUTHENTICATE                     │         │ the owner ends it:
+ *   │       CHALLENGE  challenging                              │         │ GOODBYE
+ *   │                                                           │         ▼
+ *   ├─── the peer's GOODBYE, answered with GOODBYE ─────────────┘      closing
+ *   │                                                                     │
+ *   └─── the peer's GOODBYE; anything else is ignored ────────────────────┘
+ *
+ *   Out of every state: a violation, a refusal, or too long a stay in any but open: ABORT and close ──▶ ended
+ *                       the peer's ABORT: close ──▶ ended         the transport has gone ──▶ ended
+ */
+export class Connection<Data> {
+  readonly #host: Host<Data>;
+  readonly #transport: Transport;
+  #state: State<Data> = { name: 'idle' };
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(host: Host<Data>, transport: Transport) {
+    this.#host = host;
+    this.#transport = transport;
+    this.#enter({ name: 'idle' });
+  }
+
+  /** Whether a session is open. */
+  get isOpen(): boolean {
+    return this.#state.name === 'open';
+  }
+
+  /** Takes a message. Never throws. */
+  receive(text: string): void {
+    if (this.#state.name === 'ended') return;
+    try {
+      const message = parseMessage(text, this.#host.limits.nesting);
+      if (this.#state.name === 'open' && message[0] > Code.GOODBYE) this.#state.session.handle(message);
+      else this.#control(message);
+    } catch (error) {
+      if (error instanceof ProtocolViolation) {
+        this.violation(error.message);
+        return;
+      }
+      this.#host.logger.warn({ error }, 'a message could not be handled');
+      this.#abort(errorUris.runtimeError, 'internal error');
+    }
+  }
+
+  /** Ends the session because the peer broke the protocol. */
+  violation(text: string): void {
+    this.#host.dropped('violation');
+    this.#host.logger.debug({ address: this.#transport.info.address, violation: text }, 'protocol violation');
+    this.#abort(errorUris.protocolViolation, text);
+  }
+
+  /** The transport has gone. */
+  gone(): void {
+    this.#enter({ name: 'ended' });
+  }
+
+  /** Ends the session in order. A connection without one is closed. */
+  goodbye(uri: string, message?: string): void {
+    if (this.#state.name === 'open') {
+      this.#send([Code.GOODBYE, message === undefined ? {} : { message }, uri]);
+      this.#enter({ name: 'closing' });
+    } else if (this.#state.name !== 'closing') {
+      this.#abort(uri, message ?? 'the session was closed while it opened');
+    }
+  }
+
+  /** The one door: leaves a state, and enters another. */
+  #enter(next: State<Data>): void {
+    const last = this.#state;
+    this.#state = next;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (last.name === 'open') {
+      last.realm.leave(last.session);
+      this.#host.sessionClosed();
+    }
+    const { helloTimeout, closeTimeout } = this.#host.limits;
+    if (next.name === 'closing') {
+      this.#timer = setTimeout(() => this.#end(), closeTimeout);
+    } else if (next.name !== 'open' && next.name !== 'ended') {
+      this.#timer = setTimeout(
+        () => this.#abort(errorUris.timeout, `no session was opened within ${helloTimeout} ms`),
+        helloTimeout,
+      );
+    }
+  }
+
+  /** A message that is not for an open session, or that ends it. */
+  #control(message: ClientMessage): void {
+    const state = this.#state;
+    if (message[0] === Code.ABORT) {
+      this.#end();
+      return;
+    }
+    if (state.name === 'closing') {
+      if (message[0] === Code.GOODBYE) this.#enter({ name: 'idle' });
+      return;
+    }
+    if (message[0] === Code.HELLO && state.name === 'idle') {
+      this.#hello(message);
+      return;
+    }
+    if (message[0] === Code.AUTHENTICATE && state.name === 'challenging') {
+      this.#authenticate(message, state);
+      return;
+    }
+    if (message[0] === Code.GOODBYE && state.name === 'open') {
+      this.#enter({ name: 'idle' });
+      this.#send([Code.GOODBYE, {}, errorUris.goodbyeAndOut]);
+      return;
+    }
+    throw new ProtocolViolation(
+      state.name === 'open'
+        ? 'the session is open already'
+        : 'no session is open: the first message must be HELLO, and its answer must be waited for',
+    );
+  }
+
+  #hello(message: HelloMessage): void {
+    const hello = readHello(message, this.#transport);
+    if (!isUri(hello.realm, this.#host.limits.uriLength)) {
+      this.#refuse(errorUris.invalidUri, "the realm's name is not a URI");
+      return;
+    }
+    const opening: State<Data> = { name: 'opening', hello };
+    this.#enter(opening);
+    this.#step(opening, this.#host.findRealm(hello.realm), (realm) => {
+      if (!realm) {
+        this.#refuse(errorUris.noSuchRealm, `there is no realm ${hello.realm}`);
+        return;
+      }
+      const verdict = realm.policy.authenticate?.(hello, realm) ?? { type: 'accept' as const };
+      this.#step(opening, verdict, (authentication) => this.#judge(hello, realm, authentication));
+    });
+  }
+
+  #authenticate(
+    message: AuthenticateMessage,
+    { hello, realm, challenge }: Extract<State<Data>, { name: 'challenging' }>,
+  ): void {
+    const opening: State<Data> = { name: 'opening', hello };
+    this.#enter(opening);
+    this.#step(opening, challenge.verify(message[1], message[2]), (verdict) =>
+      this.#judge(hello, realm, verdict),
+    );
+  }
+
+  /** Goes on with what may take time, unless the connection has gone on meanwhile. */
+  #step<Value>(opening: State<Data>, value: Value | Promise<Value>, next: (value: Value) => void): void {
+    if (!(value instanceof Promise)) {
+      next(value);
+      return;
+    }
+    value
+      .then((result) => {
+        if (this.#state === opening) next(result);
+      })
+      .catch((error: unknown) => {
+        this.#host.logger.warn({ error }, 'whether a session may be opened could not be decided');
+        if (this.#state === opening) this.#refuse(errorUris.authorizationFailed, 'try again later');
+      });
+  }
+
+  #judge(hello: Hello, realm: OpenRealm<Data>, verdict: Authentication): void {
+    switch (verdict.type) {
+      case 'refuse': {
+        this.#refuse(verdict.uri, verdict.message);
+        return;
+      }
+      case 'challenge':
+        this.#enter({ name: 'challenging', hello, realm, challenge: verdict });
+        {
+          this.#send([Code.CHALLENGE, verdict.method, verdict.extra ?? {}]);
+          return;
+        }
+      case 'accept': {
+        this.#welcome(hello, realm, verdict);
+        return;
+      }
+    }
+  }
+
+  #welcome(hello: Hello, realm: OpenRealm<Data>, { type: _type, ...identity }: Acceptance): void {
+    const full = this.#host.refuseJoin(realm);
+    if (full !== null) {
+      this.#refuse(errorUris.limitExceeded, full);
+      return;
+    }
+    const session = new JoinedSession<Data>(
+      this.#host.newSessionId(),
+      { authid: identity.authid ?? null, authrole: identity.authrole ?? null },
+      realm,
+      hello.details,
+      this.#transport,
+      {
+        abort: (uri, message) => this.#endSession(session, () => this.#abort(uri, message)),
+        goodbye: (uri, message) => this.#endSession(session, () => this.goodbye(uri, message)),
+      },
+    );
+    this.#enter({ name: 'open', realm, session });
+    this.#host.sessionOpened();
+    this.#send([Code.WELCOME, session.id, { roles, ...identity }]);
+    realm.join(session);
+  }
+
+  /** An owner may hold on to a session that is over, while another one is open here. */
+  #endSession(session: JoinedSession<Data>, end: () => void): void {
+    if (this.#state.name === 'open' && this.#state.session === session) end();
+  }
+
+  #refuse(uri: Refusal['uri'], message: string): void {
+    this.#host.dropped('hello');
+    this.#abort(uri, message);
+  }
+
+  #abort(uri: string, message: string): void {
+    if (this.#state.name === 'ended') return;
+    this.#send([Code.ABORT, { message }, uri]);
+    this.#end();
+  }
+
+  #end(): void {
+    this.#enter({ name: 'ended' });
+    this.#transport.close();
+  }
+
+  #send(message: readonly unknown[]): void {
+    this.#transport.send(JSON.stringify(message));
+  }
+}
+
+/** Reads HELLO.Details. @throws ProtocolViolation */
+function readHello([, realm, details]: HelloMessage, transport: Transport): Hello {
+  checkRoles(details['roles']);
+  const authmethods = details['authmethods'] ?? [];
+  if (!Array.isArray(authmethods) || !authmethods.every((each) => typeof each === 'string')) {
+    throw new ProtocolViolation('authmethods must be a list of strings');
+  }
+  const authextra = details['authextra'] ?? {};
+  if (!isDict(authextra)) throw new ProtocolViolation('authextra must be a dictionary');
+  return {
+    realm,
+    authid: textDetail(details, 'authid'),
+    authmethods,
+    authextra,
+    agent: textDetail(details, 'agent'),
+    details,
+    transport: transport.info,
+  };
+}
+
+/** A client says what it is; features that nobody knows are tolerated. */
+function checkRoles(announced: unknown): void {
+  if (!isDict(announced) || !clientRoles.some((role) => Object.hasOwn(announced, role))) {
+    throw new ProtocolViolation(`roles must name at least one of ${clientRoles.join(', ')}`);
+  }
+  for (const role of clientRoles) {
+    const description = announced[role] ?? {};
+    if (!isDict(description) || !isDict(description['features'] ?? {})) {
+      throw new ProtocolViolation(`role ${role} and its features must be dictionaries`);
+    }
+  }
+}
+
+function textDetail(details: Dict, name: string): string | null {
+  const value = details[name] ?? null;
+  if (value !== null && typeof value !== 'string') throw new ProtocolViolation(`${name} must be a string`);
+  return value;
+}

@@ -1,0 +1,104 @@
+import type { MatchPolicy } from './uris.ts';
+
+interface Pattern {
+  readonly uri: string;
+  readonly match: MatchPolicy;
+}
+
+/**
+ * Things under URIs, exact or patterns, found by the URI that is called or published to (WAMP, "Pattern-based
+ * Subscriptions" and "Pattern-based Registrations").
+ */
+export class Patterns<Item extends Pattern> {
+  readonly #exact = new Map<string, Item>();
+  // Most realms have no patterns, and there may be tens of thousands of realms.
+  #prefixes: Map<string, Item> | null = null;
+  #wildcards: Map<string, { readonly item: Item; readonly components: readonly string[] }> | null = null;
+
+  /** What stands under this very pattern. */
+  get(uri: string, match: MatchPolicy): Item | undefined {
+    switch (match) {
+      case 'exact':
+        return this.#exact.get(uri);
+      case 'prefix':
+        return this.#prefixes?.get(uri);
+      case 'wildcard':
+        return this.#wildcards?.get(uri)?.item;
+    }
+  }
+
+  add(item: Item): void {
+    switch (item.match) {
+      case 'exact':
+        this.#exact.set(item.uri, item);
+        break;
+      case 'prefix':
+        (this.#prefixes ??= new Map()).set(item.uri, item);
+        break;
+      case 'wildcard':
+        (this.#wildcards ??= new Map()).set(item.uri, { item, components: item.uri.split('.') });
+        break;
+    }
+  }
+
+  delete(item: Item): void {
+    switch (item.match) {
+      case 'exact':
+        this.#exact.delete(item.uri);
+        break;
+      case 'prefix':
+        this.#prefixes?.delete(item.uri);
+        break;
+      case 'wildcard':
+        this.#wildcards?.delete(item.uri);
+        break;
+    }
+  }
+
+  /** Everything that a URI matches. */
+  all(uri: string): Item[] {
+    const found: Item[] = [];
+    const exact = this.#exact.get(uri);
+    if (exact) found.push(exact);
+    if (this.#prefixes) {
+      for (const item of this.#prefixes.values()) if (uri.startsWith(item.uri)) found.push(item);
+    }
+    for (const { item } of this.#matchingWildcards(uri)) found.push(item);
+    return found;
+  }
+
+  /** The best match of a pattern: the longest prefix, else the wildcard that says most before it first leaves something open. */
+  best(uri: string): Item | null {
+    let longest: Item | null = null;
+    if (this.#prefixes) {
+      for (const item of this.#prefixes.values()) {
+        if (uri.startsWith(item.uri) && (!longest || item.uri.length > longest.uri.length)) longest = item;
+      }
+    }
+    if (longest) return longest;
+    let closest: { readonly item: Item; readonly components: readonly string[] } | null = null;
+    for (const candidate of this.#matchingWildcards(uri)) {
+      if (!closest || isCloser(candidate.components, closest.components)) closest = candidate;
+    }
+    return closest?.item ?? null;
+  }
+
+  *#matchingWildcards(uri: string) {
+    if (!this.#wildcards || this.#wildcards.size === 0) return;
+    const components = uri.split('.');
+    for (const entry of this.#wildcards.values()) {
+      if (
+        entry.components.length === components.length &&
+        entry.components.every((each, index) => each === '' || each === components[index])
+      ) {
+        yield entry;
+      }
+    }
+  }
+}
+
+/** Compares two wildcard patterns of one length: at the first place where they differ, the one that names a component is closer. */
+function isCloser(one: readonly string[], other: readonly string[]): boolean {
+  const place = one.findIndex((each, index) => (each === '') !== (other[index] === ''));
+  return place !== -1 && one[place] !== '';
+}

@@ -1,0 +1,237 @@
+import type { IncomingMessage, Server } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import type { RawData, ServerOptions, WebSocket } from 'ws';
+import type { Connection } from './connection.ts';
+import { errorUris } from './errors.ts';
+import type { TransportInfo } from './policy.ts';
+import type { Router } from './router.ts';
+import type { Transport } from './session.ts';
+
+const SUBPROTOCOL = 'wamp.2.json';
+
+/** WebSocket close statuses (RFC 6455, section 7.4.1). */
+const NORMAL = 1000;
+const GOING_AWAY = 1001;
+
+export interface WebSocketOptions {
+  /** Where WebSockets may be opened; elsewhere is 404. */
+  readonly paths: readonly string[];
+  /**
+   * How often each peer is sent a WebSocket ping, in milliseconds; 0, the default, for never. It keeps middleboxes from
+   * forgetting an idle connection. A peer that does not answer is not dropped: deployed clients never answer.
+   */
+  readonly pingInterval?: number;
+  /**
+   * After how long without traffic the kernel probes whether a peer is still there, in milliseconds; 0 for never, 30 s by
+   * default. It finds half-open connections, and asks nothing of the peer's program.
+   */
+  readonly keepAlive?: number;
+  /** Time in milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+export interface WebSocketTransport {
+  /** Connections that are open now, with or without a session. */
+  readonly connectionCount: number;
+  /**
+   * Takes no more connections, ends all sessions with GOODBYE `wamp.close.system_shutdown` and closes their connections, at the
+   * latest after the limits' `closeTimeout`. The HTTP server stays open: it is its owner's.
+   */
+  close(): Promise<void>;
+}
+
+/** Lets peers reach a router over WebSocket, by the upgrades of an HTTP or HTTPS server. */
+export function attachWebSockets<Data>(
+  router: Router<Data>,
+  server: Server,
+  options: WebSocketOptions,
+): WebSocketTransport {
+  const { paths, pingInterval = 0, keepAlive = 30_000, now = Date.now } = options;
+  const { limits, logger } = router;
+  const peers = new Set<WebSocketPeer<Data>>();
+  let closing: Promise<void> | null = null;
+  // The types of ws do not know closeTimeout yet.
+  const serverOptions: ServerOptions & { closeTimeout: number } = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: limits.messageSize,
+    closeTimeout: limits.closeTimeout,
+    handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+  };
+  const webSockets = new WebSocketServer(serverOptions);
+  // Without a listener ws answers a malformed handshake itself, as it does here; only the count is added.
+  webSockets.on('wsClientError', (error, socket) => {
+    router.dropped('connection');
+    logger.debug({ error }, 'an opening handshake was malformed');
+    refuse(socket, 400, 'Bad Request', error.message);
+  });
+
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const refusal = refusalOf(request);
+    // An HTTP or HTTPS server has no other kind of socket.
+    if (refusal || !(socket instanceof Socket)) {
+      router.dropped('connection');
+      refuse(socket, ...(refusal ?? ([400, 'Bad Request', 'not a socket'] as const)));
+      return;
+    }
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const peer = new WebSocketPeer(router, webSocket, request, socket, now, (gone) => {
+        peers.delete(gone);
+      });
+      peers.add(peer);
+    });
+    if (keepAlive > 0) socket.setKeepAlive(true, keepAlive);
+  };
+
+  function refusalOf(request: IncomingMessage): [status: number, reason: string, text: string] | null {
+    if (!paths.includes(pathOf(request))) return [404, 'Not Found', 'no WebSocket is served at this path'];
+    const offered = request.headers['sec-websocket-protocol']?.split(',').map((each) => each.trim()) ?? [];
+    if (!offered.includes(SUBPROTOCOL)) {
+      return [400, 'Bad Request', `the WebSocket subprotocol must be ${SUBPROTOCOL}`];
+    }
+    if (closing || peers.size >= limits.connections) {
+      return [503, 'Service Unavailable', 'no more connections are taken now'];
+    }
+    return null;
+  }
+
+  server.on('upgrade', onUpgrade);
+  const pings =
+    pingInterval > 0 ? setInterval(() => peers.forEach((peer) => peer.ping()), pingInterval).unref() : null;
+
+  return {
+    get connectionCount() {
+      return peers.size;
+    },
+    close() {
+      closing ??= Promise.all([...peers].map((peer) => peer.shutDown())).then(() => {
+        if (pings) clearInterval(pings);
+        server.off('upgrade', onUpgrade);
+      });
+      return closing;
+    },
+  };
+}
+
+/** One WebSocket, as a transport of WAMP. */
+class WebSocketPeer<Data> implements Transport {
+  readonly info: TransportInfo;
+  lastSeen: number;
+  readonly #router: Router<Data>;
+  readonly #webSocket: WebSocket;
+  readonly #socket: Socket;
+  readonly #now: () => number;
+  readonly #closed: Promise<void>;
+  readonly #connection: Connection<Data>;
+  #corked = false;
+
+  constructor(
+    router: Router<Data>,
+    webSocket: WebSocket,
+    request: IncomingMessage,
+    socket: Socket,
+    now: () => number,
+    onClose: (peer: WebSocketPeer<Data>) => void,
+  ) {
+    this.#router = router;
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.#now = now;
+    this.lastSeen = now();
+    this.info = { address: addressOf(this.#socket), path: pathOf(request) };
+    this.#connection = router.connect(this);
+    const seen = () => (this.lastSeen = this.#now());
+    webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    webSocket.on('ping', seen);
+    webSocket.on('pong', seen);
+    // A malformed or oversized frame: ws closes the connection with the status that RFC 6455 says.
+    webSocket.on('error', (error) => {
+      router.dropped('violation');
+      router.logger.debug({ address: this.info.address, error }, 'a WebSocket failed');
+    });
+    this.#closed = new Promise((resolve) => {
+      webSocket.on('close', () => {
+        this.#connection.gone();
+        onClose(this);
+        resolve();
+      });
+    });
+  }
+
+  get bytesReceived(): number {
+    return this.#socket.bytesRead;
+  }
+
+  send(text: string): void {
+    const webSocket = this.#webSocket;
+    if (webSocket.readyState !== webSocket.OPEN) return;
+    // What one turn of the loop says to a peer leaves in one system call.
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#socket.cork();
+      process.nextTick(uncork, this);
+    }
+    webSocket.send(text);
+    if (webSocket.bufferedAmount > this.#router.limits.backlog) {
+      this.#router.dropped('backlog');
+      this.#router.logger.warn({ address: this.info.address }, 'a peer that does not read was cut off');
+      webSocket.terminate();
+    }
+  }
+
+  close(): void {
+    this.#webSocket.close(NORMAL);
+  }
+
+  ping(): void {
+    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
+  }
+
+  /** Says GOODBYE, and closes when it was answered, or the time for that is over. */
+  shutDown(): Promise<void> {
+    this.#connection.goodbye(errorUris.systemShutdown, 'the router is shutting down');
+    this.#webSocket.close(GOING_AWAY);
+    return this.#closed;
+  }
+
+  uncork(): void {
+    this.#corked = false;
+    this.#socket.uncork();
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    this.lastSeen = this.#now();
+    if (isBinary) {
+      this.#connection.violation(`${SUBPROTOCOL} is text: a binary message came`);
+      return;
+    }
+    // ws hands over one Buffer, unless asked for something else.
+    if (Buffer.isBuffer(data)) this.#connection.receive(data.toString());
+  }
+}
+
+function uncork(peer: { uncork(): void }): void {
+  peer.uncork();
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?', 1)[0] ?? '';
+}
+
+function addressOf(socket: Socket): string {
+  const { remoteAddress = 'unknown', remotePort = 0, remoteFamily } = socket;
+  return remoteFamily === 'IPv6' ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
+}
+
+/** Answers an upgrade that is not granted, and closes the connection. */
+function refuse(socket: Duplex, status: number, reason: string, text: string): void {
+  socket.on('error', () => socket.destroy());
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(text) + 1}\r\n\r\n${text}\n`,
+    () => socket.destroy(),
+  );
+}
