@@ -1,0 +1,78 @@
+import { BuildError } from '../../../contract/build-errors.ts';
+import { quote } from '../words.ts';
+
+/** What a package is (worker contract 0.3, "Build arguments", last paragraph). */
+export type ArchiveKind = 'zip' | 'tar' | 'tar.gz';
+export type PackageKind = ArchiveKind | 'dockerfile';
+
+/** How much of a package is looked at to tell its kind, in bytes. */
+export const HEAD_BYTES = 512;
+
+const ZIP_TYPES = ['application/zip', 'application/x-zip-compressed'];
+const TAR_TYPES = ['application/x-tar', 'application/gzip', 'application/x-gzip'];
+/** What servers say when they do not know, object stores above all: the content decides. */
+const GENERIC_TYPES = ['', 'text/plain', 'application/octet-stream', 'binary/octet-stream'];
+
+const UNKNOWN = 'binary data of a kind that is not known';
+const SUPPORTED = 'Send a tar, tar.gz or zip archive, or a lone Dockerfile.';
+
+/** Kinds that are known by their first bytes, but not unpacked. */
+const OTHER_KINDS: readonly { readonly name: string; readonly magic: readonly number[] }[] = [
+  { name: 'a bzip2 file', magic: [0x42, 0x5a, 0x68] },
+  { name: 'an xz file', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
+  { name: 'a zstd file', magic: [0x28, 0xb5, 0x2f, 0xfd] },
+  { name: 'a 7-Zip archive', magic: [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c] },
+  { name: 'a RAR archive', magic: [0x52, 0x61, 0x72, 0x21, 0x1a, 0x07] },
+  { name: 'a PDF', magic: [0x25, 0x50, 0x44, 0x46, 0x2d] },
+  { name: 'a PNG image', magic: [0x89, 0x50, 0x4e, 0x47] },
+  { name: 'an ELF program', magic: [0x7f, 0x45, 0x4c, 0x46] },
+];
+
+/**
+ * Decides what a package is, from its Content-Type (null when there is none) and its first {@link HEAD_BYTES}. Throws a BuildError
+ * `dockerfileissue` that names a kind which cannot be built from.
+ */
+export function decideKind(contentType: string | null, head: Uint8Array): PackageKind {
+  const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  if (ZIP_TYPES.includes(type)) return 'zip';
+  const found = lookInto(head);
+  if (TAR_TYPES.includes(type)) {
+    // One media type stands for both: what is inside says whether gzip lies around the tar.
+    if (found === 'tar.gz' || found === 'tar') return found;
+    if (typeof found === 'object' && found.other !== UNKNOWN) throw unsupported(found.other);
+    return type === 'application/x-tar' ? 'tar' : 'tar.gz';
+  }
+  if (!GENERIC_TYPES.includes(type)) throw unsupported(`of the media type ${quote(type)}`);
+  if (typeof found === 'object') throw unsupported(found.other);
+  return found;
+}
+
+function unsupported(what: string): BuildError {
+  return new BuildError(
+    'dockerfileissue',
+    `The package is ${what}, which cannot be built from. ${SUPPORTED}`,
+  );
+}
+
+function lookInto(head: Uint8Array): PackageKind | { readonly other: string } {
+  if (startsWith(head, [0x50, 0x4b, 0x03, 0x04]) || startsWith(head, [0x50, 0x4b, 0x05, 0x06])) return 'zip';
+  if (startsWith(head, [0x1f, 0x8b])) return 'tar.gz';
+  if (isTarHeader(head)) return 'tar';
+  const other = OTHER_KINDS.find((kind) => startsWith(head, kind.magic));
+  if (other) return { other: other.name };
+  return head.includes(0) ? { other: UNKNOWN } : 'dockerfile';
+}
+
+function startsWith(head: Uint8Array, magic: readonly number[]): boolean {
+  return magic.every((byte, at) => head[at] === byte);
+}
+
+/** Whether a tar's first block is intact: its checksum holds, which also the oldest tars have (POSIX pax, "ustar Header Block"). */
+function isTarHeader(head: Uint8Array): boolean {
+  if (head.length < HEAD_BYTES) return false;
+  const text = Buffer.from(head.subarray(148, 156)).toString('latin1');
+  const expected = parseInt(/^[ 0]*([0-7]+)/.exec(text)?.[1] ?? '', 8);
+  let sum = 8 * 0x20;
+  for (const [at, byte] of head.entries()) if (at < 148 || at >= 156) sum += byte;
+  return sum === expected;
+}

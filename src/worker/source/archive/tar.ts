@@ -1,0 +1,156 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { extract, type ExtractEvents, type Header } from 'tar-stream';
+import { BuildError } from '../../../contract/build-errors.ts';
+import type { SourceLimits } from '../limits.ts';
+import type { Destination } from './destination.ts';
+import { createMeter, type Meter } from './meter.ts';
+import { refuseEntry } from './names.ts';
+
+export interface UnpackCall {
+  readonly limits: SourceLimits;
+  readonly signal: AbortSignal;
+}
+
+type Entry = ExtractEvents['entry'][1];
+
+const CHUNK = 256 * 1024;
+const BLOCK = 512;
+/** Also tars from before POSIX, which have no magic; tar-stream knows the option, its types do not. */
+const ANY_FORMAT = { highWaterMark: CHUNK, allowUnknownFormat: true };
+
+/** Unpacks a tar, POSIX or GNU, plain or through gzip. */
+export async function unpackTar(
+  archive: string,
+  compression: 'none' | 'gzip',
+  destination: Destination,
+  call: UnpackCall,
+): Promise<void> {
+  const { size } = await stat(archive);
+  const end = watchEnd(createMeter(size, call.limits));
+  // Names that are not UTF-8 arrive with U+FFFD in them, which the destination refuses.
+  const entries = extract(ANY_FORMAT);
+  const source = createReadStream(archive, { highWaterMark: CHUNK });
+  const { signal } = call;
+  const reading =
+    compression === 'gzip'
+      ? pipeline(source, createGunzip({ chunkSize: CHUNK }), end.stream, entries, { signal })
+      : pipeline(source, end.stream, entries, { signal });
+  const writing = (async () => {
+    for await (const entry of entries) await unpackEntry(entry, destination);
+  })();
+  // Whichever side fails first ends the other; its own reason is the one to show.
+  const [read, written] = await Promise.allSettled([
+    reading.catch((error: unknown) => {
+      throw end.failure() ?? error;
+    }),
+    writing,
+  ]);
+  signal.throwIfAborted();
+  if (written.status === 'rejected' && !isEcho(written.reason, read)) throw written.reason;
+  if (read.status === 'rejected') throw read.reason;
+  if (!end.complete()) {
+    throw new BuildError(
+      'cannotextractbuildpack',
+      'The archive ends without its end mark: it is not complete. Pack it, or upload it, again.',
+    );
+  }
+}
+
+/** Whether the writing side failed only because the reading side did. */
+function isEcho(reason: unknown, read: PromiseSettledResult<void>): boolean {
+  return (
+    read.status === 'rejected' && !(reason instanceof BuildError && !(read.reason instanceof BuildError))
+  );
+}
+
+async function unpackEntry(entry: Entry, destination: Destination): Promise<void> {
+  const { header } = entry;
+  const { mode } = header;
+  const mtime = modificationTime(header);
+  switch (header.type) {
+    case 'file':
+    case 'contiguous-file':
+      if (hasPax(header, 'GNU.sparse.major')) throw unsupported(header, 'a sparse file');
+      await destination.file(header.name, { mode, mtime }, bytes(entry));
+      return;
+    case 'directory':
+      await destination.folder(header.name, { mode, mtime });
+      break;
+    case 'symlink':
+      await destination.symlink(header.name, linkTarget(header), mtime);
+      break;
+    case 'link':
+      await destination.hardlink(header.name, linkTarget(header));
+      break;
+    case 'character-device':
+    case 'block-device':
+      throw refuseEntry(header.name, 'is a device. Leave it out of the package.');
+    case 'fifo':
+      throw refuseEntry(header.name, 'is a named pipe. Leave it out of the package.');
+    default:
+      throw unsupported(header, 'of a kind that is not known');
+  }
+  entry.resume();
+}
+
+/** Null, against its type, for a link to nothing. */
+function linkTarget(header: { readonly linkname: string | null }): string {
+  return header.linkname ?? '';
+}
+
+/** tar-stream's entries are byte streams, which their types do not say. */
+async function* bytes(entry: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of entry) if (chunk instanceof Uint8Array) yield chunk;
+}
+
+function unsupported(header: Header, what: string): BuildError {
+  return refuseEntry(header.name, `is ${what}. Pack it as an ordinary file.`);
+}
+
+/** The PAX records of an entry, which tar-stream keeps but does not declare. */
+function paxRecord(header: Header, key: string): unknown {
+  if (!('pax' in header) || typeof header.pax !== 'object' || header.pax === null) return undefined;
+  return Object.getOwnPropertyDescriptor(header.pax, key)?.value;
+}
+
+function hasPax(header: Header, key: string): boolean {
+  return paxRecord(header, key) !== undefined;
+}
+
+/** Seconds since 1970, with the fraction that only PAX holds. */
+function modificationTime(header: Header): number | null {
+  const exact = paxRecord(header, 'mtime');
+  const seconds = typeof exact === 'string' ? Number(exact) : header.mtime.getTime() / 1000;
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds : null;
+}
+
+/** Meters the bytes of a tar, and remembers whether it ended with the zeros that POSIX asks for. */
+function watchEnd(meter: Meter): {
+  readonly stream: Transform;
+  /** Why the stream failed, when the meter stopped it. */
+  failure(): Error | null;
+  complete(): boolean;
+} {
+  let zeros = 0;
+  let failed: Error | null = null;
+  const stream = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      try {
+        meter(chunk.length);
+      } catch (error) {
+        failed = error instanceof Error ? error : new Error(String(error));
+        done(failed);
+        return;
+      }
+      const tail = chunk.subarray(-BLOCK);
+      const data = tail.findLastIndex((byte) => byte !== 0);
+      zeros = data === -1 ? Math.min(BLOCK, zeros + tail.length) : tail.length - 1 - data;
+      done(null, chunk);
+    },
+  });
+  return { stream, failure: () => failed, complete: () => zeros === BLOCK };
+}

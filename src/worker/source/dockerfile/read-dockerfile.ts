@@ -1,0 +1,166 @@
+import { Arg, Copy, DockerfileParser, From, Run, type Dockerfile, type Instruction } from 'dockerfile-ast';
+import { BuildError } from '../../../contract/build-errors.ts';
+import type { BaseImage, FetchedSource } from '../source.ts';
+import { quote } from '../words.ts';
+import { DEFAULT_REGISTRY, imageKey, parseImageName } from './image-name.ts';
+import { substitute } from './substitute.ts';
+
+/** What a Dockerfile says of images; see {@link FetchedSource}. A `base` that could not be read is not among the `images`. */
+export type DockerfileImages = Pick<FetchedSource, 'base' | 'images' | 'uncertain'>;
+
+/** Set by the engine for the platform it builds on (Dockerfile reference, "Automatic platform ARGs in the global scope"). */
+const SET_BY_ENGINE: ReadonlySet<string> = new Set(
+  ['TARGET', 'BUILD'].flatMap((side) => ['PLATFORM', 'OS', 'ARCH', 'VARIANT'].map((what) => side + what)),
+);
+/** Frontends whose language this reader knows; another one may read the file in its own way. */
+const KNOWN_SYNTAX = /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/;
+
+interface Stage {
+  readonly name: string | null;
+  /** What the stage starts from: an image, the number of an earlier stage, or null when its name could not be read. */
+  readonly from: BaseImage | number | null;
+  /** The name as it is written. */
+  readonly written: string;
+}
+
+/**
+ * Reads which images a Dockerfile builds on, without build arguments. Throws a BuildError `dockerfileissue` that points at the line for what
+ * no engine would build; what only some engines know is left to them, and makes the answer `uncertain`.
+ */
+export function readDockerfile(text: string, shown: string): DockerfileImages {
+  const dockerfile = DockerfileParser.parse(text.replace(/^\uFEFF/, ''));
+  const foreign = foreignSyntax(dockerfile);
+  if (foreign !== null) return { base: asWritten(foreign), images: [], uncertain: true };
+
+  const escape = dockerfile.getEscapeCharacter();
+  const variables = new Map<string, string | null>();
+  const stages: Stage[] = [];
+  const found: BaseImage[] = [];
+  let uncertain = false;
+  const issue = (instruction: Instruction, what: string): BuildError =>
+    new BuildError(
+      'dockerfileissue',
+      `${quote(shown)}, line ${instruction.getRange().start.line + 1}: ${what}`,
+    );
+
+  const readFrom = (instruction: From): Stage => {
+    const [written = '', as, name, ...more] = instruction.getArguments().map((word) => word.getValue());
+    const named = as?.toUpperCase() === 'AS' && name !== undefined && more.length === 0;
+    if (written === '' || (as !== undefined && !named)) {
+      throw issue(instruction, 'FROM takes one image, and AS with a name if the stage gets one.');
+    }
+    const stage = { name: name?.toLowerCase() ?? null, written };
+    const image = substitute(written, variables, SET_BY_ENGINE, escape);
+    if (image === null) return { ...stage, from: null };
+    if (image === '') {
+      throw issue(
+        instruction,
+        `FROM ${quote(written)} names no image: give its ARG a default before the first FROM.`,
+      );
+    }
+    const earlier = stages.findLastIndex((each) => each.name === image.toLowerCase());
+    if (earlier !== -1) return { ...stage, from: earlier };
+    const parsed = parseImageName(image);
+    if (parsed === null) {
+      throw issue(
+        instruction,
+        `${quote(image)} is no image name: it takes lower case, then :TAG or @DIGEST.`,
+      );
+    }
+    return { ...stage, from: parsed };
+  };
+
+  /** What a `--from` names: a stage, by name or number, or an image. */
+  const readSource = (source: string): void => {
+    const stage = stages.some((each, at) => each.name === source.toLowerCase() || String(at) === source);
+    if (stage) return;
+    const image = parseImageName(source);
+    if (image === null) uncertain = true;
+    else found.push(image);
+  };
+
+  for (const instruction of dockerfile.getInstructions()) {
+    if (instruction instanceof From) {
+      const stage = readFrom(instruction);
+      stages.push(stage);
+      if (stage.from === null) uncertain = true;
+      else if (typeof stage.from === 'object') found.push(stage.from);
+    } else if (stages.length === 0) {
+      if (!(instruction instanceof Arg)) {
+        throw issue(
+          instruction,
+          `${quote(instruction.getInstruction())} comes before the first FROM; only ARG may.`,
+        );
+      }
+      declare(instruction, variables, escape);
+    } else {
+      sourcesOf(instruction).forEach(readSource);
+    }
+  }
+
+  const last = stages.at(-1);
+  if (last === undefined) {
+    throw new BuildError(
+      'dockerfileissue',
+      `${quote(shown)} has no FROM, which every Dockerfile begins with.`,
+    );
+  }
+  const base = baseOf(last, stages);
+  const first = typeof base.from === 'object' && base.from !== null ? [base.from] : [];
+  return {
+    base: first[0] ?? asWritten(base.written),
+    images: distinct([...first, ...found]),
+    uncertain,
+  };
+}
+
+/** The frontend image that a `# syntax=` directive names, when it is not Docker's own. */
+function foreignSyntax(dockerfile: Dockerfile): string | null {
+  const directive = dockerfile.getDirectives().find((each) => each.getName().toLowerCase() === 'syntax');
+  const image = directive?.getValue().trim() ?? '';
+  return image === '' || KNOWN_SYNTAX.test(image) ? null : image;
+}
+
+/** Takes the names and defaults of an ARG before the first FROM. What cannot be read stays undeclared, so as set by the engine. */
+function declare(instruction: Arg, variables: Map<string, string | null>, escape: string): void {
+  for (const argument of instruction.getPropertyArguments()) {
+    const [, name = '', written] = /^([^=]*)(?:=(.*))?$/s.exec(argument.getValue()) ?? [];
+    if (written !== undefined) variables.set(name, substitute(written, variables, SET_BY_ENGINE, escape));
+    else if (!SET_BY_ENGINE.has(name) && !variables.has(name)) variables.set(name, null);
+  }
+}
+
+/** The `--from` of a COPY, and those of a RUN's mounts. */
+function sourcesOf(instruction: Instruction): string[] {
+  const flags = instruction instanceof Copy || instruction instanceof Run ? instruction.getFlags() : [];
+  return flags.flatMap((flag) => {
+    const value = flag.getValue() ?? '';
+    if (instruction instanceof Copy) return flag.getName() === 'from' ? [value] : [];
+    if (flag.getName() !== 'mount') return [];
+    return value.split(',').flatMap((option) => (option.startsWith('from=') ? [option.slice(5)] : []));
+  });
+}
+
+/** The stage at the bottom of those that a stage builds on. */
+function baseOf(stage: Stage, stages: readonly Stage[]): Stage {
+  let bottom = stage;
+  while (typeof bottom.from === 'number') {
+    const below = stages[bottom.from];
+    if (below === undefined) break;
+    bottom = below;
+  }
+  return bottom;
+}
+
+function distinct(images: readonly BaseImage[]): BaseImage[] {
+  const byKey = new Map<string, BaseImage>();
+  for (const image of images) {
+    if (image.reference !== 'scratch' && !byKey.has(imageKey(image))) byKey.set(imageKey(image), image);
+  }
+  return [...byKey.values()];
+}
+
+/** A name that only the engine can read, for the log. */
+function asWritten(name: string): BaseImage {
+  return { reference: name, registry: DEFAULT_REGISTRY, name, tag: 'latest' };
+}

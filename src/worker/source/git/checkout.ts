@@ -1,0 +1,102 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BuildError } from '../../../contract/build-errors.ts';
+import type { SourceLimits } from '../limits.ts';
+import type { SourceCall } from '../source.ts';
+import { formatDuration } from '../words.ts';
+import { gitEnvironment } from './environment.ts';
+import { runGit, type GitResult } from './process.ts';
+import { parseCommit, parseRemote, type Remote } from './remote.ts';
+
+export interface GitOptions {
+  readonly limits: SourceLimits;
+  /** The program, a path or a name in `searchPath`. */
+  readonly executable: string;
+  /** The PATH that git and its helpers are looked up in. */
+  readonly searchPath: string;
+}
+
+/** The server has no such object, or does not show it. */
+const NO_SUCH_COMMIT = /not our ref|remote error: .*not found.*[0-9a-f]{40}/i;
+/** Servers that give only the tips of their branches, or no shallow history: the whole history must be fetched. */
+const ONLY_WHOLE =
+  /unadvertised object|does not support shallow|dumb http transport|does not support --depth|want [0-9a-f]+ not valid/i;
+const FAILURE = /^(?:fatal|error|remote error): /i;
+/** Every branch and tag, as a clone takes them. */
+const ALL_REFS = ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*'];
+
+/**
+ * Checks one commit of a repository out below the call's folder, with its `.git`, and answers with the work tree. Throws a BuildError
+ * `gitfailure` when the repository cannot be fetched, `gitcheckout` when the commit is not in it.
+ */
+export async function checkOut(
+  source: { readonly url: string; readonly sha: string },
+  call: SourceCall,
+  options: GitOptions,
+): Promise<string> {
+  const remote = parseRemote(source.url);
+  const commit = parseCommit(source.sha);
+  const directory = join(call.directory, 'context');
+  const home = join(call.directory, 'home');
+  await mkdir(directory);
+  await mkdir(home);
+
+  const env = gitEnvironment(remote, home, options.searchPath, options.limits);
+  const told: Promise<void>[] = [];
+  const git = async (...args: string[]): Promise<GitResult> => {
+    const result = await runGit(args, {
+      executable: options.executable,
+      cwd: directory,
+      env,
+      signal: call.signal,
+      silenceMs: options.limits.gitSilenceMs,
+      outputKept: options.limits.gitOutputKept,
+      onLine: (line) => {
+        const text = mask(line, remote).trimEnd();
+        // Why it failed is the error's to say, and some failures are followed by another way.
+        if (text !== '' && !FAILURE.test(text))
+          told.push(Promise.resolve(call.onMessage({ stream: `${text}\n` })));
+      },
+    });
+    await Promise.all(told.splice(0));
+    return result;
+  };
+  const fail = (code: 'gitfailure' | 'gitcheckout', result: GitResult): BuildError => {
+    const why = result.stalled
+      ? `git was silent for ${formatDuration(options.limits.gitSilenceMs)}`
+      : lastWords(mask(result.output, remote));
+    const what = code === 'gitcheckout' ? `Commit ${commit} of ${remote.url}` : mask(remote.url, remote);
+    return new BuildError(code, `${what}: ${why}`);
+  };
+  const need = async (code: 'gitfailure' | 'gitcheckout', ...args: string[]): Promise<void> => {
+    const result = await git(...args);
+    if (!result.ok) throw fail(code, result);
+  };
+
+  const format = commit.length === 64 ? ['--object-format=sha256'] : [];
+  await need('gitfailure', 'init', '--quiet', '--template=', ...format, '.');
+  await need('gitfailure', 'config', 'remote.origin.url', remote.url);
+  await need('gitfailure', 'config', 'remote.origin.fetch', ALL_REFS[0] ?? '');
+  const shallow = await git('fetch', '--progress', '--no-tags', '--depth=1', '--', 'origin', commit);
+  if (!shallow.ok) {
+    if (NO_SUCH_COMMIT.test(shallow.output)) throw fail('gitcheckout', shallow);
+    if (shallow.stalled || !ONLY_WHOLE.test(shallow.output)) throw fail('gitfailure', shallow);
+    await call.onMessage({ stream: 'The server gives no single commits: fetching all branches and tags.\n' });
+    await need('gitfailure', 'fetch', '--progress', '--no-tags', '--', 'origin', ...ALL_REFS);
+  }
+  await need('gitcheckout', 'checkout', '--progress', '--force', '--detach', commit, '--');
+  return directory;
+}
+
+/** The line that says why git failed, without its label. */
+function lastWords(output: string): string {
+  const lines = output.split(/[\r\n]+/).filter((line) => line.trim() !== '');
+  const telling = lines.findLast((line) => FAILURE.test(line)) ?? lines.at(-1);
+  return telling?.replace(/^(?:fatal|error): /, '').trim() ?? 'git ended without a word';
+}
+
+function mask(text: string, remote: Remote): string {
+  let masked = text;
+  for (const secret of remote.secrets) masked = masked.replaceAll(secret, '***');
+  return masked;
+}

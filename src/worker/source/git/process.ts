@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process';
+
+export interface GitCall {
+  readonly executable: string;
+  readonly cwd: string;
+  readonly env: Record<string, string>;
+  readonly signal: AbortSignal;
+  /** Without output for so long, in milliseconds, git is ended. */
+  readonly silenceMs: number;
+  /** What is kept of its output, in characters. */
+  readonly outputKept: number;
+  /** Each whole line of its standard error; not the ones that it draws over. */
+  readonly onLine: (line: string) => void;
+}
+
+export interface GitResult {
+  readonly ok: boolean;
+  /** The end of what it printed. */
+  readonly output: string;
+  /** Whether it was ended for its silence. */
+  readonly stalled: boolean;
+}
+
+/**
+ * Runs git in a process group of its own, which is killed as a whole: at an abort, after a silence, and when git has ended, since
+ * `git-remote-http` would live on. Rejects with the signal's reason when aborted, once no process holds the output any more.
+ */
+export async function runGit(args: readonly string[], call: GitCall): Promise<GitResult> {
+  call.signal.throwIfAborted();
+  const child = spawn(call.executable, args, {
+    cwd: call.cwd,
+    env: call.env,
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const killGroup = (): void => {
+    if (child.pid === undefined) return;
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // The group is empty already.
+    }
+  };
+  let stalled = false;
+  const silence = setTimeout(() => {
+    stalled = true;
+    killGroup();
+  }, call.silenceMs);
+  call.signal.addEventListener('abort', killGroup, { once: true });
+
+  let output = '';
+  let line = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    silence.refresh();
+    output = (output + text).slice(-call.outputKept);
+    const lines = (line + text).split('\n');
+    line = (lines.pop() ?? '').slice(-call.outputKept);
+    for (const whole of lines) call.onLine(whole.slice(whole.lastIndexOf('\r') + 1));
+  });
+  child.on('exit', killGroup);
+  try {
+    const ok = await new Promise<boolean>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (code) => resolve(code === 0));
+    });
+    call.signal.throwIfAborted();
+    return { ok, output, stalled };
+  } finally {
+    clearTimeout(silence);
+    call.signal.removeEventListener('abort', killGroup);
+  }
+}

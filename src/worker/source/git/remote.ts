@@ -1,0 +1,68 @@
+import { BuildError } from '../../../contract/build-errors.ts';
+import { isCommit } from '../../../contract/references.ts';
+import { quote } from '../words.ts';
+
+/** A repository as git may be told of it. */
+export interface Remote {
+  /** An http(s) URL without credentials. */
+  readonly url: string;
+  readonly origin: string;
+  /** Offered to `origin` only, when it asks; null when the URL held none. */
+  readonly credentials: { readonly username: string; readonly password: string } | null;
+  /** What must not be shown: the credentials, as written and decoded, and the URL's query. */
+  readonly secrets: readonly string[];
+}
+
+/** What could begin a new line in what git reads. */
+const CONTROL = /\p{Cc}/u;
+const SSH_LIKE = /^(?:ssh:|git\+ssh:|[^/:]+@?[^/:]*:(?!\/\/))/i;
+
+/** Reads a repository's URL. Throws a BuildError `gitfailure` for one that this worker does not fetch from. */
+export function parseRemote(text: string): Remote {
+  if (text.startsWith('-') || CONTROL.test(text)) {
+    throw refused('The URL of the git repository begins with a dash or holds control characters.');
+  }
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw refused(
+      SSH_LIKE.test(text)
+        ? 'Git over ssh is not supported by this worker yet.'
+        : `The URL of the git repository is of ${url === null ? 'no scheme' : `the scheme ${quote(url.protocol)}`} that may be used.`,
+    );
+  }
+  const username = decode(url.username);
+  const password = decode(url.password);
+  if (CONTROL.test(username) || CONTROL.test(password)) {
+    throw refused('The credentials in the URL of the git repository hold control characters.');
+  }
+  const secrets = [url.username, url.password, username, password, url.search.slice(1)].filter(
+    (secret) => secret !== '',
+  );
+  url.username = '';
+  url.password = '';
+  url.hash = '';
+  const credentials = username === '' && password === '' ? null : { username, password };
+  return { url: url.href, origin: url.origin, credentials, secrets };
+}
+
+/** Checks a commit's id. Throws a BuildError `gitcheckout` for anything but a whole one. */
+export function parseCommit(text: string): string {
+  const commit = text.toLowerCase();
+  if (isCommit(commit)) return commit;
+  throw new BuildError(
+    'gitcheckout',
+    `${quote(text)} is no commit id. Give all 40 (or 64) hexadecimal digits of it.`,
+  );
+}
+
+function refused(what: string): BuildError {
+  return new BuildError('gitfailure', `${what} Give an http or https URL.`);
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

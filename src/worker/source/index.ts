@@ -1,0 +1,56 @@
+import { setTimeout } from 'node:timers/promises';
+import { BuildError } from '../../contract/build-errors.ts';
+import { locateContext } from './context.ts';
+import { readDockerfile } from './dockerfile/read-dockerfile.ts';
+import { checkOut } from './git/checkout.ts';
+import { defaultSourceLimits, type SourceLimits } from './limits.ts';
+import { fetchPackage } from './package/fetch-package.ts';
+import type { FetchSource } from './source.ts';
+
+export interface SourceFetcherOptions {
+  readonly limits?: Partial<SourceLimits>;
+  /** The git program, a path or a name in the PATH. */
+  readonly git?: string;
+  /** Waits between tries, and rejects with the signal's reason when it is aborted. */
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** A number from 0 up to 1. */
+  readonly random?: () => number;
+}
+
+/**
+ * The `unpacking` phase (worker contract 0.3): packages over http(s), and commits over git's http(s). Where both are given git wins,
+ * as `build_package` is `""` then. An abort rejects with the signal's reason; what was fetched is left to who made the folder.
+ */
+export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSource {
+  const limits = { ...defaultSourceLimits, ...options.limits };
+  const download = {
+    limits,
+    wait: options.wait ?? ((ms, signal) => setTimeout(ms, undefined, { signal })),
+    random: options.random ?? Math.random,
+  };
+  const git = {
+    limits,
+    executable: options.git ?? 'git',
+    searchPath: process.env['PATH'] ?? '/usr/bin:/bin',
+  };
+
+  return async (build, call) => {
+    call.signal.throwIfAborted();
+    const place = { context: build.context, dockerfile_path: build.dockerfile_path };
+    let root: string;
+    if (build.git && build.git.url !== '') {
+      root = await checkOut(build.git, call, git);
+    } else if (build.build_package !== '') {
+      const { directory, lone } = await fetchPackage(build.build_package, call, download);
+      root = directory;
+      if (lone) Object.assign(place, { context: '', dockerfile_path: '' });
+    } else {
+      throw new BuildError(
+        'missingorinvalidargument',
+        'The build has neither a package (build_package) nor a commit (git).',
+      );
+    }
+    const { contextDirectory, dockerfile, shown, text } = await locateContext(root, place, limits);
+    return { contextDirectory, dockerfile, ...readDockerfile(text, shown) };
+  };
+}
