@@ -52,6 +52,8 @@ export interface ExpiryRules {
   readonly graceSeconds: number;
   readonly counted: boolean;
   readonly delaySeconds: number;
+  /** What the user reads when no counted try remains. */
+  readonly error?: BuildFailure;
 }
 
 /**

@@ -1,0 +1,153 @@
+import { buildStates, type BuildState } from '../contract/phases.ts';
+import type { Database, Run } from './database.ts';
+import { PackageNotPending } from './errors.ts';
+import type { BuildRow, BuildStore, BuildWithTries, NewBuild, StepRow, TryRow } from './ports/builds.ts';
+import { statement } from './statements.ts';
+import { toJsonb } from './values.ts';
+
+const submitBuild = statement<
+  [
+    id: string,
+    kind: string,
+    spec: string | null,
+    namespace: string,
+    repository: string,
+    registry: string,
+    tagNames: readonly string[],
+    submittedBy: string,
+    requiredExtensions: readonly string[],
+    maxTries: number,
+    notBefore: Date | null,
+    priority: number,
+    parentId: string | null,
+    platform: string | null,
+    dedupeKey: string | null,
+  ],
+  { id: string }
+>('submit-build');
+const keepBuildSecrets = statement<[id: string, material: Uint8Array]>('keep-build-secrets');
+const attachPackage = statement<[buildId: string, packageId: string], { id: string }>('attach-package');
+const findDuplicate = statement<[id: string, dedupeKey: string | null], { id: string }>(
+  'find-duplicate-build',
+);
+const getBuilds = statement<[ids: readonly string[]], StoredBuild>('get-builds');
+const getTries = statement<[ids: readonly string[]], TryRow>('get-tries');
+const getSteps = statement<[id: string], StepRow>('get-steps');
+const listBuilds = statement<
+  [
+    state: string | null,
+    repository: string | null,
+    namespace: string | null,
+    before: number | null,
+    limit: number,
+  ],
+  StoredBuild
+>('list-builds');
+const countBuilds = statement<[], { state: BuildState; count: number; oldestSeconds: number | null }>(
+  'count-builds',
+);
+const cancelBuild = statement<[id: string, by: string], { state: BuildState; cancelled: boolean }>(
+  'cancel-build',
+);
+
+interface StoredBuild extends BuildRow {
+  readonly ordinal: number;
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const CURSOR = /^\d{1,15}$/;
+
+const DEFAULT_MAX_TRIES = 3;
+
+/** The port's implementation. */
+export function createBuildStore(database: Database): BuildStore {
+  return {
+    async submit(build) {
+      const id = await database.transaction((run) => insert(run, build));
+      const [row] = await withTries(database.run, await database.run(getBuilds, [[id]]));
+      if (!row) throw new Error(`Build ${id} vanished while it was submitted.`);
+      return row;
+    },
+
+    async get(id) {
+      if (!UUID.test(id)) return null;
+      const [row] = await withTries(database.run, await database.run(getBuilds, [[id]]));
+      return row ?? null;
+    },
+
+    async list({ state = null, repository = null, namespace = null }, { limit, cursor }) {
+      if (cursor !== undefined && !CURSOR.test(cursor)) return { builds: [], nextCursor: null };
+      const before = cursor === undefined ? null : Number(cursor);
+      const rows = await database.run(listBuilds, [state, repository, namespace, before, limit + 1]);
+      const page = rows.slice(0, limit);
+      const last = page.at(-1);
+      return {
+        builds: await withTries(database.run, page),
+        nextCursor: rows.length > limit && last ? String(last.ordinal) : null,
+      };
+    },
+
+    async counts() {
+      const rows = await database.run(countBuilds, []);
+      const counted = new Map(rows.map((row) => [row.state, row]));
+      const count = (state: BuildState): number => counted.get(state)?.count ?? 0;
+      return {
+        byState: Object.fromEntries(buildStates.map((state) => [state, count(state)])) as Record<
+          BuildState,
+          number
+        >,
+        oldestWaitingSeconds: counted.get('waiting')?.oldestSeconds ?? null,
+      };
+    },
+
+    async steps(id) {
+      return UUID.test(id) ? database.run(getSteps, [id]) : [];
+    },
+
+    async cancel(id, by) {
+      if (!UUID.test(id)) return null;
+      const [row] = await database.run(cancelBuild, [id, by]);
+      if (!row) return null;
+      return { state: row.cancelled ? 'cancelled' : row.state, cancelled: row.cancelled };
+    },
+  };
+}
+
+/** Answers with the id of the build that is there afterwards: the new one, or the one that was there already. */
+async function insert(run: Run, build: NewBuild): Promise<string> {
+  const { id, dedupeKey = null } = build;
+  const [inserted] = await run(submitBuild, [
+    id,
+    build.kind,
+    toJsonb(build.spec),
+    build.namespace,
+    build.repository,
+    build.registry,
+    build.tagNames,
+    build.submittedBy,
+    build.requiredExtensions ?? [],
+    build.maxTries ?? DEFAULT_MAX_TRIES,
+    build.notBefore ?? null,
+    build.priority ?? 0,
+    build.parentId ?? null,
+    build.platform ?? null,
+    dedupeKey,
+  ]);
+  if (!inserted) {
+    const [duplicate] = await run(findDuplicate, [id, dedupeKey]);
+    // It ended between the two statements: then nothing is in the way any more.
+    return duplicate ? duplicate.id : insert(run, build);
+  }
+  if (build.secrets) await run(keepBuildSecrets, [id, build.secrets]);
+  if (build.packageId !== undefined) {
+    const [attached] = await run(attachPackage, [id, build.packageId]);
+    if (!attached) throw new PackageNotPending(build.packageId);
+  }
+  return id;
+}
+
+async function withTries(run: Run, rows: readonly StoredBuild[]): Promise<readonly BuildWithTries[]> {
+  const tries = rows.length === 0 ? [] : await run(getTries, [rows.map(({ id }) => id)]);
+  const byBuild = Map.groupBy(tries, ({ buildId }) => buildId);
+  return rows.map((row) => ({ ...row, tries: byBuild.get(row.id) ?? [] }));
+}

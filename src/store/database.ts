@@ -1,0 +1,131 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import pg from 'pg';
+import type { Logger } from 'pino';
+import { DatabaseAway } from './errors.ts';
+import { meaningOf } from './failures.ts';
+import type { HealthMonitor } from './health.ts';
+import {
+  ANSWER_TIMEOUT_MS,
+  AWAY_RETRY_MS,
+  AWAY_RETRY_WAIT_MS,
+  AWAY_TRIES,
+  CONFLICT_TRIES,
+  CONNECT_TIMEOUT_MS,
+  IDLE_TRANSACTION_TIMEOUT_MS,
+  POOL_CONNECTIONS,
+  STATEMENT_TIMEOUT_MS,
+} from './limits.ts';
+import type { Statement } from './statements.ts';
+import { camelCaseRow, typeParsers } from './values.ts';
+
+/** Runs a statement and answers with its rows, their columns named as in TypeScript. */
+export type Run = <Values extends readonly unknown[], Row>(
+  statement: Statement<Values, Row>,
+  values: Values,
+) => Promise<readonly Row[]>;
+
+/** Where the database is, as `pg` reads it: a `connectionString`, or a socket's folder as `host`. */
+export type Address = Pick<pg.ClientConfig, 'connectionString' | 'host' | 'user' | 'database'>;
+
+export interface Database {
+  /**
+   * Fails with {@link DatabaseAway} when there is no answer; a repeatable statement is asked for a while first. Conflicts with
+   * others are never seen.
+   */
+  readonly run: Run;
+  /** Runs all or nothing. `work` may be called several times, and what it does several times must be as good as once. */
+  transaction<T>(work: (run: Run) => Promise<T>): Promise<T>;
+  /** After what is under way. */
+  close(): Promise<void>;
+}
+
+/** What every connection of ours is opened with. */
+export function connectionOptions(address: Address): pg.ClientConfig {
+  return {
+    ...address,
+    application_name: 'quay-build-manager',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    types: typeParsers,
+  };
+}
+
+/** Opens a pool. Connections are made when they are needed, so that this asks nothing of the server. */
+export function openDatabase(address: Address, health: HealthMonitor, log: Logger): Database {
+  const pool = new pg.Pool({
+    ...connectionOptions(address),
+    max: POOL_CONNECTIONS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+  });
+  pool.on('error', (error) => {
+    // An idle connection was cut; the pool has dropped it already.
+    if (meaningOf(error) === 'away') health.lost();
+    log.debug({ err: error }, 'A connection to the database was lost.');
+  });
+
+  const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      const answer = await work();
+      health.answered();
+      return answer;
+    } catch (error) {
+      if (meaningOf(error) === 'away') health.lost();
+      throw error;
+    }
+  };
+
+  const persist = async <T>(work: () => Promise<T>, repeatable: boolean): Promise<T> => {
+    for (let tries = 1, pause = AWAY_RETRY_WAIT_MS; ; tries += 1, pause *= 2) {
+      try {
+        return await attempt(work);
+      } catch (error) {
+        const meaning = meaningOf(error);
+        if (meaning === 'failed' || (meaning === 'conflict' && tries >= CONFLICT_TRIES)) throw error;
+        if (meaning === 'away') {
+          if (!repeatable || tries >= AWAY_TRIES || health.awayForMs() > AWAY_RETRY_MS) {
+            throw new DatabaseAway('The database does not answer.', { cause: error });
+          }
+        }
+        await wait(pause);
+      }
+    }
+  };
+
+  const transactionOnce = async <T>(work: (run: Run) => Promise<T>): Promise<T> => {
+    const client = await pool.connect();
+    // A connection lost between two statements is told as an event, too; the next statement fails.
+    const ignore = (): void => undefined;
+    client.on('error', ignore);
+    try {
+      await client.query('begin');
+      const answer = await work((statement, values) => ask(client, statement, values));
+      await client.query('commit');
+      client.off('error', ignore);
+      client.release();
+      return answer;
+    } catch (error) {
+      // Ending the connection undoes the transaction, whatever state it is in.
+      client.off('error', ignore);
+      client.release(true);
+      throw error;
+    }
+  };
+
+  return {
+    run: (statement, values) => persist(() => ask(pool, statement, values), statement.repeatable),
+    transaction: (work) => persist(() => transactionOnce(work), true),
+    close: () => pool.end(),
+  };
+}
+
+async function ask<Values extends readonly unknown[], Row>(
+  connection: pg.Pool | pg.PoolClient,
+  { name, text }: Statement<Values, Row>,
+  values: Values,
+): Promise<readonly Row[]> {
+  const { rows } = await connection.query<Record<string, unknown>>({ name, text, values: [...values] });
+  // The one place where the statements' word for what they give is taken: the tests run each of them.
+  return rows.map(camelCaseRow) as Row[];
+}

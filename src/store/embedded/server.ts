@@ -1,0 +1,128 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import pg from 'pg';
+import type { Logger } from 'pino';
+import { connectionOptions, type Address } from '../database.ts';
+import { SERVER_RESTART_MS, SERVER_STOP_TIMEOUT_MS } from '../limits.ts';
+import { isAlive, prepareHome, removeSocketFolder, SUPERUSER } from './home.ts';
+import { startPostmaster, type Postmaster } from './postmaster.ts';
+import { findPackage } from './programs.ts';
+
+/** `down`: it ended without being told to; it is started again, and `up` follows. */
+export type ServerEvent = { readonly type: 'up' } | { readonly type: 'down' };
+
+/** Our own PostgreSQL. */
+export interface EmbeddedServer {
+  readonly address: Address;
+  /** Of the process that runs now. */
+  readonly pid: number;
+  subscribe(listener: (event: ServerEvent) => void): () => void;
+  /** Ends its connections and waits until it has stopped; where another manager still uses it, it is left running. */
+  stop(): Promise<void>;
+}
+
+export interface EmbeddedServerOptions {
+  /** The manager's data folder. The server keeps to `postgresql` in it. */
+  readonly dataDirectory: string;
+  readonly log: Logger;
+  /** Where the npm package with the programs is; found when absent, not looked for when null. */
+  readonly packageDirectory?: string | null;
+}
+
+/**
+ * Starts a private PostgreSQL that listens on a socket in the data folder alone, or attaches to the one that a killed manager left
+ * there, or that another manager runs. It is watched, and started again when it ends. Fails with {@link StoreUnusable}.
+ */
+export async function startEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
+  const { dataDirectory, log, packageDirectory = findPackage() } = options;
+  const home = await prepareHome(dataDirectory, packageDirectory);
+  const listeners = new Set<(event: ServerEvent) => void>();
+  const stopping = new AbortController();
+  let postmaster = await startPostmaster(home, stopping.signal);
+  log.info({ pid: postmaster.pid, data: home.data }, 'PostgreSQL is up.');
+
+  const tell = (event: ServerEvent): void => {
+    for (const listener of [...listeners]) listener(event);
+  };
+
+  const restart = async (): Promise<void> => {
+    for (let pause: number = SERVER_RESTART_MS.first; ; pause = Math.min(pause * 2, SERVER_RESTART_MS.most)) {
+      await wait(pause, undefined, { signal: stopping.signal });
+      try {
+        postmaster = await startPostmaster(home, stopping.signal);
+        return;
+      } catch (error) {
+        if (stopping.signal.aborted) throw error;
+        log.error({ err: error }, 'PostgreSQL did not start again.');
+      }
+    }
+  };
+
+  const supervise = async (): Promise<void> => {
+    for (;;) {
+      await postmaster.ended;
+      if (stopping.signal.aborted) return;
+      log.error({ pid: postmaster.pid, log: home.log }, 'PostgreSQL has ended; it is started again.');
+      tell({ type: 'down' });
+      await restart();
+      log.info({ pid: postmaster.pid }, 'PostgreSQL is up again.');
+      tell({ type: 'up' });
+    }
+  };
+  const supervised = supervise().catch((error: unknown) => {
+    if (!stopping.signal.aborted) log.fatal({ err: error }, 'PostgreSQL is no longer watched.');
+  });
+
+  return {
+    address: { host: postmaster.socketFolder, user: SUPERUSER, database: 'postgres' },
+    get pid() {
+      return postmaster.pid;
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async stop() {
+      if (stopping.signal.aborted) return;
+      const shared = await hasOtherClients(postmaster);
+      stopping.abort();
+      if (shared) return;
+      await end(postmaster);
+      await supervised;
+      await removeSocketFolder(home);
+      log.info('PostgreSQL has stopped.');
+    },
+  };
+}
+
+async function hasOtherClients({ socketFolder }: Postmaster): Promise<boolean> {
+  const address = { host: socketFolder, user: SUPERUSER, database: 'postgres' };
+  const client = new pg.Client(connectionOptions(address));
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ others: number }>(
+      `select count(*) as others from pg_stat_activity
+       where backend_type = 'client backend' and pid <> pg_backend_pid()`,
+    );
+    await client.end();
+    return (rows[0]?.others ?? 0) > 0;
+  } catch {
+    // A server that does not answer serves nobody.
+    return false;
+  }
+}
+
+/** Fast shutdown; what does not end is killed, and recovers at its next start. */
+async function end({ pid, ended }: Postmaster): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
+    if (!isAlive(pid)) return;
+    process.kill(pid, signal);
+    const timeout = new AbortController();
+    const stopped = await Promise.race([
+      ended.then(() => true),
+      wait(SERVER_STOP_TIMEOUT_MS, false, { signal: timeout.signal }).catch(() => false),
+    ]);
+    timeout.abort();
+    if (stopped) return;
+  }
+}

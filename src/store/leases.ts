@@ -1,0 +1,117 @@
+import type { BuildState } from '../contract/phases.ts';
+import type { Database } from './database.ts';
+import type { HealthMonitor } from './health.ts';
+import type { BuildRow, TryOutcome } from './ports/builds.ts';
+import type { Lease, LeaseStore } from './ports/leases.ts';
+import { statement } from './statements.ts';
+import { keepableText, toJsonb } from './values.ts';
+
+type Fence = [buildId: string, number: number, token: string];
+
+interface ClaimedBuild extends BuildRow {
+  readonly number: number;
+  readonly leaseToken: string;
+  readonly material: Uint8Array | null;
+}
+
+const claimBuild = statement<
+  [
+    kinds: readonly string[],
+    extensions: readonly string[],
+    manager: string,
+    worker: string | null,
+    slot: number | null,
+    realm: string | null,
+    leaseSeconds: number,
+  ],
+  ClaimedBuild
+>('claim-build', { repeatable: false });
+const beginRunning =
+  statement<[...Fence, manager: string, worker: string, slot: number, realm: string, leaseSeconds: number]>(
+    'begin-running',
+  );
+const renewLeases = statement<
+  [manager: string, tokens: readonly string[], leaseSeconds: number],
+  { leaseToken: string; fate: 'renewed' | 'cancelled' }
+>('renew-leases');
+const enterPhase = statement<[...Fence, phase: string]>('enter-phase');
+const beginStep = statement<[...Fence, ordinal: number, name: string, progress: string | null]>('begin-step');
+const finishTry =
+  statement<[...Fence, outcome: string, error: string | null, outputs: string | null]>('finish-try');
+const giveBack = statement<
+  [...Fence, outcome: string, error: string | null, counted: boolean, delaySeconds: number],
+  { state: 'waiting' | 'internalerror' }
+>('give-back');
+const howTryEnded = statement<Fence, { outcome: TryOutcome | null; state: BuildState }>('how-try-ended');
+const expireLeases = statement<
+  [graceSeconds: number, error: string | null, counted: boolean, delaySeconds: number],
+  { buildId: string; try: number; state: 'waiting' | 'internalerror' }
+>('expire-leases');
+
+/** The port's implementation. Each operation is one statement; the clock of leases is the database's. */
+export function createLeaseStore(database: Database, health: HealthMonitor, now: () => Date): LeaseStore {
+  const { run } = database;
+  return {
+    async claim({ manager, worker, kinds, extensions, leaseSeconds }) {
+      const { id = null, slot = null, realm = null } = worker ?? {};
+      const [row] = await run(claimBuild, [kinds, extensions, manager, id, slot, realm, leaseSeconds]);
+      if (!row) return null;
+      const { number, leaseToken, material, ...build } = row;
+      return { build, secrets: material, lease: { buildId: build.id, try: number, token: leaseToken } };
+    },
+
+    async beginRunning(lease, { manager, id, slot, realm, leaseSeconds }) {
+      const rows = await run(beginRunning, [...fence(lease), manager, id, slot, realm, leaseSeconds]);
+      return rows.length > 0;
+    },
+
+    async renew({ manager, tokens, leaseSeconds }) {
+      if (tokens.length === 0) return { renewed: [], cancelled: [], lost: [] };
+      const rows = await run(renewLeases, [manager, tokens, leaseSeconds]);
+      const fates = new Map(rows.map(({ leaseToken, fate }) => [leaseToken, fate]));
+      return {
+        renewed: tokens.filter((token) => fates.get(token) === 'renewed'),
+        cancelled: tokens.filter((token) => fates.get(token) === 'cancelled'),
+        lost: tokens.filter((token) => !fates.has(token)),
+      };
+    },
+
+    async enterPhase(lease, phase) {
+      return (await run(enterPhase, [...fence(lease), phase])).length > 0;
+    },
+
+    async beginStep(lease, { ordinal, name, total }) {
+      const progress = toJsonb({ step: ordinal, steps: total, instruction: name });
+      const rows = await run(beginStep, [...fence(lease), ordinal, keepableText(name), progress]);
+      return rows.length > 0;
+    },
+
+    async finish(lease, result) {
+      const error = result.state === 'complete' ? null : toJsonb(result.error);
+      const outputs = result.state === 'complete' ? toJsonb(result.outputs) : null;
+      const rows = await run(finishTry, [...fence(lease), result.state, error, outputs]);
+      if (rows.length > 0) return true;
+      // Asked a second time, because the first answer was lost?
+      const [ended] = await run(howTryEnded, fence(lease));
+      return ended?.outcome === result.state;
+    },
+
+    async giveBack(lease, { outcome, error, counted, delaySeconds }) {
+      const [row] = await run(giveBack, [...fence(lease), outcome, toJsonb(error), counted, delaySeconds]);
+      if (row) return row.state;
+      const [ended] = await run(howTryEnded, fence(lease));
+      if (ended?.outcome !== outcome) return null;
+      return ended.state === 'waiting' || ended.state === 'internalerror' ? ended.state : null;
+    },
+
+    async expireLeases({ graceSeconds, counted, delaySeconds, error }) {
+      const { upSince } = health;
+      if (!upSince || now().getTime() - upSince.getTime() < graceSeconds * 1000) return [];
+      return run(expireLeases, [graceSeconds, toJsonb(error), counted, delaySeconds]);
+    },
+  };
+}
+
+function fence({ buildId, try: number, token }: Lease): Fence {
+  return [buildId, number, token];
+}

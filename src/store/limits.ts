@@ -1,0 +1,41 @@
+/** Every queue, buffer and wait of the store. */
+
+/** Connections of one manager's pool. Further statements wait for one, as long as for a new connection. */
+export const POOL_CONNECTIONS = 16;
+/** How long a connection, new or of the pool, may take to get; then the database counts as away. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+/** How long a statement may run; then it is undone and fails. */
+export const STATEMENT_TIMEOUT_MS = 30_000;
+/** How long an answer may take before its connection is given up: the server would have ended the statement by then. */
+export const ANSWER_TIMEOUT_MS = 35_000;
+/** How long a transaction may sit idle, holding its locks; then the server ends its connection. */
+export const IDLE_TRANSACTION_TIMEOUT_MS = 30_000;
+/** How often a transaction that others got in the way of is repeated; then it fails. */
+export const CONFLICT_TRIES = 5;
+/** How often a statement that may be repeated is tried while the database is away: a restart is hidden, an outage is not. */
+export const AWAY_TRIES = 8;
+/** The first wait between two such tries, which doubles: 3.2 s in all. */
+export const AWAY_RETRY_WAIT_MS = 25;
+/** Once the database has been away for so long, nothing is tried again. */
+export const AWAY_RETRY_MS = 5000;
+
+/** How often the listening connection is tried while nothing else is heard on it; no answer within this, and it is replaced. */
+export const LISTEN_HEARTBEAT_MS = 5000;
+/** The waits between attempts to listen again. */
+export const LISTEN_RETRY_MS = { first: 50, most: 5000 } as const;
+
+/** How many records a chunk of a log holds; more become further chunks. */
+export const LOG_CHUNK_RECORDS = 1000;
+/** How many characters of JSON a chunk of a log holds; a single larger record has one to itself. */
+export const LOG_CHUNK_CHARACTERS = 1024 * 1024;
+/** How many chunks are read at a time. */
+export const LOG_READ_CHUNKS = 8;
+
+/** How long our own server may take to be ready: replaying its log after a crash takes its time. */
+export const SERVER_START_TIMEOUT_MS = 120_000;
+/** How long our own server may take to stop; then it is killed, and recovers when it starts again. */
+export const SERVER_STOP_TIMEOUT_MS = 60_000;
+/** The waits between restarts of a crashing server. It starts at the first again once it has stayed up for the longest. */
+export const SERVER_RESTART_MS = { first: 100, most: 30_000 } as const;
+/** How much of our own server's log is kept, in bytes; over it, the older half goes when it starts. */
+export const SERVER_LOG_BYTES = 4 * 1024 * 1024;

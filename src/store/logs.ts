@@ -1,0 +1,114 @@
+import type { LogRecord } from '../contract/api.ts';
+import type { Database } from './database.ts';
+import { LOG_CHUNK_CHARACTERS, LOG_CHUNK_RECORDS, LOG_READ_CHUNKS } from './limits.ts';
+import type { Lease } from './ports/leases.ts';
+import type { LogStore } from './ports/logs.ts';
+import { statement } from './statements.ts';
+
+type Fence = [buildId: string, number: number, token: string];
+
+const appendChunk = statement<
+  [...Fence, firstSeq: number, lastSeq: number, records: string],
+  { lastSeq: number }
+>('append-log-chunk');
+const lastLogSeq = statement<Fence, { lastLogSeq: number }>('last-log-seq');
+const readChunks = statement<
+  [buildId: string, afterTry: number, afterSeq: number, limit: number],
+  { try: number; records: string }
+>('read-log-chunks');
+
+/** How a record lies in its chunk: without its names, and without its try, which is the chunk's. */
+type StoredRecord = [
+  seq: number,
+  time: string,
+  phase: LogRecord['phase'],
+  step: number | null,
+  stream: LogRecord['stream'],
+  text: string,
+  progress?: LogRecord['progress'],
+];
+
+/** The port's implementation. */
+export function createLogStore({ run }: Database): LogStore {
+  /** The last `seq` stored, or null when the try has ended. */
+  const last = async (lease: Lease): Promise<number | null> => {
+    const [row] = await run(lastLogSeq, fence(lease));
+    return row?.lastLogSeq ?? null;
+  };
+
+  return {
+    async append(lease, records) {
+      let rest = records;
+      let stored: number | null = null;
+      while (rest.length > 0) {
+        const chunk = nextChunk(rest);
+        const [row] = await run(appendChunk, [...fence(lease), chunk.firstSeq, chunk.lastSeq, chunk.records]);
+        if (row) {
+          stored = row.lastSeq;
+          rest = rest.slice(chunk.length);
+          continue;
+        }
+        const known = await last(lease);
+        if (known === null) return null;
+        stored = known;
+        rest = rest.filter(({ seq }) => seq > known);
+      }
+      return stored ?? last(lease);
+    },
+
+    async read(buildId, after, limit) {
+      const records: LogRecord[] = [];
+      let position = after;
+      for (;;) {
+        const chunks = await run(readChunks, [buildId, position.try, position.seq, LOG_READ_CHUNKS]);
+        for (const chunk of chunks) {
+          for (const stored of JSON.parse(chunk.records) as StoredRecord[]) {
+            // A position may lie within a chunk.
+            if (chunk.try === position.try && stored[0] <= position.seq) continue;
+            if (records.length === limit) return { records, more: true };
+            records.push(unpack(chunk.try, stored));
+          }
+        }
+        const newest = records.at(-1);
+        if (chunks.length < LOG_READ_CHUNKS || !newest) return { records, more: false };
+        position = newest;
+      }
+    },
+  };
+}
+
+function fence({ buildId, try: number, token }: Lease): Fence {
+  return [buildId, number, token];
+}
+
+/** As many of the records as a chunk holds, at least one. */
+function nextChunk(records: readonly LogRecord[]): {
+  readonly length: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly records: string;
+} {
+  const packed: string[] = [];
+  let characters = 0;
+  for (const record of records) {
+    const text = JSON.stringify(pack(record));
+    characters += text.length;
+    if (packed.length > 0 && (packed.length >= LOG_CHUNK_RECORDS || characters > LOG_CHUNK_CHARACTERS)) break;
+    packed.push(text);
+  }
+  return {
+    length: packed.length,
+    firstSeq: records[0]?.seq ?? 0,
+    lastSeq: records[packed.length - 1]?.seq ?? 0,
+    records: `[${packed.join(',')}]`,
+  };
+}
+
+function pack({ seq, time, phase, step, stream, text, progress }: LogRecord): StoredRecord {
+  return progress ? [seq, time, phase, step, stream, text, progress] : [seq, time, phase, step, stream, text];
+}
+
+function unpack(number: number, stored: StoredRecord): LogRecord {
+  const [seq, time, phase, step, stream, text, progress] = stored;
+  return { try: number, seq, time, phase, step, stream, text, ...(progress ? { progress } : {}) };
+}

@@ -1,0 +1,70 @@
+import type { Logger } from 'pino';
+import { createBuildStore } from './builds.ts';
+import { createCapabilityStore } from './capabilities.ts';
+import { openDatabase, type Address } from './database.ts';
+import { startEmbeddedServer, type EmbeddedServer } from './embedded/server.ts';
+import { createHealth, createHealthMonitor } from './health.ts';
+import { createKeyStore } from './keys.ts';
+import { createLeaseStore } from './leases.ts';
+import { createLogStore } from './logs.ts';
+import { loadMigrations, migrate } from './migrations.ts';
+import { createPackageStore } from './packages.ts';
+import type { Store } from './ports/store.ts';
+import { createRealmStore } from './realms.ts';
+import { statement } from './statements.ts';
+import { listen } from './wake-ups.ts';
+import { createWorkerStore } from './workers.ts';
+
+export interface StoreOptions {
+  /** A server of the user's own, `postgresql://…`; without it one is started in the data folder. */
+  readonly databaseUrl?: string | undefined;
+  readonly dataDirectory: string;
+  readonly log: Logger;
+  readonly now?: () => Date;
+}
+
+const ping = statement<[]>('ping');
+
+/** Opens the store: the server, where it is ours, the schema, the connections. Fails with {@link StoreUnusable} or what the server says. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { databaseUrl, dataDirectory, log } = options;
+  if (databaseUrl !== undefined) return connect({ connectionString: databaseUrl }, null, options);
+  const server = await startEmbeddedServer({ dataDirectory, log });
+  try {
+    return await connect(server.address, server, options);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+async function connect(
+  address: Address,
+  server: EmbeddedServer | null,
+  { log, now = () => new Date() }: StoreOptions,
+): Promise<Store> {
+  await migrate(address, loadMigrations());
+  const monitor = createHealthMonitor(now);
+  const database = openDatabase(address, monitor, log);
+  const wakeUps = listen(address, monitor, log);
+  server?.subscribe(({ type }) => {
+    if (type === 'down') monitor.lost();
+  });
+  return {
+    builds: createBuildStore(database),
+    leases: createLeaseStore(database, monitor, now),
+    logs: createLogStore(database),
+    realms: createRealmStore(database),
+    workers: createWorkerStore(database),
+    capabilities: createCapabilityStore(database),
+    packages: createPackageStore(database),
+    keys: createKeyStore(database),
+    wakeUps,
+    health: createHealth(monitor, () => database.run(ping, [])),
+    async close() {
+      await wakeUps.close();
+      await database.close();
+      await server?.stop();
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import type { Database } from './database.ts';
+import type { RealmRow, RealmStore } from './ports/realms.ts';
+import { statement } from './statements.ts';
+
+const allocateRealm = statement<
+  [name: string, kind: string, tokenHash: Uint8Array | null, buildId: string | null, seconds: number],
+  RealmRow
+>('allocate-realm', { repeatable: false });
+const findRealm = statement<[name: string], RealmRow>('find-realm');
+const joinRealm = statement<[name: string, seconds: number]>('join-realm', { repeatable: false });
+const keepRealms = statement<[names: readonly string[], seconds: number], { name: string }>('keep-realms');
+const removeRealm = statement<[name: string]>('remove-realm');
+const sweepRealms = statement<[], { name: string }>('sweep-realms');
+
+/** The port's implementation. */
+export function createRealmStore({ run }: Database): RealmStore {
+  return {
+    async allocate({ name, kind, tokenHash, buildId, expiresInSeconds }) {
+      const [row] = await run(allocateRealm, [name, kind, tokenHash, buildId, expiresInSeconds]);
+      if (!row) throw new Error('The realm was not written.');
+      return row;
+    },
+    async find(name) {
+      const [row] = name.includes('\0') ? [] : await run(findRealm, [name]);
+      return row ?? null;
+    },
+    async markJoined(name, expiresInSeconds) {
+      return (await run(joinRealm, [name, expiresInSeconds])).length > 0;
+    },
+    async keep(names, expiresInSeconds) {
+      if (names.length === 0) return [];
+      return (await run(keepRealms, [names, expiresInSeconds])).map(({ name }) => name);
+    },
+    async remove(name) {
+      await run(removeRealm, [name]);
+    },
+    async sweep() {
+      return (await run(sweepRealms, [])).map(({ name }) => name);
+    },
+  };
+}

@@ -1,0 +1,32 @@
+with next as (
+  select id from builds
+  where
+    state = 'waiting'
+    and kind = any ($1::text[])
+    and required_extensions <@ $2::text[]
+    and (not_before is null or not_before <= now())
+  order by priority desc, ordinal
+  limit 1
+  for update skip locked
+),
+claimed as (
+  update builds
+  set
+    state = case when $4::text is null then 'starting' else 'running' end,
+    tries_begun = tries_begun + 1,
+    not_before = null,
+    started_at = coalesce(started_at, now())
+  from next
+  where builds.id = next.id
+  returning builds.*
+),
+begun as (
+  insert into tries (build_id, number, manager, worker, slot, realm, lease_token, lease_until)
+  select id, tries_begun, $3, $4, $5, $6, gen_random_uuid()::text, now() + make_interval(secs => $7)
+  from claimed
+  returning build_id, number, lease_token
+)
+select claimed.*, begun.number, begun.lease_token, build_secrets.material
+from claimed
+join begun on begun.build_id = claimed.id
+left join build_secrets on build_secrets.build_id = claimed.id

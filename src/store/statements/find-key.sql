@@ -1,0 +1,1 @@
+select * from keys where name = $1

@@ -1,0 +1,1 @@
+select * from realms where name = $1 and expires_at > now()

@@ -1,0 +1,2 @@
+select last_log_seq from tries
+where build_id = $1 and number = $2 and lease_token = $3 and ended_at is null

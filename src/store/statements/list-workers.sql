@@ -1,0 +1,1 @@
+select * from workers order by id, slot, realm

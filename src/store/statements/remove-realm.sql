@@ -1,0 +1,1 @@
+delete from realms where name = $1

@@ -1,0 +1,1 @@
+delete from workers where realm = any ($1::text[])

@@ -1,0 +1,2 @@
+delete from realms where expires_at <= now()
+returning name
