@@ -1,0 +1,119 @@
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { median } from '../row.ts';
+import type { Row } from '../row.ts';
+import type { ClientReply, ClientRequest, ServerMode, ServerReply, ServerRequest } from './messages.ts';
+
+/*
+ * Calls a second through the router, against a raw echo over ws of the same bytes: the text of CALL goes out, and comes
+ * back. Server and load are two processes, so that on two cores neither takes the other's time. The load is one process: for
+ * the echo one socket, for the router two, a caller and a callee, all raw WebSockets that parse nothing. 64 requests are in
+ * flight. Echo and router take turns, in processes of their own, each after a warm-up; the figure is the median of the
+ * ratios of neighbours. A call is four messages and a round trip of the echo two: a router that cost nothing would
+ * come to 0.5, unless it saves system calls that the echo makes.
+ *
+ * Memory: resident bytes of a router's process with idle sessions, each in a realm of its own that offers a
+ * procedure, over what it had before, after garbage collection.
+ */
+
+const ROUNDS = 5;
+const WARM_UP = 1_000;
+const MEASURED = 1_500;
+const GOAL = 0.4;
+const SESSIONS_BEFORE = 200;
+const IDLE_SESSIONS = 2_000;
+
+/** Measures the router; one row for its speed, one for its memory. */
+export async function benchRouter(): Promise<Row[]> {
+  const echoes: number[] = [];
+  const calls: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    echoes.push(await roundTrips('echo'));
+    calls.push(await roundTrips('router'));
+  }
+  const ratio = median(calls.map((value, round) => value / (echoes[round] ?? Number.NaN)));
+  return [
+    {
+      name: "router: calls a second, of a raw echo's round trips",
+      value: ratio,
+      unit: 'ratio',
+      baseline: `ws echo of the same bytes, ${Math.round(median(echoes))}/s; router ${Math.round(median(calls))} calls/s; 64 in flight`,
+      goal: `at least ${GOAL}`,
+      met: ratio >= GOAL,
+    },
+    await idleMemory(),
+  ];
+}
+
+async function roundTrips(mode: 'echo' | 'router'): Promise<number> {
+  const [server, port] = await startServer(mode);
+  const client = start('client.ts');
+  try {
+    await ask<ClientReply>(client, { type: 'load', mode, port, milliseconds: WARM_UP });
+    const done = await ask<ClientReply>(client, {
+      type: 'load',
+      mode,
+      port,
+      milliseconds: MEASURED,
+    });
+    return done.value;
+  } finally {
+    await end(client, server);
+  }
+}
+
+async function idleMemory(): Promise<Row> {
+  const [server, port] = await startServer('realms');
+  const client = start('client.ts');
+  const residentWith = async (sessions: number) => {
+    await ask<ClientReply>(client, { type: 'idle', port, sessions });
+    const reply = await ask<ServerReply>(server, { type: 'memory' });
+    return reply.type === 'memory' ? reply.resident : Number.NaN;
+  };
+  try {
+    const before = await residentWith(SESSIONS_BEFORE);
+    const after = await residentWith(SESSIONS_BEFORE + IDLE_SESSIONS);
+    return {
+      name: 'router: memory of an idle session, alone in its realm',
+      value: (after - before) / IDLE_SESSIONS / 1024,
+      unit: 'KiB',
+      baseline: `the process with ${SESSIONS_BEFORE} sessions, ${Math.round(before / 1024 / 1024)} MiB; ${IDLE_SESSIONS} more`,
+      goal: null,
+      met: true,
+    };
+  } finally {
+    await end(client, server);
+  }
+}
+
+function start(file: string): ChildProcess {
+  return fork(new URL(file, import.meta.url), { execArgv: ['--expose-gc'] });
+}
+
+async function startServer(mode: ServerMode): Promise<[server: ChildProcess, port: number]> {
+  const server = start('server.ts');
+  const reply = await ask<ServerReply>(server, { type: 'listen', mode });
+  if (reply.type !== 'listening') throw new Error(`the server answered ${reply.type}`);
+  return [server, reply.port];
+}
+
+/** Asks a process for something, and takes what it answers for the reply to that. */
+async function ask<Reply>(child: ChildProcess, request: ClientRequest | ServerRequest): Promise<Reply> {
+  const gone = once(child, 'exit').then(([code]) => {
+    throw new Error(`a process of the benchmark ended with ${String(code)}`);
+  });
+  const answer = once(child, 'message');
+  child.send(request);
+  const [reply] = (await Promise.race([answer, gone])) as [Reply];
+  return reply;
+}
+
+async function end(...children: ChildProcess[]): Promise<void> {
+  for (const child of children) {
+    if (child.exitCode !== null) continue;
+    const exit = once(child, 'exit');
+    child.disconnect();
+    await exit;
+  }
+}
