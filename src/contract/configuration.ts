@@ -64,8 +64,7 @@ export function loadConfiguration<S extends Settings>(
 ): SettingValues<S> {
   const problems: string[] = [];
   const names = Object.keys(configuration.settings);
-  const fromFile =
-    sources.file === undefined ? {} : readSettingsFile(configuration.settings, sources.file, problems);
+  const fromFile = sources.file ? readSettingsFile(configuration.settings, sources.file, problems) : {};
   const environment = withFiles(configuration.settings, sources.environment, problems);
   const schema = Object.fromEntries(
     Object.entries(configuration.settings).map(([name, each]) => [

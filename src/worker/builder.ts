@@ -1,0 +1,194 @@
+import { createHmac } from 'node:crypto';
+import type { Logger } from 'pino';
+import { buildArgumentsSchema, type BuildArguments, type BuildResult } from '../contract/build-arguments.ts';
+import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
+import { managerProcedures } from '../contract/uris.ts';
+import type { Clock } from './clock.ts';
+import type { Engine } from './engine/engine.ts';
+import { BASE_ERROR_MAX } from './limits.ts';
+import { createBatchLog } from './link/batch-log.ts';
+import type { BuildLogOptions } from './link/build-log.ts';
+import { createLineLog } from './link/line-log.ts';
+import type { Answer, RealmSession } from './link/session.ts';
+import { temporaryReference } from './phases/build-run.ts';
+import { credentialsOf } from './phases/credentials.ts';
+import { createBuildOutput } from './phases/output.ts';
+import { walkPhases } from './phases/walk.ts';
+import { createMasker, type SecretKeeper, secretsOf } from './secrets.ts';
+import type { FetchSource } from './source/source.ts';
+import type { WorkDirectory } from './work-directory.ts';
+
+/** What a slot builds with. One build at a time. */
+export interface Builder {
+  /** Answers an invocation of `io.quay.builder.build`, also a wrong one; never throws. */
+  build(session: RealmSession, kwargs: unknown): Promise<Answer>;
+  readonly busy: boolean;
+  /** Refuses what comes from now on. */
+  close(): void;
+  /** Stops the build that runs, which ends with this error, and resolves when it has left nothing behind. */
+  stop(error: BuildError): Promise<void>;
+  /** Resolves when no build runs. */
+  idle(): Promise<void>;
+}
+
+export interface BuilderOptions {
+  readonly engine: Engine;
+  readonly fetchSource: FetchSource;
+  readonly workDirectory: WorkDirectory;
+  readonly secrets: SecretKeeper;
+  readonly clock: Clock;
+  /** A name that no other build has: lower-case letters, digits and dashes. */
+  readonly newId: () => string;
+  readonly logger: Logger;
+}
+
+interface Running {
+  readonly controller: AbortController;
+  readonly done: Promise<Answer>;
+}
+
+export function createBuilder(options: BuilderOptions): Builder {
+  let running: Running | null = null;
+  let closed = false;
+  return {
+    get busy() {
+      return running !== null;
+    },
+    close: () => void (closed = true),
+    build: async (session, kwargs) => {
+      if (running) return failed('internalerror', 'This worker is busy with another build.');
+      if (closed) return failed('internalerror', 'This worker is leaving.');
+      const controller = new AbortController();
+      const done = answer(options, session, kwargs, controller);
+      running = { controller, done };
+      try {
+        return await done;
+      } finally {
+        running = null;
+      }
+    },
+    stop: async (error) => {
+      running?.controller.abort(error);
+      await running?.done;
+    },
+    idle: async () => {
+      await running?.done;
+    },
+  };
+}
+
+/** Removes what killed workers of the same name left on disk and on the engine. */
+export async function clearLeftovers({
+  engine,
+  workDirectory,
+  logger,
+}: Pick<BuilderOptions, 'engine' | 'workDirectory' | 'logger'>): Promise<void> {
+  for (const build of await workDirectory.leftovers()) {
+    logger.info({ build }, 'removing what a killed worker left');
+    try {
+      await engine.untag(temporaryReference(build));
+      await workDirectory.remove(build);
+    } catch (error) {
+      logger.warn({ build, reason: reasonOf(error) }, 'it could not be removed; the next start tries again');
+    }
+  }
+}
+
+function failed(code: BuildError['code'], baseError: string): Answer {
+  return { error: buildErrorUri(code), kwargs: { base_error: baseError } };
+}
+
+async function answer(
+  options: BuilderOptions,
+  session: RealmSession,
+  kwargs: unknown,
+  controller: AbortController,
+): Promise<Answer> {
+  const parsed = buildArgumentsSchema.safeParse(kwargs);
+  if (!parsed.success) {
+    // Names and rules only: a value may be a secret.
+    const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+    return failed('missingorinvalidargument', wrong.join('; '));
+  }
+  const build = parsed.data;
+  if (build.build_package === '' && !build.git) {
+    return failed('missingorinvalidargument', 'build_package or git: one of them is needed');
+  }
+  const id = options.newId();
+  const values = secretsOf(build);
+  const masker = createMasker(values);
+  const release = options.secrets.keep(values);
+  const logger = options.logger.child({ build: id, repository: build.repository, registry: build.registry });
+  const began = options.clock.now();
+  logger.info({ tags: build.tag_names }, 'build begins');
+  try {
+    const result = await run(options, session, build, { id, masker, logger, controller });
+    logger.info({ ms: options.clock.now() - began, digests: result.digests }, 'build complete');
+    return { kwargs: result };
+  } catch (caught) {
+    const error: unknown = controller.signal.aborted ? controller.signal.reason : caught;
+    if (!(error instanceof BuildError)) {
+      logger.error({ err: error }, 'build failed in a way that is not known');
+      return failed(
+        'internalerror',
+        `The worker met an error that it does not know; its log has it as build ${id}.`,
+      );
+    }
+    const baseError = masker.mask(error.message).slice(-BASE_ERROR_MAX);
+    logger.warn({ ms: options.clock.now() - began, code: error.code, reason: baseError }, 'build failed');
+    return failed(error.code, baseError);
+  } finally {
+    release();
+  }
+}
+
+interface RunOptions {
+  readonly id: string;
+  readonly masker: ReturnType<typeof createMasker>;
+  readonly logger: Logger;
+  readonly controller: AbortController;
+}
+
+async function run(
+  { engine, fetchSource, workDirectory, clock }: BuilderOptions,
+  session: RealmSession,
+  build: BuildArguments,
+  { id, masker, logger, controller }: RunOptions,
+): Promise<BuildResult> {
+  const logOptions: BuildLogOptions = {
+    session,
+    clock,
+    onCancelled: () =>
+      controller.abort(new BuildError('clientrejectedtransition', 'The build was cancelled.')),
+    onLoss: (messages, error) => logger.warn({ messages, reason: reasonOf(error) }, 'log lines were lost'),
+  };
+  const log = session.accepted.has('log-batch') ? createBatchLog(logOptions) : createLineLog(logOptions);
+  const output = createBuildOutput(log, masker, clock);
+  try {
+    return await walkPhases({
+      id,
+      build,
+      accepted: session.accepted,
+      credentials: credentialsOf(build, session.accepted),
+      directory: await workDirectory.create(id),
+      sharedKey: createHmac('sha256', workDirectory.key)
+        .update(`${build.registry}/${build.repository}`)
+        .digest('hex'),
+      engine,
+      fetchSource,
+      output,
+      determineCacheTag: (kwargs) => session.call(managerProcedures.determineCacheTag, kwargs),
+      signal: controller.signal,
+      clock,
+      logger,
+    });
+  } finally {
+    await workDirectory.remove(id);
+    // The last lines say why it failed; a manager that is gone has its calls rejected, so this ends.
+    await output.end();
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown';
+}

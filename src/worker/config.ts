@@ -1,0 +1,177 @@
+import { hostname, tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Configuration,
+  readChoice,
+  readInteger,
+  readText,
+  readUrl,
+  setting,
+  type SettingValues,
+} from '../contract/configuration.ts';
+import { logFormats, logLevels } from './log.ts';
+
+/** The path that `SERVER` lacks (contract 0.3, "How a worker is started"). */
+const SOCKET_PATH = '/b1/socket';
+
+const settings = {
+  ENDPOINT: setting({
+    doc: "The manager's WebSocket, used as it is. It wins over `SERVER`; one of the two is needed.",
+    rule: 'a ws or wss URL without a user',
+    example: 'wss://builds.example.com/b1/socket',
+    read: readUrl(['ws:', 'wss:']),
+  }),
+  SERVER: setting({
+    doc: `The manager's base URL; the endpoint is this with \`${SOCKET_PATH}\`. An http URL counts as ws, https as wss.`,
+    rule: 'a ws, wss, http or https URL without a user',
+    example: 'wss://builds.example.com',
+    read: readUrl(['ws:', 'wss:', 'http:', 'https:']),
+  }),
+  REALM: setting({
+    doc: 'Hosted: the realm that was allocated for one build. With it the worker runs that build and exits; without it the worker is an enterprise worker, and runs builds for ever.',
+    rule: 'the realm as the manager gave it',
+    example: '9a3f1f5e-6c1b-4a39-9d63-2d4f0d0f6c11',
+    read: (text) => (/^[\w.-]{1,256}$/.test(text) ? text : undefined),
+  }),
+  TOKEN: setting({
+    doc: 'Hosted: proof that this worker may take that build.',
+    rule: 'the token as the manager gave it, without spaces',
+    example: 'TOKEN',
+    secret: true,
+    file: true,
+    read: (text) => (/^\S{1,65536}$/.test(text) ? text : undefined),
+  }),
+  DOCKER_HOST: setting({
+    doc: 'The engine: Docker or Podman, through its socket or over TCP.',
+    rule: 'unix:///path or tcp://host:port',
+    example: 'tcp://engine.example.com:2376',
+    default: 'unix:///var/run/docker.sock',
+    read: (text) => (/^(?:unix:\/\/\/\S+|tcp:\/\/[^\s/@]+\/?)$/.test(text) ? text : undefined),
+  }),
+  DOCKER_CERT_PATH: setting({
+    doc: 'For an engine over TCP with TLS: the folder that holds `ca.pem`, `cert.pem` and `key.pem`.',
+    rule: 'the path of a folder',
+    example: '/etc/quay-builder/engine',
+    read: readText,
+  }),
+  TLS_CA_PATH: setting({
+    doc: "The certificate authorities that the manager's certificate must come from, instead of the system's.",
+    rule: 'the path of a PEM file',
+    example: '/etc/quay-builder/ca.pem',
+    read: readText,
+  }),
+  TLS_CERT_PATH: setting({
+    doc: "The worker's own certificate, for a manager that asks for one; `TLS_KEY_PATH` belongs to it.",
+    rule: 'the path of a PEM file',
+    example: '/etc/quay-builder/worker.pem',
+    read: readText,
+  }),
+  TLS_KEY_PATH: setting({
+    doc: 'The key of `TLS_CERT_PATH`.',
+    rule: 'the path of a PEM file',
+    example: '/etc/quay-builder/worker.key',
+    read: readText,
+  }),
+  TLS_SERVER_NAME: setting({
+    doc: "The name that the manager's certificate must be for, where it is not the host of the endpoint.",
+    rule: 'a host name',
+    example: 'quay-services',
+    read: (text) => (/^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(text) ? text : undefined),
+  }),
+  WORKER_ID: setting({
+    doc: 'Names this worker to the manager and in its work directory; the same after a restart. The host name when absent.',
+    rule: 'up to 128 letters, digits, dots, dashes and underscores, beginning with a letter or digit',
+    example: 'builder-7',
+    read: (text) => (isWorkerId(text) ? text : undefined),
+  }),
+  LABELS: setting({
+    doc: 'What the worker says of itself, so that builds can ask for it.',
+    rule: 'NAME=VALUE pairs with commas between them; names of letters, digits, dots, dashes and underscores',
+    example: 'zone=north,disk=fast',
+    default: '',
+    read: readLabels,
+  }),
+  WORK_DIR: setting({
+    doc: "Where builds lie while they run, each in a folder of its own. A folder of the worker's user in the system's temporary folder when absent.",
+    rule: 'an absolute path',
+    example: '/var/lib/quay-builder',
+    read: (text) => (text.startsWith('/') ? text : undefined),
+  }),
+  BUILDER: setting({
+    doc: 'Which of the engine’s builders builds: `auto` takes BuildKit where the engine has it.',
+    rule: 'auto, buildkit or classic',
+    example: 'classic',
+    default: 'auto',
+    read: readChoice(['auto', 'buildkit', 'classic']),
+  }),
+  SHUTDOWN_TIMEOUT: setting({
+    doc: 'How long a worker that is asked to leave (SIGTERM) lets the running build go on, in seconds.',
+    rule: 'a whole number of seconds, 0 to 86400',
+    example: '600',
+    default: '3600',
+    read: readInteger(0, 86_400),
+  }),
+  LOG_LEVEL: setting({
+    doc: "How much the worker's own log says.",
+    rule: logLevels.join(', '),
+    example: 'debug',
+    default: 'info',
+    read: readChoice(logLevels),
+  }),
+  LOG_FORMAT: setting({
+    doc: "The form of the worker's own log: `auto` is for people on a terminal, else JSON.",
+    rule: 'auto, json or pretty',
+    example: 'json',
+    default: 'auto',
+    read: readChoice(logFormats),
+  }),
+};
+
+/** The settings of `quay-builder`. */
+export const workerConfiguration: Configuration<typeof settings> = {
+  program: 'quay-builder',
+  settings,
+  check: (values) => [
+    ...(values.ENDPOINT || values.SERVER
+      ? []
+      : ['ENDPOINT: it or SERVER must be given, for example wss://builds.example.com/b1/socket']),
+    ...(values.REALM !== null && values.TOKEN === null ? ['TOKEN: must be given together with REALM'] : []),
+    ...((values.TLS_CERT_PATH === null) === (values.TLS_KEY_PATH === null)
+      ? []
+      : ['TLS_CERT_PATH: it and TLS_KEY_PATH must be given together']),
+  ],
+};
+
+export type WorkerSettings = SettingValues<typeof settings>;
+
+/** The WebSocket that these settings name. */
+export function endpointOf({ ENDPOINT, SERVER }: Pick<WorkerSettings, 'ENDPOINT' | 'SERVER'>): URL {
+  if (ENDPOINT) return ENDPOINT;
+  const url = new URL(SERVER ?? '');
+  url.protocol = url.protocol === 'https:' || url.protocol === 'wss:' ? 'wss:' : 'ws:';
+  url.pathname = url.pathname.replace(/\/+$/, '') + SOCKET_PATH;
+  return url;
+}
+
+export function workerIdOf({ WORKER_ID }: Pick<WorkerSettings, 'WORKER_ID'>): string {
+  const host = hostname();
+  return WORKER_ID ?? (isWorkerId(host) ? host : 'worker');
+}
+
+export function workDirOf({ WORK_DIR }: Pick<WorkerSettings, 'WORK_DIR'>): string {
+  return WORK_DIR ?? join(tmpdir(), `quay-builder-${userInfo().uid}`);
+}
+
+function isWorkerId(text: string): boolean {
+  return /^[A-Za-z0-9][\w.-]{0,127}$/.test(text);
+}
+
+function readLabels(text: string): Record<string, string> | undefined {
+  const labels: Record<string, string> = {};
+  for (const pair of text.split(',').filter((each) => each.trim() !== '')) {
+    const match = /^\s*([\w.-]{1,64})=([^,]{0,256}?)\s*$/.exec(pair);
+    if (!match) return undefined;
+    labels[match[1] ?? ''] = match[2] ?? '';
+  }
+  return labels;
+}

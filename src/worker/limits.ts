@@ -1,0 +1,55 @@
+/** Every limit of the worker's link and phases. Times in milliseconds, sizes in bytes or characters. */
+
+/** Contract 0.3, "Connecting": how long one connection may take to open, its TLS and WebSocket handshakes included. */
+export const CONNECT_WITHIN_MS = 10_000;
+/** How long a hosted worker waits between its tries to connect; after the last it gives up. */
+export const HOSTED_RETRIES_MS: readonly number[] = [2_000, 4_000, 8_000, 16_000];
+/** An enterprise worker's first wait before it connects again, doubled each time up to the longest. */
+export const RECONNECT_FIRST_MS = 2_000;
+export const RECONNECT_LONGEST_MS = 60_000;
+/** How long the manager may take to answer HELLO, `register`, `ping`, REGISTER and `ready`. */
+export const JOIN_STEP_WITHIN_MS = 30_000;
+/** How long it may take to answer any other call; then the call has failed. As long as a deployed manager's lease. */
+export const CALL_WITHIN_MS = 300_000;
+/** How long GOODBYE may wait for its answer before the connection is closed all the same. */
+export const GOODBYE_WITHIN_MS = 2_000;
+export const HEARTBEAT_EVERY_MS = 1_000;
+/** A connection over which pongs have come, and then nothing for this long, is lost. */
+export const PING_EVERY_MS = 15_000;
+export const SILENCE_MAX_MS = 45_000;
+/** A frame from the manager that is larger closes the connection. */
+export const FRAME_MAX_BYTES = 16 * 1024 * 1024;
+
+/** Log lines sent one by one and not answered yet; at either limit the engine waits. */
+export const LINES_IN_FLIGHT_MAX = 64;
+export const LINE_BYTES_IN_FLIGHT_MAX = 1024 * 1024;
+/** How long lines are gathered for a batch, and at which size it goes at once. */
+export const BATCH_AFTER_MS = 50;
+export const BATCH_BYTES = 16 * 1024;
+/** How much one batch carries; more waits for the next. */
+export const BATCH_BYTES_MAX = 1024 * 1024;
+/** A batch is idempotent, so that a refused one is sent again: so many times in all. */
+export const BATCH_TRIES = 3;
+export const BATCH_RETRY_MS = 1_000;
+/** Lines that wait to be sent; at either limit the engine waits. */
+export const LOG_QUEUE_MAX = 1_000;
+export const LOG_QUEUE_BYTES_MAX = 1024 * 1024;
+
+/** A longer line of the log is cut, with a mark, in characters. */
+export const LINE_MAX = 16_384;
+/** Progress of one layer is told again after so many bytes, or after this time. */
+export const PROGRESS_BYTES = 10_000_000;
+export const PROGRESS_EVERY_MS = 1_000;
+/** Layers whose progress is remembered; beyond it the oldest is forgotten, and told once too often. */
+export const PROGRESS_LAYERS_MAX = 1_000;
+/** How long `base_error` may be, in characters: its end is kept. */
+export const BASE_ERROR_MAX = 8_192;
+/** Shorter values are not masked: they would hide ordinary words and thereby tell where they stand. */
+export const SECRET_MIN = 3;
+/** The same for one line of a private key. */
+export const KEY_LINE_MIN = 6;
+
+/** Contract 0.3: requests that pull or push are tried so many times. */
+export const ENGINE_TRIES = 3;
+/** The wait before the second try; the next is twice as long. */
+export const ENGINE_RETRY_MS = 1_000;

@@ -1,0 +1,36 @@
+import type { EngineMessage, StatusData } from '../../contract/log-messages.ts';
+import type { WorkerPhase } from '../../contract/phases.ts';
+import type { Clock } from '../clock.ts';
+import type { RealmSession } from './session.ts';
+
+/** How a build's log reaches the manager: the port of the line by line and the batched way. Order is kept. */
+export interface BuildLog {
+  /**
+   * Announces a phase, after all that was logged before. Throws a BuildError: `clientrejectedtransition` when the manager
+   * answers false, `errorduringphasetransition` when it does not answer.
+   */
+  phase(phase: WorkerPhase, data: StatusData): Promise<void>;
+  /** Logs a message; resolves when there is room for the next. A message that cannot be delivered fails nothing. */
+  message(phase: WorkerPhase, message: EngineMessage): Promise<void>;
+  /** Resolves when all that was logged is delivered, or cannot be. */
+  flush(): Promise<void>;
+}
+
+export interface BuildLogOptions {
+  readonly session: RealmSession;
+  readonly clock: Clock;
+  /** The manager answered a line with false: the build was cancelled. */
+  readonly onCancelled: () => void;
+  /** Messages were not delivered, and why. */
+  readonly onLoss: (messages: number, error: unknown) => void;
+}
+
+/** `json_data` of an engine's message, as deployed workers write it: with `progressDetail`, also an empty one. */
+export function messageJson({ stream, status, id, progressDetail }: EngineMessage): string {
+  return JSON.stringify({ stream, status, id, progressDetail: progressDetail ?? {} });
+}
+
+/** `json_data` of a phase change. */
+export function phaseJson(data: StatusData): string {
+  return JSON.stringify({ status_data: data });
+}

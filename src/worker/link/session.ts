@@ -1,0 +1,167 @@
+import autobahn, { type Deferred } from 'autobahn';
+import { type ExtensionName, managerAcceptanceSchema, type WorkerOffer } from '../../contract/extensions.ts';
+import type { Clock } from '../clock.ts';
+import { CALL_WITHIN_MS, GOODBYE_WITHIN_MS, JOIN_STEP_WITHIN_MS } from '../limits.ts';
+import type { Transport } from './transport.ts';
+
+type Keywords = Readonly<Record<string, unknown>>;
+
+/** What a procedure answers: its result, or an ERROR where there is a URI. */
+export interface Answer {
+  readonly error?: string;
+  readonly kwargs: Keywords;
+}
+
+/** A session in a realm of the manager's. Whatever waits for an answer fails when the session ends. */
+export interface RealmSession {
+  readonly realm: string;
+  /** The extensions that were offered and accepted. */
+  readonly accepted: ReadonlySet<ExtensionName>;
+  /** Resolves when the session has ended, by GOODBYE or with its connection, with why. */
+  readonly ended: Promise<string>;
+  /** Calls the manager; answers with the first positional of the result. Throws CallError, or LinkError. */
+  call(procedure: string, kwargs?: Keywords, withinMs?: number): Promise<unknown>;
+  /** Offers a procedure. Its endpoint must not throw: a failure is an answer too. */
+  register(procedure: string, endpoint: (kwargs: unknown) => Promise<Answer>): Promise<void>;
+  subscribe(topic: string, handler: (kwargs: unknown) => void): Promise<void>;
+  publish(topic: string): void;
+  /** Says GOODBYE, and waits a little for the answer. */
+  leave(reason: string): Promise<void>;
+}
+
+/** The session or its connection is gone, or does not answer. */
+export class LinkError extends Error {
+  override readonly name = 'LinkError';
+}
+
+/** The manager refused a realm (ABORT). */
+export class RealmRefusedError extends Error {
+  override readonly name = 'RealmRefusedError';
+}
+
+/** The manager answered a call with ERROR. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+  readonly uri: string;
+
+  constructor(uri: string) {
+    super(`the manager answered ${uri}`);
+    this.uri = uri;
+  }
+}
+
+/** Joins a realm over an open connection. Throws RealmRefusedError, or LinkError. */
+export async function joinRealm(
+  transport: Transport,
+  realm: string,
+  offer: WorkerOffer | null,
+  clock: Clock,
+): Promise<RealmSession> {
+  const waiting = new Set<(error: Error) => void>();
+  const ended = Promise.withResolvers<string>();
+  const session = new autobahn.Session(
+    transport,
+    defer,
+    undefined,
+    // Errors of ours are answered, and violations close the connection: both are told elsewhere.
+    () => undefined,
+    () => undefined,
+  );
+  let open = true;
+  const end = (reason: string): void => {
+    open = false;
+    ended.resolve(reason);
+    for (const reject of waiting) reject(new LinkError(reason));
+    waiting.clear();
+  };
+  void transport.closed.then(end);
+
+  /** What `begin` begins, with an end: its answer, its time, or the session's end. */
+  const within = <T>(ms: number, what: string, begin: () => Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        callOff();
+        waiting.delete(fail);
+        reject(error);
+      };
+      const callOff = clock.after(ms, () =>
+        fail(new LinkError(`the manager did not answer ${what} in time`)),
+      );
+      if (!open) {
+        fail(new LinkError('the session has ended'));
+        return;
+      }
+      waiting.add(fail);
+      begin().then(
+        (value) => {
+          callOff();
+          waiting.delete(fail);
+          resolve(value);
+        },
+        (error: unknown) => fail(asError(error)),
+      );
+    });
+
+  const welcome = await within(
+    JOIN_STEP_WITHIN_MS,
+    'HELLO',
+    () =>
+      new Promise<Keywords>((resolve, reject) => {
+        session.onjoin = resolve;
+        session.onleave = (reason) =>
+          reject(new RealmRefusedError(`the manager refused the realm: ${uri(reason)}`));
+        session.join(realm, undefined, undefined, offer ?? undefined);
+      }),
+  );
+  session.onleave = (reason) => end(`the manager left: ${uri(reason)}`);
+  const acceptance = managerAcceptanceSchema.safeParse(welcome['authextra'] ?? {});
+  const accepted = (acceptance.data?.extensions ?? []).filter((name) => offer?.extensions.includes(name));
+
+  return {
+    realm,
+    accepted: new Set(accepted),
+    ended: ended.promise,
+    call: (procedure, kwargs, withinMs = CALL_WITHIN_MS) =>
+      within(withinMs, procedure, () =>
+        kwargs ? session.call(procedure, [], kwargs) : session.call(procedure),
+      ),
+    register: async (procedure, endpoint) => {
+      await within(JOIN_STEP_WITHIN_MS, 'REGISTER', () =>
+        session.register(procedure, async (_args, kwargs) => {
+          const answer = await endpoint(kwargs);
+          // eslint-disable-next-line @typescript-eslint/only-throw-error -- autobahn sends only its own class as an ERROR with arguments
+          if (answer.error !== undefined) throw new autobahn.Error(answer.error, [], answer.kwargs);
+          return new autobahn.Result([], answer.kwargs);
+        }),
+      );
+    },
+    subscribe: async (topic, handler) => {
+      await within(JOIN_STEP_WITHIN_MS, 'SUBSCRIBE', () =>
+        session.subscribe(topic, (_args, kwargs) => handler(kwargs)),
+      );
+    },
+    publish: (topic) => {
+      if (open) session.publish(topic);
+    },
+    leave: async (reason) => {
+      if (!open) return;
+      session.leave(reason);
+      await within(GOODBYE_WITHIN_MS, 'GOODBYE', () => ended.promise).catch(() => undefined);
+      end('left');
+    },
+  };
+}
+
+function defer(): Deferred {
+  return Promise.withResolvers<unknown>();
+}
+
+function asError(error: unknown): Error {
+  if (error instanceof Error) return error;
+  return error instanceof autobahn.Error ? new CallError(uri(error.error)) : new LinkError(String(error));
+}
+
+/** A URI as it came from outside, fit for a message. */
+function uri(reason: unknown): string {
+  return typeof reason === 'string' && /^[\w.-]{1,200}$/.test(reason) ? reason : 'an unreadable reason';
+}

@@ -1,0 +1,119 @@
+import { WebSocket } from 'ws';
+import type { SessionTransport } from 'autobahn';
+import type { Clock } from '../clock.ts';
+import {
+  CONNECT_WITHIN_MS,
+  FRAME_MAX_BYTES,
+  GOODBYE_WITHIN_MS,
+  PING_EVERY_MS,
+  SILENCE_MAX_MS,
+} from '../limits.ts';
+import type { TlsOptions } from './tls.ts';
+
+/** A WebSocket to a manager, as autobahn's sessions want it. Several sessions may use it, one after the other. */
+export interface Transport extends SessionTransport {
+  /** Resolves when the connection is gone, with why. Never rejects. */
+  readonly closed: Promise<string>;
+  /** Closes it, and does not wait for a peer that does not answer. */
+  end(): void;
+}
+
+const HELLO = 1;
+/** A deployed manager closes the connection on a role's feature that it does not know. */
+const ROLES = { caller: {}, callee: {}, publisher: {}, subscriber: {} };
+
+/** Opens a connection. Throws when it does not open within its time, or the manager is not who it must be. */
+export async function openTransport(
+  endpoint: URL,
+  tls: TlsOptions,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Transport> {
+  signal.throwIfAborted();
+  const socket = new WebSocket(endpoint, ['wamp.2.json'], {
+    ...tls,
+    handshakeTimeout: CONNECT_WITHIN_MS,
+    maxPayload: FRAME_MAX_BYTES,
+    perMessageDeflate: false,
+  });
+  let failure = '';
+  // For the life of the socket: one bad frame would end the process otherwise.
+  socket.on('error', (error) => (failure ||= error.message));
+  const closed = new Promise<string>((resolve) => {
+    socket.on('close', (code, reason) => {
+      resolve(
+        failure || `the connection was closed (${code}${reason.length > 0 ? `, ${String(reason)}` : ''})`,
+      );
+    });
+  });
+  const abort = (): void => socket.terminate();
+  signal.addEventListener('abort', abort);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.on('open', resolve);
+      void closed.then((reason) => reject(new Error(reason)));
+    });
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+  watchForSilence(socket, clock);
+
+  const fail = (reason: string): void => {
+    failure ||= reason;
+    socket.terminate();
+  };
+  const transport: Transport = {
+    closed,
+    onmessage: () => undefined,
+    send: (message) => {
+      // What was said to a connection that is gone is lost with it.
+      if (socket.readyState !== WebSocket.OPEN) return;
+      socket.send(JSON.stringify(message[0] === HELLO ? withPlainRoles(message) : message));
+    },
+    close: (_code, reason) => fail(reason ?? 'closed'),
+    end: () => {
+      socket.close(1000);
+      const callOff = clock.after(GOODBYE_WITHIN_MS, () => socket.terminate());
+      void closed.then(callOff);
+    },
+  };
+  socket.on('message', (data, isBinary) => {
+    try {
+      if (isBinary) throw new TypeError('a binary frame');
+      const message: unknown = JSON.parse((data as Buffer).toString());
+      if (!Array.isArray(message)) throw new TypeError('not an array');
+      transport.onmessage(message);
+    } catch (error) {
+      fail(`the manager sent what is not WAMP: ${error instanceof Error ? error.name : 'unreadable'}`);
+    }
+  });
+  return transport;
+}
+
+function withPlainRoles(hello: unknown[]): unknown[] {
+  const [type, realm, details] = hello;
+  return [type, realm, { ...(details as object), roles: ROLES }];
+}
+
+/** A cut network says nothing. A peer that answers pings, and then falls silent, is gone. */
+function watchForSilence(socket: WebSocket, clock: Clock): void {
+  let heard = clock.now();
+  let answersPings = false;
+  const hear = (): void => void (heard = clock.now());
+  socket.on('message', hear);
+  socket.on('pong', () => {
+    answersPings = true;
+    hear();
+  });
+  const look = (): void => {
+    if (answersPings && clock.now() - heard > SILENCE_MAX_MS) {
+      socket.emit('error', new Error('the manager has fallen silent'));
+      socket.terminate();
+      return;
+    }
+    socket.ping();
+    callOff = clock.after(PING_EVERY_MS, look);
+  };
+  let callOff = clock.after(PING_EVERY_MS, look);
+  socket.on('close', () => callOff());
+}

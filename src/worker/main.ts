@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import type { Logger } from 'pino';
+import { BuildError } from '../contract/build-errors.ts';
+import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
+import { extensionNames } from '../contract/extensions.ts';
+import { type Builder, clearLeftovers, createBuilder } from './builder.ts';
+import { systemClock } from './clock.ts';
+import { endpointOf, workDirOf, workerConfiguration, workerIdOf, type WorkerSettings } from './config.ts';
+import { createEngine } from './engine/index.ts';
+import { exitCodes } from './exit-codes.ts';
+import { enterpriseRetryDelay, hostedRetryDelay } from './link/reconnecting.ts';
+import { readTlsOptions } from './link/tls.ts';
+import { createLogger } from './log.ts';
+import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
+import { runSlot, type SlotEnd } from './slot.ts';
+import { createSourceFetcher } from './source/index.ts';
+import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
+
+/** `quay-builder`: reads its settings, puts the worker together, and answers the system's signals. */
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  let settings: WorkerSettings;
+  try {
+    const file = readCommandLine(args) ?? process.env['CONFIG_FILE'];
+    settings = loadConfiguration(workerConfiguration, { environment: process.env, file });
+    readTlsOptions(tlsPaths(settings));
+  } catch (error) {
+    if (error instanceof CommanderError)
+      return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongSetting;
+    if (!(error instanceof ConfigurationError)) throw error;
+    process.stderr.write(
+      `quay-builder cannot start:\n${error.problems.map((each) => `  ${each}\n`).join('')}`,
+    );
+    return exitCodes.wrongSetting;
+  }
+  const secrets = createSecretKeeper();
+  if (settings.TOKEN !== null) secrets.keep([settings.TOKEN]);
+  const logger = createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT }, secrets);
+  try {
+    return await work(settings, secrets, logger);
+  } catch (error) {
+    logger.fatal({ err: error }, 'the worker met an error that it does not know');
+    return exitCodes.internal;
+  }
+}
+
+/** Answers with the settings file, when the command line names one. */
+function readCommandLine(args: readonly string[]): string | undefined {
+  const packageFile = new URL('../../package.json', import.meta.url);
+  const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
+  return new Command('quay-builder')
+    .description('Builds images for a build manager, on a Docker or Podman engine.')
+    .version(version)
+    .option('--config <file>', 'a JSON file of settings; CONFIG_FILE does the same')
+    .addHelpText(
+      'after',
+      `
+Settings come from the environment. The least is where the manager is:
+
+  SERVER=wss://builds.example.com quay-builder                          enterprise: builds for ever
+  SERVER=wss://builds.example.com REALM=… TOKEN=… quay-builder          hosted: one build, then it exits
+
+Every setting is described in docs/reference/worker.md; what the exit codes mean, in docs/worker.md.`,
+    )
+    .exitOverride()
+    .parse(args, { from: 'user' })
+    .opts<{ config?: string }>().config;
+}
+
+async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Logger): Promise<number> {
+  const id = workerIdOf(settings);
+  let workDirectory: WorkDirectory;
+  try {
+    workDirectory = await openWorkDirectory(workDirOf(settings), id);
+  } catch (error) {
+    logger.fatal(
+      { reason: error instanceof Error ? error.message : 'unknown' },
+      'no work directory (WORK_DIR)',
+    );
+    return exitCodes.workDirectory;
+  }
+  const engine = createEngine({
+    dockerHost: settings.DOCKER_HOST,
+    ...(settings.DOCKER_CERT_PATH === null ? {} : { certPath: settings.DOCKER_CERT_PATH }),
+    builder: settings.BUILDER,
+  });
+  await clearLeftovers({ engine, workDirectory, logger });
+  const builder = createBuilder({
+    engine,
+    fetchSource: createSourceFetcher(),
+    workDirectory,
+    secrets,
+    clock: systemClock,
+    newId: randomUUID,
+    logger,
+  });
+  const endpoint = endpointOf(settings);
+  const hosted = settings.REALM !== null;
+  logger.info({ worker: id, endpoint: endpoint.href, engine: settings.DOCKER_HOST, hosted }, 'worker starts');
+  const { leaving, interrupted } = leaveOnSignals(builder, settings.SHUTDOWN_TIMEOUT, logger);
+  const end = await runSlot(
+    {
+      endpoint,
+      tls: tlsPaths(settings),
+      realm: settings.REALM,
+      token: hosted ? (settings.TOKEN ?? '') : '',
+      offer: {
+        extensions: [...extensionNames],
+        worker: { id, slot: 0, slots: 1, labels: settings.LABELS, kinds: ['image'] },
+      },
+      builder,
+      retryDelay: hosted ? hostedRetryDelay : enterpriseRetryDelay(Math.random),
+      clock: systemClock,
+      logger,
+    },
+    leaving,
+  );
+  logger.info({ end }, 'worker ends');
+  return interrupted() ? exitCodes.interrupted : exitCodeOf(end);
+}
+
+function tlsPaths(settings: WorkerSettings): Parameters<typeof readTlsOptions>[0] {
+  return {
+    ca: settings.TLS_CA_PATH,
+    certificate: settings.TLS_CERT_PATH,
+    key: settings.TLS_KEY_PATH,
+    serverName: settings.TLS_SERVER_NAME,
+  };
+}
+
+function exitCodeOf(end: SlotEnd): number {
+  switch (end) {
+    case 'left':
+      return exitCodes.done;
+    case 'unreachable':
+      return exitCodes.unreachable;
+    case 'rejected':
+      return exitCodes.rejected;
+    case 'lost':
+      return exitCodes.lost;
+  }
+}
+
+/**
+ * SIGTERM: takes no more work, and leaves when the running build has ended or its time is over. SIGINT, or a second SIGTERM:
+ * stops that build and leaves.
+ */
+function leaveOnSignals(
+  builder: Builder,
+  timeoutSeconds: number,
+  logger: Logger,
+): { readonly leaving: AbortSignal; readonly interrupted: () => boolean } {
+  const controller = new AbortController();
+  let interrupted = false;
+  const interrupt = (): void => {
+    interrupted ||= builder.busy;
+    controller.abort();
+    void builder.stop(new BuildError('internalerror', 'The worker was stopped by its operator.'));
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const now = signal === 'SIGINT' || controller.signal.aborted;
+    logger.info({ signal, busy: builder.busy }, now ? 'leaving now' : 'leaving when the build is done');
+    if (now) {
+      interrupt();
+      return;
+    }
+    controller.abort();
+    if (builder.busy) setTimeout(interrupt, timeoutSeconds * 1000).unref();
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return { leaving: controller.signal, interrupted: () => interrupted };
+}

@@ -1,0 +1,46 @@
+import type { BuildErrorCode } from '../../contract/build-errors.ts';
+import { EngineError } from '../engine/engine.ts';
+import type { FetchedSource } from '../source/source.ts';
+import { type BuildRun, engineCall, temporaryReference } from './build-run.ts';
+import { engineFailure } from './failures.ts';
+
+/** Phase `building`: builds the image under its temporary name, and answers with its id. */
+export async function buildImage(
+  run: BuildRun,
+  source: FetchedSource,
+  cacheFrom: readonly string[],
+): Promise<string> {
+  await run.output.phase('building');
+  try {
+    const { imageId } = await run.engine.build(
+      {
+        contextDirectory: source.contextDirectory,
+        dockerfile: source.dockerfile,
+        reference: temporaryReference(run.id),
+        cacheFrom,
+        pull: source.uncertain,
+        credentials: run.credentials.byHost,
+        sharedKey: run.sharedKey,
+      },
+      engineCall(run),
+    );
+    return imageId;
+  } catch (error) {
+    throw engineFailure(error, error instanceof EngineError ? codeOf(error) : 'internalerror');
+  }
+}
+
+function codeOf(error: EngineError): BuildErrorCode {
+  switch (error.kind) {
+    case 'failed':
+      return 'builderror';
+    case 'denied':
+    case 'not-found':
+      return 'cannotpullbaseimage';
+    case 'dockerfile':
+      return 'dockerfileissue';
+    case 'refused':
+    case 'unreachable':
+      return 'buildrunerror';
+  }
+}

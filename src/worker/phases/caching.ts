@@ -1,0 +1,50 @@
+import { isTag } from '../../contract/references.ts';
+import type { BaseImage } from '../source/source.ts';
+import { type BuildRun, engineCall } from './build-run.ts';
+import { tryThrice } from './failures.ts';
+import { isScratch } from './pulling.ts';
+
+/** The id that stands for `scratch`, which no engine has. */
+const SCRATCH_ID = '511136ea3c5a64f264b78b5433614aec563103b4d4702f3ba7d4d2698e22c158';
+
+/**
+ * Phases `checking-cache` and `priming-cache`: asks the manager which tag's layers may serve, and pulls that image. Answers with
+ * the references that may serve as cache. A cache that cannot be had is skipped (contract 0.3).
+ */
+export async function primeCache(run: BuildRun, base: BaseImage): Promise<string[]> {
+  await run.output.phase('checking-cache');
+  const tag = await lookUp(run, base);
+  if (tag === null) return [];
+  await run.output.phase('priming-cache');
+  const reference = `${run.build.registry}/${run.build.repository}:${tag}`;
+  try {
+    await tryThrice(run, 'cannotpullforcache', () =>
+      run.engine.pull(reference, run.credentials.forCache, engineCall(run)),
+    );
+    return [reference];
+  } catch (error) {
+    skip(run, error);
+    return [];
+  }
+}
+
+async function lookUp(run: BuildRun, base: BaseImage): Promise<string | null> {
+  try {
+    const image = isScratch(base) ? null : await run.engine.inspect(base.reference, run.signal);
+    const tag = await run.determineCacheTag({
+      command_comments: '',
+      base_image_name: base.name,
+      base_image_tag: base.tag,
+      base_image_id: isScratch(base) ? SCRATCH_ID : (image?.imageId ?? ''),
+    });
+    return typeof tag === 'string' && isTag(tag) ? tag : null;
+  } catch (error) {
+    skip(run, error);
+    return null;
+  }
+}
+
+function skip(run: BuildRun, error: unknown): void {
+  run.signal.throwIfAborted();
+  run.logger.warn({ reason: error instanceof Error ? error.message : 'unknown' }, 'building without a cache');
+}

@@ -1,0 +1,40 @@
+import { BuildError, type BuildErrorCode } from '../../contract/build-errors.ts';
+import { EngineError } from '../engine/engine.ts';
+import { sleep } from '../clock.ts';
+import { ENGINE_RETRY_MS, ENGINE_TRIES } from '../limits.ts';
+import type { BuildRun } from './build-run.ts';
+
+/** How what goes wrong on an engine becomes an error of the contract. */
+
+/** The error that a failed engine call ends the build with; an engine that is gone is always `dockerconnecterror`. */
+export function engineFailure(error: unknown, code: BuildErrorCode): unknown {
+  if (!(error instanceof EngineError)) return error;
+  const known = error.kind === 'unreachable' ? 'dockerconnecterror' : code;
+  return new BuildError(known, error.message, { cause: error });
+}
+
+/**
+ * Asks the engine to pull or push, three times at most (contract 0.3). What a registry denied or does not know stays so, and an
+ * engine that is gone is the manager's to try elsewhere. Throws the BuildError of this code.
+ */
+export async function tryThrice<T>(
+  run: BuildRun,
+  code: BuildErrorCode,
+  request: () => Promise<T>,
+): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    run.signal.throwIfAborted();
+    try {
+      return await request();
+    } catch (error) {
+      run.signal.throwIfAborted();
+      const again = error instanceof EngineError && (error.kind === 'failed' || error.kind === 'refused');
+      if (!again || tries >= ENGINE_TRIES) throw engineFailure(error, code);
+      run.logger.warn({ tries, reason: error.message }, 'the engine failed, trying again');
+      await run.output.message({
+        status: `${error.message}; trying again (${tries + 1} of ${ENGINE_TRIES})`,
+      });
+      await sleep(run.clock, ENGINE_RETRY_MS * 2 ** (tries - 1), run.signal);
+    }
+  }
+}

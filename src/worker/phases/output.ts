@@ -1,0 +1,70 @@
+import type { EngineMessage, StatusData } from '../../contract/log-messages.ts';
+import type { WorkerPhase } from '../../contract/phases.ts';
+import type { Clock } from '../clock.ts';
+import type { BuildLog } from '../link/build-log.ts';
+import { LINE_MAX } from '../limits.ts';
+import type { Masker, MaskedStream } from '../secrets.ts';
+import { createLineCutter } from './long-lines.ts';
+import { createProgressFilter } from './progress.ts';
+
+/** What a build says to its manager: secrets masked, long lines cut, progress thinned, and in order. */
+export interface BuildOutput {
+  /** Announces a phase. Throws a BuildError when the manager rejects it, or cannot be told. */
+  phase(phase: WorkerPhase, data?: StatusData): Promise<void>;
+  /** Logs a message of the current phase; resolves when there is room for the next. */
+  message(message: EngineMessage): Promise<void>;
+  /** Sends what was held back, and resolves when all is delivered. */
+  end(): Promise<void>;
+}
+
+interface Stream {
+  readonly masked: MaskedStream;
+  readonly cut: (piece: string) => string;
+}
+
+export function createBuildOutput(log: BuildLog, masker: Masker, clock: Clock): BuildOutput {
+  let phase: WorkerPhase = 'unpacking';
+  let passes = createProgressFilter(clock);
+  /** By the messages' id, since steps that run side by side print side by side. */
+  const streams = new Map<string, Stream>();
+
+  const streamOf = (id: string): Stream => {
+    const stream = streams.get(id) ?? { masked: masker.stream(), cut: createLineCutter() };
+    streams.set(id, stream);
+    return stream;
+  };
+  const finishStreams = async (): Promise<void> => {
+    for (const [id, { masked, cut }] of streams) {
+      const rest = cut(masked.end());
+      if (rest !== '') await log.message(phase, { stream: rest, ...(id === '' ? {} : { id }) });
+    }
+    streams.clear();
+  };
+  const short = (text: string): string => createLineCutter()(masker.mask(text.slice(0, 2 * LINE_MAX)));
+
+  return {
+    phase: async (next, data = {}) => {
+      await finishStreams();
+      phase = next;
+      passes = createProgressFilter(clock);
+      const masked = Object.entries(data).map(([name, value]) => [name, masker.mask(value ?? '')]);
+      await log.phase(next, Object.fromEntries(masked) as StatusData);
+    },
+    message: async ({ stream, status, id, progressDetail }) => {
+      const message: EngineMessage = {};
+      if (stream !== undefined) {
+        const { masked, cut } = streamOf(id ?? '');
+        message.stream = cut(masked.push(stream));
+      }
+      if (status !== undefined) message.status = short(status);
+      if (id !== undefined) message.id = short(id);
+      if (progressDetail) message.progressDetail = progressDetail;
+      const says = message.stream !== undefined ? message.stream !== '' : message.status !== undefined;
+      if (says && passes(message)) await log.message(phase, message);
+    },
+    end: async () => {
+      await finishStreams();
+      await log.flush();
+    },
+  };
+}

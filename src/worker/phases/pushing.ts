@@ -1,0 +1,41 @@
+import { type BuildRun, engineCall, temporaryReference } from './build-run.ts';
+import { engineFailure, tryThrice } from './failures.ts';
+
+/**
+ * Phase `pushing`: tags the image and pushes each tag, and answers with the digest of each. The tags stay on the engine, where
+ * their layers make the next build fast; those of a build that fails here are removed.
+ */
+export async function pushTags(run: BuildRun): Promise<Map<string, string>> {
+  const { registry, repository, tag_names: tags } = run.build;
+  const name = `${registry}/${repository}`;
+  const digests = new Map<string, string>();
+  const tagged: string[] = [];
+  await run.output.phase('pushing');
+  try {
+    for (const tag of new Set(tags)) {
+      run.signal.throwIfAborted();
+      await run.engine.tag(temporaryReference(run.id), name, tag, run.signal).catch((error: unknown) => {
+        throw engineFailure(error, 'tagissue');
+      });
+      tagged.push(`${name}:${tag}`);
+      const { digest } = await tryThrice(run, 'pushissue', () =>
+        run.engine.push(name, tag, run.credentials.forPush, engineCall(run)),
+      );
+      digests.set(tag, digest);
+    }
+    return digests;
+  } catch (error) {
+    for (const reference of tagged) await untag(run, reference);
+    throw error;
+  }
+}
+
+/** Removes a name from the engine; an engine that cannot do it is told of in the worker's own log. */
+export async function untag(run: BuildRun, reference: string): Promise<void> {
+  try {
+    await run.engine.untag(reference);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'unknown';
+    run.logger.warn({ reference, reason }, 'a name could not be removed from the engine');
+  }
+}

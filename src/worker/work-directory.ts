@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/**
+ * Where builds lie while they run, each in a folder of its own, mode 0700:
+ *
+ *   WORK_DIR/WORKER_ID/key               a secret that stays, for what is kept on the engine between builds
+ *   WORK_DIR/WORKER_ID/BUILD/owner       the process that runs this build
+ *   WORK_DIR/WORKER_ID/BUILD/content/    what the build fetches
+ */
+export interface WorkDirectory {
+  readonly key: Buffer;
+  /** The builds of workers that were killed. Their folders stay until they are removed. */
+  leftovers(): Promise<string[]>;
+  /** Makes a build's folder, and answers with its empty content. */
+  create(build: string): Promise<string>;
+  remove(build: string): Promise<void>;
+}
+
+const KEY_BYTES = 32;
+const KEY = 'key';
+
+/** Opens a worker's folder. Throws when it cannot be made, or someone else may read it. */
+export async function openWorkDirectory(root: string, workerId: string): Promise<WorkDirectory> {
+  await makePrivate(root);
+  const home = join(root, workerId);
+  await makePrivate(home);
+  const key = await readKey(join(home, KEY));
+  return {
+    key,
+    leftovers: async () => {
+      const entries = await readdir(home, { withFileTypes: true });
+      const builds = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+      const orphaned = await Promise.all(builds.map((build) => isOrphaned(join(home, build, 'owner'))));
+      return builds.filter((_, index) => orphaned[index]);
+    },
+    create: async (build) => {
+      const content = join(home, build, 'content');
+      await mkdir(join(home, build), { mode: 0o700 });
+      await writeFile(join(home, build, 'owner'), await identity(process.pid), { mode: 0o600 });
+      await mkdir(content, { mode: 0o700 });
+      return content;
+    },
+    remove: (build) => removeAll(join(home, build)),
+  };
+}
+
+/** In a folder that all may write to, someone else may have made it first. */
+async function makePrivate(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const stat = await lstat(path);
+  if (!stat.isDirectory() || stat.uid !== process.getuid?.()) {
+    throw new Error(`${path} must be a folder that belongs to the worker's user`);
+  }
+  await chmod(path, 0o700);
+}
+
+async function readKey(path: string): Promise<Buffer> {
+  const found = await readFile(path).catch(() => null);
+  if (found?.length === KEY_BYTES) return found;
+  const key = randomBytes(KEY_BYTES);
+  const draft = `${path}.${process.pid}`;
+  await writeFile(draft, key, { mode: 0o600 });
+  await rename(draft, path);
+  return key;
+}
+
+/** Names a process for ever: its number is used again, its number and its start are not. */
+async function identity(pid: number): Promise<string> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  // The name of the program, in parentheses, may hold anything; the start is the 20th field after it.
+  const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  return `${pid} ${start}`;
+}
+
+async function isOrphaned(owner: string): Promise<boolean> {
+  const text = await readFile(owner, 'utf8').catch(() => '');
+  return text !== (await identity(Number.parseInt(text, 10)));
+}
+
+/** Removes a folder, also one in which an archive left folders that their owner may not write to. */
+async function removeAll(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    await makeWritable(path);
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function makeWritable(directory: string): Promise<void> {
+  await chmod(directory, 0o700);
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) await makeWritable(join(directory, entry.name));
+  }
+}

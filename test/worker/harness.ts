@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { extensionNames, type ExtensionName } from '../../src/contract/extensions.ts';
+import { createBuilder } from '../../src/worker/builder.ts';
+import type { Clock } from '../../src/worker/clock.ts';
+import type { Engine } from '../../src/worker/engine/engine.ts';
+import { enterpriseRetryDelay, hostedRetryDelay } from '../../src/worker/link/reconnecting.ts';
+import { createSecretKeeper } from '../../src/worker/secrets.ts';
+import { runSlot, type SlotEnd } from '../../src/worker/slot.ts';
+import type { FetchedSource, FetchSource } from '../../src/worker/source/source.ts';
+import { openWorkDirectory } from '../../src/worker/work-directory.ts';
+import type { TestManager } from './test-manager.ts';
+
+/** Time that runs a hundred times as fast, so that nobody waits for a worker that does. */
+export const fastClock: Clock = {
+  now: () => performance.now() * 100,
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, ms / 100);
+    return () => clearTimeout(timer);
+  },
+};
+
+export const DIGEST = `sha256:${'a'.repeat(64)}`;
+
+/** An engine on which all goes well; a test replaces what it is about. */
+export function calmEngine(parts: Partial<Engine> = {}): Engine {
+  return {
+    describe: () => Promise.resolve({ name: 'calm', version: '1', builder: 'classic' }),
+    pull: () => Promise.resolve(),
+    build: () => Promise.resolve({ imageId: 'sha256:image' }),
+    inspect: () => Promise.resolve({ imageId: 'sha256:base' }),
+    tag: () => Promise.resolve(),
+    push: () => Promise.resolve({ digest: DIGEST }),
+    untag: () => Promise.resolve(),
+    ...parts,
+  };
+}
+
+export const scratchSource: FetchedSource = {
+  contextDirectory: '/nowhere',
+  dockerfile: '/nowhere/Dockerfile',
+  base: { reference: 'scratch', registry: 'docker.io', name: 'scratch', tag: 'latest' },
+  images: [],
+  uncertain: false,
+};
+
+/** What a manager asks for, when only the phases matter. */
+export const someBuild = {
+  build_package: 'http://127.0.0.1:1/context.tar.gz',
+  context: '/',
+  dockerfile_path: 'Dockerfile',
+  repository: 'team/app',
+  registry: '127.0.0.1:5055',
+  pull_token: 'PULL-TOKEN-0123456789',
+  push_token: 'PUSH-TOKEN-0123456789',
+  tag_names: ['latest'],
+  base_image: {},
+};
+
+export interface HarnessOptions {
+  readonly manager: TestManager;
+  readonly engine?: Engine;
+  readonly fetchSource?: FetchSource;
+  readonly extensions?: readonly ExtensionName[];
+  /** Hosted, in this realm. */
+  readonly realm?: string;
+  readonly token?: string;
+  readonly clock?: Clock;
+}
+
+export interface RunningWorker extends AsyncDisposable {
+  readonly workDirectory: string;
+  /** Everything that its own log says. */
+  log(): string;
+  /** Resolves when its own log has said this. */
+  logged(text: string): Promise<void>;
+  /** Asks it to leave. */
+  leave(): void;
+  readonly ended: Promise<SlotEnd>;
+}
+
+/** A worker of one slot, in this process, its own log kept. */
+export async function startWorker(options: HarnessOptions): Promise<RunningWorker> {
+  const root = await mkdtemp(join(tmpdir(), 'quay-builder-test-'));
+  const secrets = createSecretKeeper();
+  let said = '';
+  const looks = new Set<() => void>();
+  const logger = pino(
+    { level: 'debug', hooks: { streamWrite: (line) => secrets.mask(line) } },
+    {
+      write: (line: string) => {
+        said += line;
+        for (const look of looks) look();
+      },
+    },
+  );
+  const builder = createBuilder({
+    engine: options.engine ?? calmEngine(),
+    fetchSource: options.fetchSource ?? (() => Promise.resolve(scratchSource)),
+    workDirectory: await openWorkDirectory(root, 'test'),
+    secrets,
+    clock: options.clock ?? fastClock,
+    newId: randomUUID,
+    logger,
+  });
+  const leaving = new AbortController();
+  const realm = options.realm ?? null;
+  const ended = runSlot(
+    {
+      endpoint: options.manager.url,
+      tls: { ca: null, certificate: null, key: null, serverName: null },
+      realm,
+      token: options.token ?? '',
+      offer: {
+        extensions: [...(options.extensions ?? extensionNames)],
+        worker: { id: 'test', slot: 0, slots: 1, labels: {}, kinds: ['image'] },
+      },
+      builder,
+      retryDelay: realm === null ? enterpriseRetryDelay(() => 1) : hostedRetryDelay,
+      clock: options.clock ?? fastClock,
+      logger,
+    },
+    leaving.signal,
+  );
+  return {
+    workDirectory: join(root, 'test'),
+    log: () => said,
+    logged: (text) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          if (!said.includes(text)) return;
+          looks.delete(look);
+          resolve();
+        };
+        looks.add(look);
+        look();
+      }),
+    leave: () => leaving.abort(),
+    ended,
+    [Symbol.asyncDispose]: async () => {
+      leaving.abort();
+      await ended;
+      await rm(root, { recursive: true });
+    },
+  };
+}
