@@ -7,6 +7,7 @@ import {
   type Configuration,
   type SettingValues,
 } from '../contract/configuration.ts';
+import { logFormats, logLevels } from '../contract/program-log.ts';
 import { isRegistryHost } from '../contract/references.ts';
 
 /** Where a listener listens. */
@@ -141,18 +142,18 @@ const settings = {
     read: readInteger(1024, 2 ** 40),
   }),
   LOG_LEVEL: setting({
-    doc: "How much of its own doings the manager writes to standard error's log.",
-    rule: '`debug`, `info`, `warn` or `error`',
+    doc: 'How much of its own doings the manager logs, on standard output.',
+    rule: '`fatal`, `error`, `warn`, `info`, `debug` or `trace`',
     example: 'debug',
     default: 'info',
-    read: readChoice(['debug', 'info', 'warn', 'error']),
+    read: readChoice(logLevels),
   }),
   LOG_FORMAT: setting({
     doc: 'The form of that log: `auto` is `pretty` on a terminal, else `json`.',
     rule: '`auto`, `json` or `pretty`',
     example: 'json',
     default: 'auto',
-    read: readChoice(['auto', 'json', 'pretty']),
+    read: readChoice(logFormats),
   }),
 } as const;
 

@@ -54,3 +54,6 @@ export const FOLLOW_POLL_MS = 5_000;
 
 /** How long the credentials of a try live at most, should nobody end it. */
 export const TRY_MAX_SECONDS = 86_400;
+
+/** How many of a repository's last builds are looked at for an image that may prime the cache. */
+export const CACHE_LOOK_BACK_BUILDS = 20;

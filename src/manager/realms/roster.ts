@@ -15,9 +15,8 @@ interface RosterDependencies {
 export interface Roster {
   add(slot: SlotConnection): void;
   remove(slot: SlotConnection): void;
-  /** What is told of a slot has changed. */
-  changed(slot: SlotConnection): void;
-  readonly size: number;
+  /** The slot of a realm was given a build, or (null) is free again. */
+  busy(realm: string, buildId: string | null): void;
   stop(): Promise<void>;
 }
 
@@ -27,7 +26,7 @@ export interface Roster {
  */
 export function startRoster(dependencies: RosterDependencies): Roster {
   const { workers, realms, manager, heartbeatTimeoutSeconds, logger, now } = dependencies;
-  const slots = new Set<SlotConnection>();
+  const slots = new Map<string, SlotConnection>();
   const removed = new Set<string>();
   const dirty = new Set<SlotConnection>();
   let writing: Promise<void> = Promise.resolve();
@@ -35,7 +34,7 @@ export function startRoster(dependencies: RosterDependencies): Roster {
   const row = (slot: SlotConnection): WorkerRow => ({
     ...slot.worker,
     realm: slot.realm,
-    kind: slot.session.realm.data.row.kind,
+    kind: slot.session.realm.data.kind,
     state: slot.buildId === null ? 'ready' : 'busy',
     extensions: slot.extensions,
     address: slot.session.transport.address,
@@ -45,9 +44,9 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     buildId: slot.buildId,
   });
 
-  const write = (which: ReadonlySet<SlotConnection>): void => {
+  const write = (which: Iterable<SlotConnection>): void => {
     writing = writing.then(async () => {
-      const rows = [...which].filter((slot) => slots.has(slot)).map(row);
+      const rows = [...which].filter((slot) => slots.has(slot.realm)).map(row);
       const gone = [...removed];
       try {
         if (gone.length > 0) {
@@ -74,7 +73,7 @@ export function startRoster(dependencies: RosterDependencies): Roster {
   };
 
   const watch = setInterval(() => {
-    for (const slot of slots) {
+    for (const slot of slots.values()) {
       const silent = slot.silentFor(now()) / 1000;
       if (silent < heartbeatTimeoutSeconds) continue;
       logger.warn(
@@ -85,28 +84,28 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     }
   }, WORKER_WATCH_MS);
   const writer = setInterval(() => {
-    write(slots);
-    const names = [...slots].map(({ realm }) => realm);
+    write(slots.values());
+    const names = [...slots.keys()];
     if (names.length > 0) void realms.keep(names, REALM_KEEP_SECONDS).catch(() => undefined);
   }, WORKER_WRITE_MS);
 
   return {
     add(slot) {
-      slots.add(slot);
+      slots.set(slot.realm, slot);
       dirty.add(slot);
       setImmediate(writeSoon);
     },
-    changed(slot) {
+    busy(realm, buildId) {
+      const slot = slots.get(realm);
+      if (!slot) return;
+      slot.buildId = buildId;
       dirty.add(slot);
       setImmediate(writeSoon);
     },
     remove(slot) {
-      slots.delete(slot);
+      slots.delete(slot.realm);
       removed.add(slot.realm);
       setImmediate(writeSoon);
-    },
-    get size() {
-      return slots.size;
     },
     async stop() {
       clearInterval(watch);

@@ -31,6 +31,7 @@ export function createSlotConnection(
   let listener: SlotListener | null = null;
   let owed = 0;
   let lastAnswered = now();
+  const isGone = (): boolean => gone.signal.aborted;
 
   /** Asks whoever runs the build, and remembers that the worker waits. */
   const ask = async <T>(otherwise: T, question: (listener: SlotListener) => Promise<T>): Promise<T> => {
@@ -53,13 +54,13 @@ export function createSlotConnection(
     buildId: null,
 
     async build(args, owner): Promise<BuildAnswer> {
-      if (gone.signal.aborted) return { type: 'gone', handedOver: false };
+      if (isGone()) return { type: 'gone', handedOver: false };
       listener = owner;
       try {
         const { kwargs } = await local.call(workerProcedures.build, [], args, { signal: gone.signal });
         return { type: 'result', kwargs };
       } catch (error) {
-        if (gone.signal.aborted) return { type: 'gone', handedOver: true };
+        if (isGone()) return { type: 'gone', handedOver: true };
         if (!(error instanceof WampError)) throw error;
         const baseError = error.kwargs['base_error'];
         return {

@@ -23,7 +23,9 @@ import { createSlotConnection, type SlotConnection } from './slot-connection.ts'
 
 /** A realm that was allocated to one worker (worker contract 0.3, "Procedures and topics"). */
 export interface WorkerRealm {
-  readonly row: RealmRow;
+  readonly kind: RealmRow['kind'];
+  /** Of the token that a hosted worker shows; null for enterprise. */
+  readonly tokenHash: Uint8Array | null;
   /** From `ready` on. */
   slot: SlotConnection | null;
 }
@@ -58,10 +60,10 @@ export function workerRealmPolicy({
   /** Whether this worker may have builds from now on. `false`: wrong version, wrong token, or the realm has a worker already. */
   const ready = async (caller: Session<WorkerRealm>, kwargs: unknown): Promise<boolean> => {
     const { realm } = caller;
-    const { row, slot } = realm.data;
+    const { slot, tokenHash } = realm.data;
     if (slot) return slot.session === caller;
     const given = readySchema.safeParse(kwargs);
-    if (!given.success || given.data.version !== CONTRACT_VERSION || !isToken(given.data.token, row)) {
+    if (!given.success || given.data.version !== CONTRACT_VERSION || !isToken(given.data.token, tokenHash)) {
       logger.warn(
         { address: caller.transport.address },
         'a worker with a wrong token or version was refused',
@@ -71,13 +73,13 @@ export function workerRealmPolicy({
     const offer = offerOf(caller.details['authextra']);
     const connection = createSlotConnection(
       caller,
-      offer.worker ?? unnamedWorker(row.name),
+      offer.worker ?? unnamedWorker(realm.name),
       accepted(offer),
       now,
     );
     // Taken before the store is asked, so that two calls at once cannot both win.
     realm.data.slot = connection;
-    if (!(await realms.markJoined(row.name, REALM_KEEP_SECONDS))) {
+    if (!(await realms.markJoined(realm.name, REALM_KEEP_SECONDS))) {
       realm.data.slot = null;
       return false;
     }
@@ -140,7 +142,7 @@ function slotOf(realm: WorkerRealm, caller: Session<WorkerRealm> | null): SlotCo
 }
 
 /** A hosted worker shows the token its realm was allocated with; an enterprise worker sends `""`. */
-function isToken(token: string, { tokenHash }: RealmRow): boolean {
+function isToken(token: string, tokenHash: Uint8Array | null): boolean {
   return tokenHash === null ? token === '' : timingSafeEqual(hashSecret(token), tokenHash);
 }
 

@@ -17,10 +17,10 @@ export interface SchedulerDependencies extends AttemptDependencies {
 export interface Scheduler {
   slotReady(slot: Slot): void;
   slotGone(slot: Slot): void;
-  /** How many tries this manager holds. */
-  running(): number;
   /** Takes no more builds, and resolves when no claim is under way. Tries go on until the manager's signal. */
   stop(): Promise<void>;
+  /** Resolves when no try is left. */
+  drained(): Promise<void>;
 }
 
 /**
@@ -106,14 +106,16 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
       gone.add(slot);
       ready.delete(slot);
     },
-    running: () => attempts.size,
     async stop() {
       stopped = true;
       wanted = false;
       clearInterval(poll);
       unsubscribe();
-      keeper.stop();
       await passing;
+    },
+    async drained() {
+      await Promise.all([...attempts.values()].map(({ done }) => done));
+      keeper.stop();
     },
   };
 }

@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import pino from 'pino';
+import { startEmbeddedServer } from '../src/store/embedded/server.ts';
+import { loadMigrations, migrate } from '../src/store/migrations.ts';
+
+export interface LabDatabase {
+  /** For `DATABASE_URL`. */
+  readonly url: string;
+  readonly name: string;
+}
+
+export interface LabDatabaseServer extends AsyncDisposable {
+  /** For tests that hurt the server. */
+  readonly pid: number;
+  /** A database of its own with the schema in it, made from a template in some 20 ms. */
+  createDatabase(): Promise<LabDatabase>;
+  /** One that is empty. */
+  createEmptyDatabase(): Promise<LabDatabase>;
+  stop(): Promise<void>;
+}
+
+const TEMPLATE = 'lab_template';
+
+/** Starts a PostgreSQL in a temporary folder, reached through its socket alone. */
+export async function startDatabaseServer(): Promise<LabDatabaseServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'qlab-pg-'));
+  // The server runs as another user when we are root: it must pass through.
+  await chmod(folder, 0o711);
+  const server = await startEmbeddedServer({ dataDirectory: folder, log: pino({ level: 'silent' }) });
+  const { host = '', user = '' } = server.address;
+  // A test that dies leaves no server behind.
+  const onExit = (): void => {
+    process.kill(server.pid, 'SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', onExit);
+
+  const urlOf = (database: string): string =>
+    `postgresql://${user}@/${database}?host=${encodeURIComponent(host)}`;
+  const admin = async (statement: string): Promise<void> => {
+    const client = new pg.Client(server.address);
+    await client.connect();
+    await client.query(statement);
+    await client.end();
+  };
+  const create = async (template: string): Promise<LabDatabase> => {
+    const name = `test_${randomUUID().replaceAll('-', '')}`;
+    await admin(`create database ${name} template ${template} strategy file_copy`);
+    return { name, url: urlOf(name) };
+  };
+
+  await admin(`create database ${TEMPLATE}`);
+  await migrate({ connectionString: urlOf(TEMPLATE) }, loadMigrations());
+
+  const stop = async (): Promise<void> => {
+    await server.stop();
+    process.off('exit', onExit);
+    await rm(folder, { recursive: true, force: true });
+  };
+  return {
+    get pid() {
+      return server.pid;
+    },
+    createDatabase: () => create(TEMPLATE),
+    createEmptyDatabase: () => create('template1'),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}

@@ -1,0 +1,11 @@
+/** How `quay-build-manager` ends: `sysexits.h` where it has a word for it. */
+export const exitCodes = {
+  /** Asked to stop, and stopped. */
+  done: 0,
+  /** A setting, or an option of the command line, is wrong. */
+  wrongSetting: 64,
+  /** The database, a key file, the tokens file or an address cannot be used; the message says what to do. */
+  cannotStart: 69,
+  /** An error of the manager itself. */
+  internal: 70,
+} as const;

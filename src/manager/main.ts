@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
+import { createProgramLog } from '../contract/program-log.ts';
+import { StoreUnusable } from '../store/index.ts';
+import { managerConfiguration, type ManagerSettings } from './config.ts';
+import { exitCodes } from './exit-codes.ts';
+import { ApiTokensError, apiScopes, type ApiScope } from './http/api-tokens.ts';
+import { startManager } from './manager.ts';
+import { SealError } from './secrets/secret-box.ts';
+import { SecretKeyError } from './secrets/secret-key.ts';
+import { addApiToken } from './token-command.ts';
+
+/** `quay-build-manager`: reads its settings, starts the manager, and answers the system's signals. */
+
+const packageFile = new URL('../../package.json', import.meta.url);
+const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
+
+await commandLine()
+  .parseAsync()
+  .catch((error: unknown) => {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.wrongSetting;
+  });
+
+function commandLine(): Command {
+  const program = new Command('quay-build-manager')
+    .description('Gives builds to workers: queue, logs, registry credentials, HTTP API.')
+    .version(version)
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Settings come from the environment. All have defaults: without any, workers connect to ws://127.0.0.1:8787,
+the API is at http://127.0.0.1:8686, and everything is kept in ./quay-build-manager-data.
+
+  quay-build-manager                                        start
+  quay-build-manager token ci --file api-tokens.json        let somebody use the API
+
+Every setting is described in docs/reference/manager.md.`,
+    );
+  program
+    .command('serve', { isDefault: true })
+    .description('start the manager (what happens without a command)')
+    .option('--config <file>', 'a JSON file of settings; CONFIG_FILE does the same')
+    .action(async ({ config }: { config?: string }) => {
+      process.exitCode = await serve(config ?? process.env['CONFIG_FILE']);
+    });
+  program
+    .command('token')
+    .description(
+      "make a token for the API, print it once, and put its hash into the manager's API_TOKENS_FILE",
+    )
+    .argument('<name>', 'whose it is: the name that builds say who submitted them')
+    .requiredOption('--file <path>', 'the file of API_TOKENS_FILE; made when it does not exist')
+    .addOption(
+      new Option(
+        '--scope <scope...>',
+        'what it may do: read looks, write submits and cancels, admin does all',
+      )
+        .choices(apiScopes)
+        .default(['read', 'write']),
+    )
+    .action(async (name: string, { file, scope }: { file: string; scope: ApiScope[] }) => {
+      process.stdout.write(`${await addApiToken(file, name, scope)}\n`);
+    });
+  return program;
+}
+
+/** Runs the manager until SIGTERM or SIGINT; answers with the exit code. */
+async function serve(file: string | undefined): Promise<number> {
+  let settings: ManagerSettings;
+  try {
+    settings = loadConfiguration(managerConfiguration, { environment: process.env, file });
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    return refuse(error.problems, exitCodes.wrongSetting);
+  }
+  const logger = createProgramLog({
+    program: 'quay-build-manager',
+    level: settings.LOG_LEVEL,
+    format: settings.LOG_FORMAT,
+  });
+  try {
+    const manager = await startManager(settings, version, logger);
+    logger.info({ wamp: manager.wamp, http: manager.http }, 'manager is ready');
+    const signal = await new Promise<NodeJS.Signals>((resolve) => {
+      process.once('SIGTERM', resolve);
+      process.once('SIGINT', resolve);
+    });
+    logger.info({ signal }, 'manager stops');
+    await manager.stop();
+    return exitCodes.done;
+  } catch (error) {
+    const reason = describeStartError(error);
+    if (reason !== null) return refuse([reason], exitCodes.cannotStart);
+    logger.fatal({ err: error }, 'the manager met an error that it does not know');
+    return exitCodes.internal;
+  }
+}
+
+/** What an operator can mend, in words that say how; null for the rest. */
+function describeStartError(error: unknown): string | null {
+  if (
+    error instanceof StoreUnusable ||
+    error instanceof SecretKeyError ||
+    error instanceof SealError ||
+    error instanceof ApiTokensError
+  ) {
+    return error.message;
+  }
+  if (error instanceof Error && 'code' in error && 'syscall' in error && error.syscall === 'listen') {
+    return `${error.message}: choose other addresses with LISTEN_WAMP and LISTEN_HTTP, or end what listens there`;
+  }
+  return null;
+}
+
+function refuse(problems: readonly string[], exitCode: number): number {
+  process.stderr.write(`quay-build-manager cannot start:\n${problems.map((each) => `  ${each}\n`).join('')}`);
+  return exitCode;
+}

@@ -1,0 +1,216 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Logger } from 'pino';
+import { Registry } from 'prom-client';
+import { REGISTRATION_REALM } from '../contract/uris.ts';
+import { openBlobFolder, openStore, type Store } from '../store/index.ts';
+import { attachWebSockets, createRouter, type RealmDefinition } from '../wamp/index.ts';
+import type { ListenAddress, ManagerSettings } from './config.ts';
+import { loadApiTokens } from './http/api-tokens.ts';
+import { createHttpServer } from './http/server.ts';
+import { STOP_WITHIN_MS } from './limits.ts';
+import { listen, portOf } from './listen.ts';
+import { createFollowLog } from './logs/follow.ts';
+import { registrationPolicy } from './realms/registration.ts';
+import { startRoster } from './realms/roster.ts';
+import { workerRealmPolicy, type WorkerRealm } from './realms/worker-realm.ts';
+import { createRegistryAccess } from './registry/registry-access.ts';
+import { ensureSigningKey } from './registry/signing-key.ts';
+import { createRegistryTokenServer, type RegistryTokenServer } from './registry/token-server.ts';
+import { findCacheTag } from './scheduling/cache-tag.ts';
+import { prepareHandOver } from './scheduling/hand-over.ts';
+import { startScheduler } from './scheduling/scheduler.ts';
+import { startSweeper } from './scheduling/sweeper.ts';
+import { createSecretBox, type SecretBox } from './secrets/secret-box.ts';
+import { loadSecretKeys } from './secrets/secret-key.ts';
+import { resolveRef } from './submission/resolve-ref.ts';
+import { createSubmit } from './submission/submit.ts';
+
+/** Where workers connect (worker contract 0.3, "How a worker is started"). */
+const WAMP_PATHS = ['/', '/b1/socket'];
+
+export interface Manager {
+  /** Where its listeners listen, the ports that were chosen for 0 included. */
+  readonly wamp: ListenAddress;
+  readonly http: ListenAddress;
+  /** Takes no more builds, tells its workers, stores what is under way for a moment, and ends. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts everything a manager is, in the order in which each needs the others. What was started is ended again when a later
+ * part fails.
+ */
+export async function startManager(
+  settings: ManagerSettings,
+  version: string,
+  logger: Logger,
+): Promise<Manager> {
+  const dataDirectory = resolve(settings.DATA_DIR);
+  const manager = settings.MANAGER_ID ?? hostname();
+  const now = Date.now;
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  await using starting = new AsyncDisposableStack();
+  const box = await openSecretBox(settings, dataDirectory, logger);
+  const store = await openStore({
+    dataDirectory,
+    databaseUrl: settings.DATABASE_URL ?? undefined,
+    log: logger,
+  });
+  starting.defer(() => store.close());
+  await store.workers.sweep({ manager });
+  const blobs = await openBlobFolder(join(dataDirectory, 'blobs'));
+  const tokens =
+    settings.API_TOKENS_FILE === null
+      ? null
+      : await loadApiTokens(settings.API_TOKENS_FILE, (error) =>
+          logger.warn({ err: error }, 'the API tokens'),
+        );
+  const registryAccess = createRegistryAccess({
+    registry: settings.REGISTRY,
+    tokens: settings.REGISTRY_TOKEN_SERVICE !== null,
+    user:
+      settings.REGISTRY_USERNAME === null || settings.REGISTRY_PASSWORD === null
+        ? null
+        : { username: settings.REGISTRY_USERNAME, password: settings.REGISTRY_PASSWORD },
+  });
+
+  let status = 'running';
+  const app = await createHttpServer({
+    version,
+    store,
+    blobs,
+    submit: createSubmit({
+      builds: store.builds,
+      box,
+      resolveRef,
+      defaultRegistry: settings.REGISTRY,
+      registryAccess,
+      newId: randomUUID,
+    }),
+    followLog: createFollowLog(store),
+    registryTokens: await openTokenServer(settings, store, box, dataDirectory),
+    tokens,
+    metrics: new Registry(),
+    logger,
+    managerName: manager,
+    managerStatus: () => status,
+    limits: { packageMax: settings.PACKAGE_MAX_BYTES },
+  });
+  starting.defer(() => app.close());
+  await app.listen(settings.LISTEN_HTTP);
+  const http = { ...settings.LISTEN_HTTP, port: portOf(app.server) };
+  const publicUrl = (settings.PUBLIC_URL?.href ?? `http://${authority(http)}`).replace(/\/+$/, '');
+
+  const stopping = new AbortController();
+  const roster = startRoster({
+    workers: store.workers,
+    realms: store.realms,
+    manager,
+    heartbeatTimeoutSeconds: settings.HEARTBEAT_TIMEOUT_SECONDS,
+    logger,
+    now,
+  });
+  starting.defer(() => roster.stop());
+  const scheduler = startScheduler({
+    leases: store.leases,
+    logs: store.logs,
+    wakeUps: store.wakeUps,
+    manager,
+    leaseSeconds: settings.LEASE_SECONDS,
+    prepare: (claim) =>
+      prepareHandOver(claim, { capabilities: store.capabilities, box, registryAccess, publicUrl }),
+    cacheTag: (build) => findCacheTag(store.builds, build),
+    onSlotBusy: (slot, buildId) => roster.busy(slot.realm, buildId),
+    logger,
+    now,
+    signal: stopping.signal,
+  });
+  starting.defer(() => scheduler.stop());
+  const sweeper = startSweeper({ store, blobs, logger });
+  starting.defer(() => sweeper.stop());
+
+  const workers = workerRealmPolicy({
+    realms: store.realms,
+    onReady: (slot) => {
+      roster.add(slot);
+      scheduler.slotReady(slot);
+    },
+    onGone: (slot) => {
+      scheduler.slotGone(slot);
+      roster.remove(slot);
+    },
+    logger,
+    now,
+  });
+  const registration = registrationPolicy<WorkerRealm>(store.realms, now);
+  const router = createRouter<WorkerRealm>({
+    logger,
+    openRealm: async (name): Promise<RealmDefinition<WorkerRealm> | null> => {
+      if (name === REGISTRATION_REALM) {
+        const isOpen = settings.REGISTRATION === 'open';
+        return isOpen
+          ? { policy: registration, data: { kind: 'enterprise', tokenHash: null, slot: null } }
+          : null;
+      }
+      const row = await store.realms.find(name);
+      return row && { policy: workers, data: { kind: row.kind, tokenHash: row.tokenHash, slot: null } };
+    },
+  });
+  const wampServer = createServer((_request, response) => response.writeHead(426).end('WebSocket only\n'));
+  const webSockets = attachWebSockets(router, wampServer, { paths: WAMP_PATHS, now });
+  const wamp = await listen(wampServer, settings.LISTEN_WAMP);
+
+  const running = starting.move();
+  return {
+    wamp,
+    http,
+    async stop() {
+      status = 'stopping';
+      const late = setTimeout(() => stopping.abort(), STOP_WITHIN_MS);
+      await scheduler.stop();
+      await webSockets.close();
+      wampServer.close();
+      await scheduler.drained();
+      clearTimeout(late);
+      stopping.abort();
+      await running.disposeAsync();
+    },
+  };
+}
+
+async function openSecretBox(
+  settings: ManagerSettings,
+  dataDirectory: string,
+  logger: Logger,
+): Promise<SecretBox> {
+  const path = settings.SECRET_KEY_FILE ?? join(dataDirectory, 'secret.key');
+  const { keys, created } = await loadSecretKeys(path, { create: settings.SECRET_KEY_FILE === null });
+  if (created) logger.info({ path }, 'made the key that seals credentials: keep it with the data');
+  return createSecretBox(keys);
+}
+
+/** The registry's token server, where the manager is one; the registry reads the certificates from a file. */
+async function openTokenServer(
+  settings: ManagerSettings,
+  store: Store,
+  box: SecretBox,
+  dataDirectory: string,
+): Promise<RegistryTokenServer | null> {
+  if (settings.REGISTRY_TOKEN_SERVICE === null) return null;
+  const signingKey = await ensureSigningKey(store.keys, box, Date.now);
+  await writeFile(join(dataDirectory, 'registry-token.pem'), signingKey.certificates);
+  return createRegistryTokenServer({
+    capabilities: store.capabilities,
+    signingKey,
+    service: settings.REGISTRY_TOKEN_SERVICE,
+    now: Date.now,
+  });
+}
+
+function authority({ host, port }: ListenAddress): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
