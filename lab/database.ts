@@ -3,8 +3,10 @@ import { rmSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import pino from 'pino';
+import { isAlive } from '../src/store/embedded/home.ts';
 import { startEmbeddedServer } from '../src/store/embedded/server.ts';
 import { loadMigrations, migrate } from '../src/store/migrations.ts';
 
@@ -50,7 +52,7 @@ export async function startDatabaseServer(): Promise<LabDatabaseServer> {
   };
   const create = async (template: string): Promise<LabDatabase> => {
     const name = `test_${randomUUID().replaceAll('-', '')}`;
-    await admin(`create database ${name} template ${template} strategy file_copy`);
+    await admin(`create database ${name} template ${template}`);
     return { name, url: urlOf(name) };
   };
 
@@ -58,7 +60,13 @@ export async function startDatabaseServer(): Promise<LabDatabaseServer> {
   await migrate({ connectionString: urlOf(TEMPLATE) }, loadMigrations());
 
   const stop = async (): Promise<void> => {
+    const { pid } = server;
     await server.stop();
+    // A test that failed may have left its connections open: then the server would stay.
+    while (isAlive(pid)) {
+      process.kill(pid, 'SIGQUIT');
+      await wait(20);
+    }
     process.off('exit', onExit);
     await rm(folder, { recursive: true, force: true });
   };
