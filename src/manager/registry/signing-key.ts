@@ -1,3 +1,5 @@
+// @peculiar/x509 wants this polyfill to be there before it.
+import 'reflect-metadata';
 import { webcrypto, type KeyObject, createPrivateKey } from 'node:crypto';
 import {
   BasicConstraintsExtension,
