@@ -1,6 +1,9 @@
 import type { EngineMessage } from '../../contract/log-messages.ts';
 
-/** What a worker needs of an engine: the port that the Docker and Podman implementations stand behind. */
+/**
+ * What a worker needs of an engine: the port that the Docker and Podman implementations stand behind. A call whose signal
+ * is aborted rejects with the signal's reason, and has let go of the engine by then; every other failure is an {@link EngineError}.
+ */
 
 /** Credentials of one registry host; null is anonymous. */
 export interface RegistryCredentials {
@@ -62,11 +65,12 @@ export interface Engine {
 
 /**
  * - `unreachable`: the engine does not answer, or went away in mid-call.
- * - `denied`, `not-found`: a registry's words on a name.
- * - `failed`: what was asked did not work: a step, a transfer.
+ * - `denied`, `not-found`: a registry's words on a name: of the image pulled or pushed, or of a base image of a build.
+ * - `dockerfile`: the Dockerfile is missing or cannot be read.
+ * - `failed`: what was asked did not work: a step, a transfer, a registry that does not answer.
  * - `refused`: the engine would not begin.
  */
-export type EngineErrorKind = 'unreachable' | 'denied' | 'not-found' | 'failed' | 'refused';
+export type EngineErrorKind = 'unreachable' | 'denied' | 'not-found' | 'dockerfile' | 'failed' | 'refused';
 
 /** An engine call failed. The message is the engine's, fit for the user. */
 export class EngineError extends Error {

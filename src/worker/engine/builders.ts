@@ -1,0 +1,54 @@
+import { buildWithBuildKit } from './buildkit/build.ts';
+import { hasSessions } from './buildkit/session.ts';
+import { buildClassically } from './classic/build.ts';
+import { ContextError } from './context/entries.ts';
+import { PatternError } from './context/patterns.ts';
+import {
+  EngineError,
+  type Engine,
+  type EngineCall,
+  type EngineDescription,
+  type ImageBuild,
+} from './engine.ts';
+import type { Transport } from './transport.ts';
+
+export type BuilderName = EngineDescription['builder'];
+/** `auto` takes BuildKit where the engine has it. */
+export type BuilderChoice = BuilderName | 'auto';
+
+export interface Builders {
+  readonly build: Engine['build'];
+  /** Which one `build` uses, asking the engine when that is not known yet. */
+  choose(signal: AbortSignal): Promise<BuilderName>;
+}
+
+export function createBuilders(transport: Transport, choice: BuilderChoice): Builders {
+  // Docker's engines have BuildKit from 18.09 on, and say so by taking a session; `Builder-Version` of their ping tells only
+  // what their own command line would use.
+  const choose = async (signal: AbortSignal): Promise<BuilderName> =>
+    choice === 'auto' ? ((await hasSessions(transport, signal)) ? 'buildkit' : 'classic') : choice;
+
+  const run = async (build: ImageBuild, call: EngineCall): Promise<{ imageId: string }> => {
+    if (choice !== 'classic') {
+      const built = await buildWithBuildKit(transport, build, call);
+      if (built) return built;
+      if (choice === 'buildkit') throw new EngineError('refused', 'This engine has no BuildKit.');
+    }
+    return buildClassically(transport, build, call);
+  };
+  return {
+    choose,
+    async build(build, call) {
+      try {
+        return await run(build, call);
+      } catch (error) {
+        if (error instanceof ContextError || error instanceof PatternError) {
+          throw new EngineError('failed', `The build context cannot be sent: ${error.message}.`, {
+            cause: error,
+          });
+        }
+        throw error;
+      }
+    },
+  };
+}

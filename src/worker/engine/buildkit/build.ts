@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto';
+import { basename, dirname } from 'node:path';
+import { z } from 'zod';
+import { EngineError, type EngineCall, type ImageBuild } from '../engine.ts';
+import { isDockerfileError, messageOf, registryErrorKind, stepError } from '../errors.ts';
+import { errorOf, followMessages, logMessageOf } from '../messages.ts';
+import type { Transport } from '../transport.ts';
+import { authService } from './auth.ts';
+import { fileSyncService } from './file-sync.ts';
+import { healthService } from './health.ts';
+import { createBuildProgress, type BuildProgress } from './progress.ts';
+import { statusResponse, type StatusResponse } from './protobuf.ts';
+import { openSession } from './session.ts';
+
+/** A build with very many COPY lines can fail so, whoever the client is; the next time it works. */
+const LOST_ITSELF = 'flightcontrol: exceeded retry timeout';
+
+/** Builds with BuildKit, which fetches from us what it has not got. Null when the engine has no BuildKit. */
+export async function buildWithBuildKit(
+  transport: Transport,
+  build: ImageBuild,
+  call: EngineCall,
+): Promise<{ imageId: string } | null> {
+  try {
+    return await buildOnce(transport, build, call);
+  } catch (error) {
+    if (!(error instanceof EngineError) || !error.message.includes(LOST_ITSELF)) throw error;
+    await call.onMessage({
+      stream: 'The engine could not finish (flightcontrol). The build begins again.\n',
+    });
+    return buildOnce(transport, build, call);
+  }
+}
+
+async function buildOnce(
+  transport: Transport,
+  build: ImageBuild,
+  call: EngineCall,
+): Promise<{ imageId: string } | null> {
+  const session = await openSession(transport, {
+    sharedKey: build.sharedKey,
+    handlers: new Map([
+      ...healthService,
+      ...authService(build.credentials),
+      ...fileSyncService(
+        new Map([
+          ['context', build.contextDirectory],
+          // A place of its own, so that the Dockerfile may lie outside of the context.
+          ['dockerfile', dirname(build.dockerfile)],
+        ]),
+      ),
+    ]),
+    signal: call.signal,
+  });
+  if (!session) return null;
+  try {
+    const response = await transport.request(
+      { method: 'POST', path: `/build?${queryOf(build, session.id)}`, signal: call.signal },
+      (status, message) =>
+        new EngineError(
+          isDockerfileError(message) ? 'dockerfile' : status < 500 ? 'refused' : 'failed',
+          message,
+        ),
+    );
+    return { imageId: await followBuild(response, call) };
+  } finally {
+    session.close();
+  }
+}
+
+function queryOf(build: ImageBuild, session: string): string {
+  return new URLSearchParams({
+    version: '2',
+    remote: 'client-session',
+    session,
+    t: build.reference,
+    dockerfile: basename(build.dockerfile),
+    rm: '1',
+    forcerm: '1',
+    ...(build.pull ? { pull: '1' } : {}),
+    ...(build.cacheFrom.length > 0 ? { cachefrom: JSON.stringify(build.cacheFrom) } : {}),
+    buildargs: JSON.stringify({
+      // What is pushed can prime the next build's cache.
+      BUILDKIT_INLINE_CACHE: '1',
+      // Cache mounts are the engine's, by an id of the Dockerfile's choice: this keeps one tenant's from another's.
+      BUILDKIT_CACHE_MOUNT_NS: createHash('sha256').update(`cache mounts\0${build.sharedKey}`).digest('hex'),
+    }),
+  }).toString();
+}
+
+const imageIdSchema = z.object({ ID: z.string().min(1) });
+
+async function followBuild(response: AsyncIterable<Buffer>, call: EngineCall): Promise<string> {
+  const progress = createBuildProgress();
+  const show = async (messages: ReturnType<BuildProgress['read']>): Promise<void> => {
+    for (const message of messages) await call.onMessage(message);
+  };
+  const built: { imageId: string | null } = { imageId: null };
+  await followMessages(response, call, async (message) => {
+    const error = errorOf(message);
+    if (error !== null) {
+      await show(progress.end());
+      throw buildError(error, progress);
+    }
+    if (message.id === 'moby.buildkit.trace') return show(progress.read(decodeReport(message.aux)));
+    if (message.id === 'moby.image.id') {
+      built.imageId = imageIdSchema.safeParse(message.aux).data?.ID ?? built.imageId;
+    }
+    const line = logMessageOf(message);
+    if (line) await call.onMessage(line);
+  });
+  await show(progress.end());
+  if (built.imageId === null) throw new EngineError('failed', 'The engine ended the build without a result.');
+  return built.imageId;
+}
+
+function decodeReport(aux: unknown): StatusResponse {
+  try {
+    return statusResponse.decode(Buffer.from(z.string().parse(aux), 'base64'));
+  } catch (error) {
+    throw new EngineError(
+      'failed',
+      `The engine sent a report of its build that cannot be read: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** What the engine puts before the words that matter, as `docker build` leaves it out. */
+const WRAPPING =
+  /^(?:failed to solve(?: with frontend \S+)?: |rpc error: code = \w+ desc = |failed to build LLB: |failed to create LLB definition: |failed to load cache key: )+/;
+
+/** Where the engine keeps its copy of what we sent, which says nothing to a user. */
+const ENGINE_PATH = /\/\S*\/buildkit-mount\d+\//g;
+
+function buildError(message: string, progress: BuildProgress): EngineError {
+  const words = message.replace(WRAPPING, '').replace(ENGINE_PATH, '');
+  const failure = progress.failure();
+  if (failure?.askedRegistry === true) {
+    return stepError(registryErrorKind(message), failure.heading, words);
+  }
+  if (failure && !isDockerfileError(message)) return stepError('failed', failure.heading, words);
+  return new EngineError(isDockerfileError(message) ? 'dockerfile' : 'failed', words);
+}

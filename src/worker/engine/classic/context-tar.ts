@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { isUtf8 } from 'node:buffer';
+import { Readable } from 'node:stream';
+import { pack, type Pack } from 'tar-stream';
+import { ContextError, contextError, type ContextEntry } from '../context/entries.ts';
+import { parseIgnoreFile, compilePatterns } from '../context/patterns.ts';
+import { readUnchanged } from '../context/read-file.ts';
+import { walkContext } from '../context/walk.ts';
+import { limits } from '../limits.ts';
+
+const IGNORE_FILE = '.dockerignore';
+
+export interface ContextTar {
+  /** The archive, made while it is read. Errs with a ContextError when the context cannot be read. */
+  readonly body: Readable;
+  /** Where the Dockerfile lies in it. */
+  readonly dockerfile: string;
+}
+
+/**
+ * Packs a build context for the classic builder: what .dockerignore leaves of it, owned by root, in the order of names. A
+ * Dockerfile outside of the context goes in under a name of its own, which the .dockerignore that is sent keeps away from COPY.
+ */
+export async function packContext(contextDirectory: string, dockerfile: string): Promise<ContextTar> {
+  const ignored = await readIgnoreFile(contextDirectory);
+  const patterns = parseIgnoreFile(ignored?.toString('utf8') ?? '');
+  const within = relative(contextDirectory, dockerfile);
+  const isOutside = within === '..' || within.startsWith('../');
+  const exclude = keepBuildFiles(patterns, isOutside ? [IGNORE_FILE] : [IGNORE_FILE, within]);
+  const entries = walkContext(contextDirectory, { include: [], exclude, follow: [] });
+  if (!isOutside) return { body: archive((tar) => addAll(tar, entries)), dockerfile: within };
+
+  const name = `.dockerfile.${randomBytes(10).toString('hex')}`;
+  const text = await readFile(dockerfile).catch((error: unknown) => {
+    throw contextError(error, Buffer.from('Dockerfile'));
+  });
+  const ignoreFile = Buffer.concat([ignored ?? Buffer.from(IGNORE_FILE), Buffer.from(`\n${name}\n`)]);
+  const body = archive(async (tar) => {
+    await addBuffer(tar, name, text);
+    await addBuffer(tar, IGNORE_FILE, ignoreFile);
+    await addAll(tar, without(entries, IGNORE_FILE));
+  });
+  return { body, dockerfile: name };
+}
+
+/** The engine needs these files, and takes away itself what .dockerignore names. */
+function keepBuildFiles(patterns: readonly string[], names: readonly string[]): string[] {
+  const matcher = compilePatterns(patterns);
+  return matcher.empty ? [] : [...patterns, ...names.map((name) => `!${escapePattern(name)}`)];
+}
+
+function escapePattern(name: string): string {
+  return name.replace(/[*?[\\]/g, '\\$&');
+}
+
+async function readIgnoreFile(contextDirectory: string): Promise<Buffer | null> {
+  const path = join(contextDirectory, IGNORE_FILE);
+  try {
+    const { size } = await stat(path);
+    if (size > limits.ignoreFileBytes) {
+      throw new ContextError(`${IGNORE_FILE} has more than ${limits.ignoreFileBytes} bytes`);
+    }
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw contextError(error, Buffer.from(IGNORE_FILE));
+  }
+}
+
+/** The bytes of the archive that `fill` makes, at the reader's pace. */
+function archive(fill: (tar: Pack) => Promise<void>): Readable {
+  const tar = pack();
+  void fill(tar).then(
+    () => tar.finalize(),
+    (error: unknown) => tar.destroy(error instanceof Error ? error : new Error(String(error))),
+  );
+  return Readable.from(tar, { objectMode: false });
+}
+
+async function* without(
+  entries: AsyncIterable<ContextEntry>,
+  name: string,
+): AsyncGenerator<ContextEntry, void, void> {
+  for await (const entry of entries) if (entry.path.toString('utf8') !== name) yield entry;
+}
+
+async function addBuffer(tar: Pack, name: string, content: Buffer): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    tar.entry({ name, mode: 0o644, uid: 0, gid: 0, mtime: new Date(0) }, content, (error) =>
+      error ? reject(error) : resolve(),
+    );
+  });
+}
+
+async function addAll(tar: Pack, entries: AsyncIterable<ContextEntry>): Promise<void> {
+  for await (const entry of entries) await addEntry(tar, entry);
+}
+
+const TYPES = {
+  directory: 'directory',
+  file: 'file',
+  symlink: 'symlink',
+  hardlink: 'link',
+  pipe: 'fifo',
+} as const;
+
+async function addEntry(tar: Pack, entry: ContextEntry): Promise<void> {
+  const { kind, path, stats, target } = entry;
+  for (const name of [path, target]) {
+    if (!isUtf8(name)) {
+      throw new ContextError(
+        `the name ${JSON.stringify(name.toString('utf8'))} is not UTF-8, which the classic builder's context cannot hold`,
+      );
+    }
+  }
+  await new Promise<void>((resolve, reject) => {
+    const sink = tar.entry(
+      {
+        name: path.toString('utf8'),
+        type: TYPES[kind],
+        // With the bits of its type, since tar-stream takes a mode of 0 for none; it writes only the permissions.
+        mode: Number(stats.mode),
+        size: kind === 'file' ? Number(stats.size) : 0,
+        mtime: new Date(Number(stats.mtimeMs)),
+        uid: 0,
+        gid: 0,
+        ...(target.length === 0 ? {} : { linkname: target.toString('utf8') }),
+      },
+      (error) => (error ? reject(error) : resolve()),
+    );
+    if (kind !== 'file') sink.end(null);
+    else write(sink, entry).catch(reject);
+  });
+}
+
+async function write(sink: ReturnType<Pack['entry']>, entry: ContextEntry): Promise<void> {
+  for await (const piece of readUnchanged(entry)) {
+    if (sink.write(piece)) continue;
+    await new Promise<void>((resolve) => {
+      sink.once('drain', () => resolve());
+      sink.once('close', () => resolve());
+    });
+    // The reader of the archive is gone.
+    if (sink.destroyed) return;
+  }
+  sink.end(null);
+}

@@ -1,0 +1,30 @@
+import { createBuilders, type BuilderChoice } from './builders.ts';
+import { describeEngine } from './describe.ts';
+import { dockerClient } from './docker-client.ts';
+import { parseEndpoint } from './endpoint.ts';
+import type { Engine } from './engine.ts';
+import { createImages } from './images.ts';
+import { createTransport } from './transport.ts';
+
+export interface EngineOptions {
+  /** `unix:///path` or `tcp://host:port`. */
+  readonly dockerHost: string;
+  /** A folder with `ca.pem`, `cert.pem` and `key.pem`, for an engine that speaks TLS. */
+  readonly certPath?: string;
+  readonly builder: BuilderChoice;
+}
+
+/**
+ * An engine behind Docker's API: Docker, or Podman, which builds classically. Connects when it is used. Throws an
+ * EngineError `refused` for an address or certificates that cannot be used.
+ */
+export function createEngine({ dockerHost, certPath, builder }: EngineOptions): Engine {
+  const endpoint = parseEndpoint(dockerHost, certPath);
+  const transport = createTransport(endpoint);
+  const builders = createBuilders(transport, builder);
+  return {
+    ...createImages(dockerClient(endpoint), endpoint.name),
+    build: builders.build,
+    describe: (signal) => describeEngine(transport, builders, signal),
+  };
+}
