@@ -1,0 +1,187 @@
+import {
+  buildListSchema,
+  buildSchema,
+  workerListSchema,
+  type Build,
+  type BuildRequestBody,
+} from '../contract/api.ts';
+import { createLogText } from '../contract/log-text.ts';
+import { CliError, exitCodeOf, exitCodes, type ExitCode } from './failure.ts';
+import { findBuildId } from './find-build.ts';
+import { followBuild } from './follow.ts';
+import { describeBuild, describeEnd, listBuilds, listWorkers } from './describe.ts';
+import { readLog } from './read-log.ts';
+import type { Session } from './session.ts';
+import { readSource } from './source.ts';
+import { submitSource } from './upload.ts';
+import type { ProgressView } from './view.ts';
+
+/** What each command does. Each answers with the exit code. */
+
+export interface SubmitOptions {
+  readonly repository: string;
+  readonly registry?: string;
+  readonly tag?: readonly string[];
+  readonly dockerfile?: string;
+  readonly context?: string;
+  readonly detach?: boolean;
+  readonly json?: boolean;
+}
+
+/** Submits a build and, unless it is told not to, follows it to its end. */
+export async function submit(
+  session: Session,
+  sourceText: string,
+  options: SubmitOptions,
+): Promise<ExitCode> {
+  const source = await readSource(sourceText);
+  const request: BuildRequestBody = {
+    repository: options.repository,
+    ...(options.registry === undefined ? {} : { registry: options.registry }),
+    ...(options.tag === undefined ? {} : { tag_names: [...options.tag] }),
+    ...(options.dockerfile === undefined ? {} : { dockerfile_path: options.dockerfile }),
+    ...(options.context === undefined ? {} : { context: options.context }),
+  };
+  const json = options.json === true;
+  const view = session.createView({ onNotices: json || options.detach === true });
+  try {
+    const sending = { onProgress: view.sending.bind(view), signal: session.interrupted };
+    const build = await interruptible(session, submitSource(session.client, request, source, sending), () => {
+      view.end();
+      session.notice('Interrupted; nothing was submitted.\n');
+    });
+    if (build === null) return exitCodes.interrupted;
+    view.submitted(build);
+    if (options.detach !== true) return await followToEnd(session, build.id, view, json);
+    view.end();
+    session.print(json ? toJson(build) : `${build.id}\n`);
+    return exitCodes.ok;
+  } finally {
+    view.end();
+  }
+}
+
+/** Prints a build's log, or follows it to the build's end. */
+export async function log(
+  session: Session,
+  idText: string,
+  options: { readonly follow?: boolean; readonly json?: boolean },
+): Promise<ExitCode> {
+  const id = await findBuildId(session.client, idText);
+  if (options.follow === true && options.json !== true) {
+    const view = session.createView({ onNotices: false });
+    try {
+      return await followToEnd(session, id, view, false);
+    } finally {
+      view.end();
+    }
+  }
+  if (options.follow === true) {
+    const quiet = { build: () => undefined, disconnected: () => undefined, connected: () => undefined };
+    const record = (each: object): void => session.print(`${JSON.stringify(each)}\n`);
+    const following = followBuild(session.client, id, { ...quiet, record }, session.interrupted);
+    const build = await interruptible(session, following, () => sayGoesOn(session, id));
+    return build === null ? exitCodes.interrupted : exitCodeOf(build);
+  }
+  const text = createLogText();
+  for await (const record of readLog(session.client, id)) {
+    session.print(
+      options.json === true ? `${JSON.stringify(record)}\n` : session.forOutput(text.add(record)),
+    );
+  }
+  if (options.json !== true) session.print(text.end());
+  return exitCodes.ok;
+}
+
+/** Shows a build. */
+export async function show(
+  session: Session,
+  idText: string,
+  { json }: { readonly json?: boolean },
+): Promise<ExitCode> {
+  const id = await findBuildId(session.client, idText);
+  const build = await session.client.get(`/api/v1/builds/${id}`, buildSchema);
+  session.print(json === true ? toJson(build) : describeBuild(build));
+  return exitCodes.ok;
+}
+
+export interface ListOptions {
+  readonly state?: string;
+  readonly repository?: string;
+  readonly limit?: string;
+  readonly json?: boolean;
+}
+
+/** Lists builds, newest first. */
+export async function list(session: Session, options: ListOptions): Promise<ExitCode> {
+  const query = new URLSearchParams();
+  for (const name of ['state', 'repository', 'limit'] as const) {
+    const value = options[name];
+    if (value !== undefined) query.set(name, value);
+  }
+  const page = await session.client.get(`/api/v1/builds?${query.toString()}`, buildListSchema);
+  session.print(options.json === true ? toJson(page) : listBuilds(page.builds, Date.now()));
+  return exitCodes.ok;
+}
+
+/** Cancels a build. */
+export async function cancel(
+  session: Session,
+  idText: string,
+  { json }: { readonly json?: boolean },
+): Promise<ExitCode> {
+  const id = await findBuildId(session.client, idText);
+  const build = await session.client.post(`/api/v1/builds/${id}/cancel`, null, buildSchema);
+  session.print(json === true ? toJson(build) : `cancelled ${build.id}\n`);
+  return exitCodes.ok;
+}
+
+/** Lists the workers that are connected. */
+export async function workers(session: Session, { json }: { readonly json?: boolean }): Promise<ExitCode> {
+  const answer = await session.client.get('/api/v1/workers', workerListSchema);
+  session.print(json === true ? toJson(answer) : listWorkers(answer.workers));
+  return exitCodes.ok;
+}
+
+async function followToEnd(
+  session: Session,
+  id: string,
+  view: ProgressView,
+  json: boolean,
+): Promise<ExitCode> {
+  const following = followBuild(session.client, id, view, session.interrupted);
+  const build = await interruptible(session, following, () => {
+    view.end();
+    sayGoesOn(session, id);
+  });
+  if (build === null) return exitCodes.interrupted;
+  view.end();
+  if (json) session.print(toJson(build));
+  else session.print(describeEnd(build));
+  return exitCodeOf(build);
+}
+
+function sayGoesOn(session: Session, id: string): void {
+  session.notice(
+    `\nThe build goes on.\n  follow it:  quay-build log ${id} --follow\n  cancel it:  quay-build cancel ${id}\n`,
+  );
+}
+
+/** What comes of the work, or null when Ctrl-C came first. */
+async function interruptible(
+  { interrupted }: Session,
+  work: Promise<Build>,
+  onInterrupt: () => void,
+): Promise<Build | null> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!interrupted.aborted || error instanceof CliError) throw error;
+    onInterrupt();
+    return null;
+  }
+}
+
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

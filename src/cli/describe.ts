@@ -1,0 +1,114 @@
+import type { Build, Worker } from '../contract/api.ts';
+import { formatDuration, formatTable } from './text.ts';
+
+/** How builds and workers read. */
+
+const ID_SHOWN = 8;
+const LABEL_COLUMNS = 12;
+
+/** The line, or lines, that say how a build ended: to be the last of what is printed. */
+export function describeEnd(build: Build): string {
+  switch (build.state) {
+    case 'complete':
+      return build.tag_names
+        .map((tag) => `built ${build.registry}/${build.repository}:${tag}${digestOf(build, tag)}\n`)
+        .join('');
+    case 'cancelled':
+      return `cancelled ${build.id}\n`;
+    default:
+      return describeError(build);
+  }
+}
+
+/** Everything about a build. */
+export function describeBuild(build: Build): string {
+  const rows: [string, string][] = [
+    ['id', build.id],
+    [
+      'state',
+      build.phase === null || build.ended_at !== null ? build.state : `${build.state}, ${build.phase}`,
+    ],
+    ['image', build.tag_names.map((tag) => `${build.registry}/${build.repository}:${tag}`).join(' ')],
+    ['source', describeSource(build)],
+    ...(build.context === '' ? [] : [['context', build.context] as [string, string]]),
+    ...(build.dockerfile_path === '' ? [] : [['dockerfile', build.dockerfile_path] as [string, string]]),
+    ...(build.progress && build.ended_at === null
+      ? [['step', describeStep(build.progress)] as [string, string]]
+      : []),
+    ...Object.entries(build.digests).map(([tag, digest]): [string, string] => [tag, digest ?? 'unknown']),
+    ['submitted', `${build.created_at} by ${build.submitted_by}`],
+    ...(build.started_at === null ? [] : [['started', build.started_at] as [string, string]]),
+    ...(build.ended_at === null ? [] : [['ended', build.ended_at] as [string, string]]),
+    ...build.tries.map((each): [string, string] => [
+      `try ${each.number}/${build.max_tries}`,
+      [each.outcome ?? 'running', each.phase, each.worker && `on ${each.worker}`, each.error?.message]
+        .filter((part) => part !== null && part !== undefined && part !== '')
+        .join(', '),
+    ]),
+  ];
+  const table = rows.map(([label, text]) => `${label.padEnd(LABEL_COLUMNS)}${text}\n`).join('');
+  return build.error === null ? table : `${table}\n${describeError(build)}`;
+}
+
+/** A table of builds. `now` in milliseconds since 1970. */
+export function listBuilds(builds: readonly Build[], now: number): string {
+  if (builds.length === 0) return 'no builds\n';
+  return formatTable(
+    ['ID', 'STATE', 'IMAGE', 'AGE', 'TOOK', 'BY'],
+    builds.map((build) => [
+      build.id.slice(0, ID_SHOWN),
+      build.state === 'running' && build.phase !== null ? build.phase : build.state,
+      `${build.repository}:${build.tag_names.join(',')}`,
+      formatDuration(now - Date.parse(build.created_at)),
+      build.started_at === null
+        ? ''
+        : formatDuration(
+            (build.ended_at === null ? now : Date.parse(build.ended_at)) - Date.parse(build.started_at),
+          ),
+      build.submitted_by,
+    ]),
+  );
+}
+
+/** A table of workers. */
+export function listWorkers(workers: readonly Worker[]): string {
+  if (workers.length === 0) return 'no workers\n';
+  return formatTable(
+    ['WORKER', 'SLOT', 'STATE', 'KIND', 'BUILD', 'ADDRESS', 'EXTENSIONS'],
+    workers.map((worker) => [
+      worker.id,
+      `${worker.slot + 1}/${worker.slots}`,
+      worker.state,
+      worker.kind,
+      worker.build_id?.slice(0, ID_SHOWN) ?? '',
+      worker.address,
+      worker.extensions.join(','),
+    ]),
+  );
+}
+
+function describeError({ error, state, id }: Build): string {
+  if (error === null) return `${state} ${id}\n`;
+  const own = error.base_error === '' ? '' : `${error.base_error.trimEnd()}\n`;
+  return `failed: ${error.message}\n${own}${error.help}\n`;
+}
+
+function describeSource({ source }: Build): string {
+  switch (source.type) {
+    case 'package':
+      return `a package of ${source.size} bytes, sha256 ${source.sha256}`;
+    case 'url':
+      return source.url;
+    case 'git':
+      return `${source.url} ${source.ref === null ? '' : `${source.ref} `}at ${source.sha}`;
+  }
+}
+
+function describeStep({ step, steps, instruction }: NonNullable<Build['progress']>): string {
+  return `${step}${steps === null ? '' : `/${steps}`} ${instruction}`;
+}
+
+function digestOf(build: Build, tag: string): string {
+  const digest = build.digests[tag];
+  return digest ? `@${digest}` : '';
+}

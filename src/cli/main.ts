@@ -1,0 +1,151 @@
+import { Command, CommanderError, Option } from 'commander';
+import { buildStates } from '../contract/phases.ts';
+import {
+  cancel,
+  list,
+  log,
+  show,
+  submit,
+  workers,
+  type ListOptions,
+  type SubmitOptions,
+} from './commands.ts';
+import { asCliError, exitCodes, type ExitCode } from './failure.ts';
+import { createSession, type Session } from './session.ts';
+
+/** `quay-build`: the command line for people and scripts. docs/cli.md */
+
+const ENVIRONMENT = `
+Environment:
+  QUAY_BUILD_URL    the manager's HTTP API (default http://127.0.0.1:8686)
+  QUAY_BUILD_TOKEN  the token that the manager asks for, if it does
+
+Exit codes:
+  0    the build completed, or what was asked was done (submit --detach: it was accepted)
+  1    the build failed
+  2    the command was not understood, or its source cannot be sent
+  3    the manager cannot be reached, or refused
+  4    the build was cancelled
+  70   the command line met an error that it does not know
+  130  Ctrl-C: the build goes on`;
+
+const EXAMPLES = `
+Examples:
+  quay-build submit . --repository team/app
+  quay-build submit . --repository team/app --tag 1.4 --tag latest --dockerfile docker/Dockerfile
+  quay-build submit https://git.example/team/app.git#main --repository team/app --detach
+  quay-build log 3f2a --follow
+  quay-build submit . --repository team/app --json | jq -r '.digests.latest'`;
+
+const SUBMIT_HELP = `
+SOURCE is one of
+  a folder          sent as a tar.gz, leaving out what .dockerignore names
+  a file            an archive (tar, tar.gz, zip) or a Dockerfile, sent as it is
+  a git URL         https://HOST/PATH.git, with #REF for a branch, a tag or a whole commit id, and
+                    #REF:FOLDER for a folder in it; git+https://… where the URL does not end in .git
+  an archive's URL  any other http or https URL, which the worker fetches
+
+Progress is shown until the build has ended. In a pipe it is plain lines. With --json, standard output holds the
+build as the API shows it and nothing else; the log goes to standard error.
+
+Examples:
+  quay-build submit . --repository team/app
+  quay-build submit ./Dockerfile --repository team/tools --tag 2026-11
+  quay-build submit https://git.example/team/app.git#v1.4 --repository team/app --tag 1.4
+  quay-build submit https://git.example/mono.git#main:services/api --repository team/api
+  ID=$(quay-build submit . --repository team/app --detach)`;
+
+// Who reads no further, as `head`, is no error.
+process.stdout.on('error', () => process.exit());
+process.exitCode = await run(process.argv);
+
+async function run(argv: readonly string[]): Promise<ExitCode> {
+  let exitCode: ExitCode = exitCodes.ok;
+  /** Makes an action that has its session and whose failure is told. */
+  const inSession =
+    <A extends unknown[]>(command: (session: Session, ...args: A) => Promise<ExitCode>) =>
+    async (...args: A): Promise<void> => {
+      exitCode = await command(createSession(process), ...args);
+    };
+  try {
+    await createProgram(inSession).parseAsync(argv);
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    const { message, help, exitCode: code } = asCliError(error);
+    process.stderr.write(`${message}\n${help === '' ? '' : `${help}\n`}`);
+    return code;
+  }
+}
+
+function collect(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+type InSession = <A extends unknown[]>(
+  command: (session: Session, ...args: A) => Promise<ExitCode>,
+) => (...args: A) => Promise<void>;
+
+function createProgram(inSession: InSession): Command {
+  const program = new Command('quay-build')
+    .description('Builds images on a build farm: submit a source, follow its log, find its digest.')
+    .addHelpText('after', EXAMPLES + '\n' + ENVIRONMENT)
+    .showHelpAfterError('Run it with --help to see what it takes.')
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride();
+
+  program
+    .command('submit')
+    .description('submit a build and follow it to its end')
+    .argument('<source>', 'a folder, an archive, a Dockerfile, a git URL, or the URL of an archive')
+    .requiredOption('-r, --repository <namespace/name>', 'where the image goes in the registry')
+    .option('--registry <host>', "the registry; the manager's own when absent")
+    .option('-t, --tag <tag>', 'a tag; may be given several times (default: latest)', collect)
+    .option('-f, --dockerfile <path>', 'the Dockerfile, relative to the context (default: Dockerfile)')
+    .option('-c, --context <folder>', 'the build context within the source (default: its root)')
+    .addOption(new Option('--follow', 'follow the log to the end of the build (default)').conflicts('detach'))
+    .option('-d, --detach', 'print the id and return at once')
+    .option('--json', 'print the build as JSON, the log on standard error')
+    .addHelpText('after', SUBMIT_HELP)
+    .action(inSession((session, source: string, options: SubmitOptions) => submit(session, source, options)));
+
+  program
+    .command('log')
+    .description('print the log of a build')
+    .argument('<id>', 'the id of the build, or its beginning')
+    .option('-f, --follow', 'go on until the build has ended; the exit code says how')
+    .option('--json', 'print a JSON record a line')
+    .action(inSession((session, id: string, options: object) => log(session, id, options)));
+
+  program
+    .command('show')
+    .description('show a build: its state, digests, tries and error')
+    .argument('<id>', 'the id of the build, or its beginning')
+    .option('--json', 'print it as JSON')
+    .action(inSession((session, id: string, options: object) => show(session, id, options)));
+
+  program
+    .command('list')
+    .alias('ls')
+    .description('list builds, newest first')
+    .addOption(new Option('--state <state>', 'only those in this state').choices(buildStates))
+    .option('-r, --repository <namespace/name>', 'only those of this repository')
+    .option('-n, --limit <number>', 'how many, up to 500 (default: 50)')
+    .option('--json', 'print them as JSON')
+    .action(inSession((session, options: ListOptions) => list(session, options)));
+
+  program
+    .command('cancel')
+    .description('cancel a build')
+    .argument('<id>', 'the id of the build, or its beginning')
+    .option('--json', 'print the build as JSON')
+    .action(inSession((session, id: string, options: object) => cancel(session, id, options)));
+
+  program
+    .command('workers')
+    .description('list the workers that are connected')
+    .option('--json', 'print them as JSON')
+    .action(inSession((session, options: object) => workers(session, options)));
+
+  return program;
+}

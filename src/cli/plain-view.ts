@@ -1,0 +1,30 @@
+import type { Build } from '../contract/api.ts';
+import { createLogText } from '../contract/log-text.ts';
+import type { ProgressView } from './view.ts';
+
+/** Where text goes. */
+export type Write = (text: string) => void;
+
+/** Plain lines: the log on one stream, what is about it on the other. For pipes, files and terminals that cannot do more. */
+export function createPlainView(log: Write, notices: Write): ProgressView {
+  const text = createLogText();
+  let state: Build['state'] | null = null;
+  let sending = '';
+  return {
+    sending({ what }) {
+      if (what === sending) return;
+      sending = what;
+      notices(what === 'packing' ? 'packing the folder\n' : 'sending the package\n');
+    },
+    submitted: (build) => notices(`submitted ${build.id}\n`),
+    record: (record) => log(text.add(record)),
+    build(build) {
+      if (build.state === 'waiting' && state === null) notices('waiting for a worker\n');
+      if (build.state === 'waiting' && state === 'running') notices('it will be tried again\n');
+      state = build.state;
+    },
+    disconnected: () => notices('the manager is away; trying to reach it again\n'),
+    connected: () => notices('the manager is back\n'),
+    end: () => log(text.end()),
+  };
+}
