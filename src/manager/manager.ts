@@ -9,7 +9,7 @@ import { REGISTRATION_REALM } from '../contract/uris.ts';
 import { openBlobFolder, openStore, type Store } from '../store/index.ts';
 import { attachWebSockets, createRouter, type RealmDefinition } from '../wamp/index.ts';
 import type { ListenAddress, ManagerSettings } from './config.ts';
-import { loadApiTokens } from './http/api-tokens.ts';
+import { loadApiTokens, type ApiTokens } from './http/api-tokens.ts';
 import { createHttpServer } from './http/server.ts';
 import { STOP_WITHIN_MS } from './limits.ts';
 import { listen, portOf } from './listen.ts';
@@ -18,6 +18,7 @@ import { registrationPolicy } from './realms/registration.ts';
 import { startRoster } from './realms/roster.ts';
 import { workerRealmPolicy, type WorkerRealm } from './realms/worker-realm.ts';
 import { createRegistryAccess } from './registry/registry-access.ts';
+import { userScopes } from './registry/scopes.ts';
 import { ensureSigningKey } from './registry/signing-key.ts';
 import { createRegistryTokenServer, type RegistryTokenServer } from './registry/token-server.ts';
 import { findCacheTag } from './scheduling/cache-tag.ts';
@@ -92,7 +93,7 @@ export async function startManager(
       newId: randomUUID,
     }),
     followLog: createFollowLog(store),
-    registryTokens: await openTokenServer(settings, store, box, dataDirectory),
+    registryTokens: await openTokenServer(settings, store, box, tokens, dataDirectory),
     tokens,
     metrics: new Registry(),
     logger,
@@ -198,6 +199,7 @@ async function openTokenServer(
   settings: ManagerSettings,
   store: Store,
   box: SecretBox,
+  tokens: ApiTokens | null,
   dataDirectory: string,
 ): Promise<RegistryTokenServer | null> {
   if (settings.REGISTRY_TOKEN_SERVICE === null) return null;
@@ -205,6 +207,10 @@ async function openTokenServer(
   await writeFile(join(dataDirectory, 'registry-token.pem'), signingKey.certificates);
   return createRegistryTokenServer({
     capabilities: store.capabilities,
+    users: async ({ username, password }) => {
+      const caller = (await tokens?.authenticate(password)) ?? null;
+      return caller?.name === username ? userScopes(caller.scopes.some((scope) => scope !== 'read')) : null;
+    },
     signingKey,
     service: settings.REGISTRY_TOKEN_SERVICE,
     now: Date.now,

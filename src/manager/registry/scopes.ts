@@ -2,7 +2,7 @@ import { isRepository, namespaceOf } from '../../contract/references.ts';
 
 /**
  * What a registry's client asks for, and what a capability allows, in the registry's own words
- * (Docker Registry v2 token scope: `repository:NAME:ACTION,…`). In a capability, `NAMESPACE/*` is each repository of a namespace.
+ * (Docker Registry v2 token scope: `repository:NAME:ACTION,…`). In what is allowed, `NAMESPACE/*` is each repository of a namespace, and `*` every repository.
  */
 
 type RegistryAction = 'pull' | 'push';
@@ -19,6 +19,7 @@ const SCOPE_MAX_LENGTH = 512;
 /** A name may hold colons (a host's port), so the actions come after the last one. A class, as in `repository(plugin)`, is refused. */
 const SCOPE = /^repository:(.+):([a-z*,]+)$/;
 const EVERY = '/*';
+const EVERYWHERE = '*';
 
 /** The scope that gives access to a build's package. */
 export const PACKAGE_SCOPE = 'package';
@@ -31,6 +32,11 @@ export function pushScopes(repository: string): string[] {
 /** What a build of this repository may pull: whatever lies in its namespace. */
 export function pullScopes(repository: string): string[] {
   return [`repository:${namespaceOf(repository)}${EVERY}:pull`];
+}
+
+/** What a user of the API may do with `docker login`: who may submit builds can push anywhere through them anyway. */
+export function userScopes(mayWrite: boolean): string[] {
+  return [`repository:${EVERYWHERE}:${mayWrite ? 'pull,push' : 'pull'}`];
 }
 
 /**
@@ -65,6 +71,7 @@ function parseScope(text: string): { name: string; actions: RegistryAction[] } |
 }
 
 function covers(rule: string, repository: string): boolean {
+  if (rule === EVERYWHERE) return true;
   return rule.endsWith(EVERY)
     ? namespaceOf(repository) === rule.slice(0, -EVERY.length)
     : rule === repository;

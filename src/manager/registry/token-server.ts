@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { CapabilityStore } from '../../store/index.ts';
 import { hashSecret } from '../secrets/tokens.ts';
-import { grantedAccess } from './scopes.ts';
+import type { ApiTokens } from '../http/api-tokens.ts';
+import { allScopes, grantedAccess } from './scopes.ts';
 import type { SigningKey } from './signing-key.ts';
 
 /**
@@ -24,7 +25,20 @@ export interface TokenRequest {
   /** As the client wrote them: each may hold several, apart by spaces. */
   readonly scopes: readonly string[];
   /** Null when there were none. */
-  readonly credentials: { readonly username: string; readonly password: string } | null;
+  readonly credentials: Credentials | null;
+}
+
+interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Who shows good credentials, and what they may do. */
+interface Bearer {
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
 }
 
 /** The answer to a client whose credentials are good, also where they allow nothing of what it asked. */
@@ -45,6 +59,10 @@ export interface RegistryTokenServer {
 
 export interface TokenServerOptions {
   readonly capabilities: Pick<CapabilityStore, 'find'>;
+  /** What a person who logs in may do, as scopes, or null; absent where nobody can. */
+  readonly users?: ((credentials: Credentials) => Promise<readonly string[] | null>) | undefined;
+  /** Who holds a token of the API may pull with it, and push with the scope `admin`; null where the API has none. */
+  readonly apiTokens: ApiTokens | null;
   readonly signingKey: SigningKey;
   /** The registry's `service`: the tokens' audience. */
   readonly service: string;
@@ -52,27 +70,32 @@ export interface TokenServerOptions {
   readonly now: () => number;
 }
 
+/** Who asks, and what they may do. */
+interface Subject {
+  readonly name: string;
+  readonly scopes: readonly string[];
+  /** Milliseconds since 1970; null when it does not end by itself. */
+  readonly endsAt: number | null;
+}
+
 export function createRegistryTokenServer(options: TokenServerOptions): RegistryTokenServer {
-  const { capabilities, signingKey, service, now } = options;
+  const { signingKey, service, now } = options;
   return {
     certificates: signingKey.certificates,
 
     async answer({ service: asked, scopes, credentials }) {
       if (asked !== service) return 'wrong-service';
-      if (credentials?.username !== TOKEN_USERNAME) return 'denied';
-      const capability = await capabilities.find(hashSecret(credentials.password));
-      if (capability === null) return 'denied';
+      const subject = credentials && (await findSubject(credentials, options));
+      if (subject === null) return 'denied';
 
       const issuedAt = Math.floor(now() / 1000);
-      const expiresAt = Math.min(
-        issuedAt + TOKEN_MAX_SECONDS,
-        Math.floor(capability.expiresAt.getTime() / 1000),
-      );
-      const token = await new SignJWT({ access: grantedAccess(scopes, capability.scopes) })
+      const endsAt = Math.floor((subject.endsAt ?? Infinity) / 1000);
+      const expiresAt = Math.min(issuedAt + TOKEN_MAX_SECONDS, endsAt);
+      const token = await new SignJWT({ access: grantedAccess(scopes, subject.scopes) })
         .setProtectedHeader({ alg: 'ES256', typ: 'JWT', x5c: [signingKey.x5c] })
         .setIssuer(TOKEN_ISSUER)
         .setAudience(service)
-        .setSubject(`build/${capability.buildId}/${capability.try}`)
+        .setSubject(subject.name)
         .setIssuedAt(issuedAt)
         .setNotBefore(issuedAt - CLOCK_SKEW_SECONDS)
         .setExpirationTime(expiresAt)
@@ -86,4 +109,24 @@ export function createRegistryTokenServer(options: TokenServerOptions): Registry
       };
     },
   };
+}
+
+/** A try by its push or pull token, or a person by the name and the secret of an API token. */
+async function findSubject(
+  { username, password }: { username: string; password: string },
+  { capabilities, apiTokens }: TokenServerOptions,
+): Promise<Subject | null> {
+  if (username === TOKEN_USERNAME) {
+    const capability = await capabilities.find(hashSecret(password));
+    if (capability === null) return null;
+    const { buildId, try: number, scopes, expiresAt } = capability;
+    return { name: `build/${buildId}/${number}`, scopes, endsAt: expiresAt.getTime() };
+  }
+  const caller = (await apiTokens?.authenticate(password)) ?? null;
+  if (caller?.name !== username) return null;
+  const scopes = [
+    ...(caller.scopes.includes('read') ? allScopes('pull') : []),
+    ...(caller.scopes.includes('admin') ? allScopes('pull,push') : []),
+  ];
+  return { name: `api/${caller.name}`, scopes, endsAt: null };
 }
