@@ -10,9 +10,8 @@ import type {
   SubscribeMessage,
   UnsubscribeMessage,
 } from './messages.ts';
-import { booleanOption, choiceOption, idsOption, stringsOption } from './options.ts';
+import { booleanOption, idsOption, stringsOption } from './options.ts';
 import { Patterns } from './patterns.ts';
-import { matchPolicies } from './uris.ts';
 import type { MatchPolicy } from './uris.ts';
 
 /** Hands what is published in a realm to those who listen (WAMP, "Publish and Subscribe"). URIs were checked before. */
@@ -28,8 +27,7 @@ export class Broker {
     this.#nextId = nextId;
   }
 
-  handleSubscribe(member: Member, message: SubscribeMessage): void {
-    const match = choiceOption(message[2], 'match', matchPolicies);
+  handleSubscribe(member: Member, message: SubscribeMessage, match: MatchPolicy): void {
     const subscription = this.subscribe(member, message[3], match);
     member.deliver([Code.SUBSCRIBED, message[1], subscription.id]);
   }

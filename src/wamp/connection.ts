@@ -43,7 +43,8 @@ const clientRoles = ['publisher', 'subscriber', 'caller', 'callee'];
 
 type State<Data> =
   | { readonly name: 'idle' | 'ended' }
-  | { readonly name: 'opening'; readonly hello: Hello }
+  /** `realm` is null until it was found. */
+  | { readonly name: 'opening'; readonly realm: OpenRealm<Data> | null }
   | {
       readonly name: 'challenging';
       readonly hello: Hello;
@@ -51,7 +52,8 @@ type State<Data> =
       readonly challenge: Challenge;
     }
   | { readonly name: 'open'; readonly realm: OpenRealm<Data>; readonly session: JoinedSession<Data> }
-  | { readonly name: 'closing' };
+  /** `last`: the connection is closed with the session. */
+  | { readonly name: 'closing'; readonly last: boolean };
 
 /**
  * One peer's sessions, one after the other on one transport (WAMP, "Sessions").
@@ -89,8 +91,13 @@ export class Connection<Data> {
   /** Takes a message. Never throws. */
   receive(text: string): void {
     if (this.#state.name === 'ended') return;
+    const { nesting, openingSize } = this.#host.limits;
+    if (text.length > openingSize && this.#state.name !== 'open') {
+      this.violation(`before a session is open, a message may be ${openingSize} characters long`);
+      return;
+    }
     try {
-      const message = parseMessage(text, this.#host.limits.nesting);
+      const message = parseMessage(text, nesting);
       if (this.#state.name === 'open' && message[0] > Code.GOODBYE) this.#state.session.handle(message);
       else this.#control(message);
     } catch (error) {
@@ -115,12 +122,14 @@ export class Connection<Data> {
     this.#enter({ name: 'ended' });
   }
 
-  /** Ends the session in order. A connection without one is closed. */
-  goodbye(uri: string, message?: string): void {
+  /** Ends the session in order; `last` closes the connection with it. A connection without a session is closed. */
+  goodbye(uri: string, message: string | undefined, last: boolean): void {
     if (this.#state.name === 'open') {
       this.#send([Code.GOODBYE, message === undefined ? {} : { message }, uri]);
-      this.#enter({ name: 'closing' });
-    } else if (this.#state.name !== 'closing') {
+      this.#enter({ name: 'closing', last });
+    } else if (this.#state.name === 'closing') {
+      this.#state = { name: 'closing', last: last || this.#state.last };
+    } else {
       this.#abort(uri, message ?? 'the session was closed while it opened');
     }
   }
@@ -128,21 +137,28 @@ export class Connection<Data> {
   /** The one door: leaves a state, and enters another. */
   #enter(next: State<Data>): void {
     const last = this.#state;
+    if ('realm' in next) next.realm?.hold();
     this.#state = next;
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
     if (last.name === 'open') {
       last.realm.leave(last.session);
       this.#host.sessionClosed();
     }
+    if ('realm' in last) last.realm?.release();
+    this.#setTimer();
+  }
+
+  /** One timer watches all the way to WELCOME, another one over the router's GOODBYE. An open session has none. */
+  #setTimer(): void {
+    const { name } = this.#state;
+    if (this.#timer && (name === 'opening' || name === 'challenging')) return;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
     const { helloTimeout, closeTimeout } = this.#host.limits;
-    if (next.name === 'closing') {
+    if (name === 'closing') {
       this.#timer = setTimeout(() => this.#end(), closeTimeout);
-    } else if (next.name !== 'open' && next.name !== 'ended') {
-      this.#timer = setTimeout(
-        () => this.#abort(errorUris.timeout, `no session was opened within ${helloTimeout} ms`),
-        helloTimeout,
-      );
+    } else if (name === 'idle') {
+      const text = `no session was opened within ${helloTimeout} ms`;
+      this.#timer = setTimeout(() => this.#abort(errorUris.timeout, text), helloTimeout);
     }
   }
 
@@ -154,7 +170,9 @@ export class Connection<Data> {
       return;
     }
     if (state.name === 'closing') {
-      if (message[0] === Code.GOODBYE) this.#enter({ name: 'idle' });
+      if (message[0] !== Code.GOODBYE) return;
+      if (state.last) this.#end();
+      else this.#enter({ name: 'idle' });
       return;
     }
     if (message[0] === Code.HELLO && state.name === 'idle') {
@@ -183,13 +201,15 @@ export class Connection<Data> {
       this.#refuse(errorUris.invalidUri, "the realm's name is not a URI");
       return;
     }
-    const opening: State<Data> = { name: 'opening', hello };
-    this.#enter(opening);
-    this.#step(opening, this.#host.findRealm(hello.realm), (realm) => {
+    const finding: State<Data> = { name: 'opening', realm: null };
+    this.#enter(finding);
+    this.#step(finding, this.#host.findRealm(hello.realm), (realm) => {
       if (!realm) {
         this.#refuse(errorUris.noSuchRealm, `there is no realm ${hello.realm}`);
         return;
       }
+      const opening: State<Data> = { name: 'opening', realm };
+      this.#enter(opening);
       const verdict = realm.policy.authenticate?.(hello, realm) ?? { type: 'accept' as const };
       this.#step(opening, verdict, (authentication) => this.#judge(hello, realm, authentication));
     });
@@ -199,7 +219,7 @@ export class Connection<Data> {
     message: AuthenticateMessage,
     { hello, realm, challenge }: Extract<State<Data>, { name: 'challenging' }>,
   ): void {
-    const opening: State<Data> = { name: 'opening', hello };
+    const opening: State<Data> = { name: 'opening', realm };
     this.#enter(opening);
     this.#step(opening, challenge.verify(message[1], message[2]), (verdict) =>
       this.#judge(hello, realm, verdict),
@@ -242,6 +262,10 @@ export class Connection<Data> {
   }
 
   #welcome(hello: Hello, realm: OpenRealm<Data>, { type: _type, ...identity }: Acceptance): void {
+    if (realm.isClosed) {
+      this.#refuse(errorUris.noSuchRealm, `there is no realm ${realm.name} any more`);
+      return;
+    }
     const full = this.#host.refuseJoin(realm);
     if (full !== null) {
       this.#refuse(errorUris.limitExceeded, full);
@@ -255,7 +279,7 @@ export class Connection<Data> {
       this.#transport,
       {
         abort: (uri, message) => this.#endSession(session, () => this.#abort(uri, message)),
-        goodbye: (uri, message) => this.#endSession(session, () => this.goodbye(uri, message)),
+        goodbye: (uri, message) => this.#endSession(session, () => this.goodbye(uri, message, false)),
       },
     );
     this.#enter({ name: 'open', realm, session });

@@ -15,7 +15,6 @@ import type {
 import { booleanOption, choiceOption, durationOption } from './options.ts';
 import { Patterns } from './patterns.ts';
 import type { Drop } from './policy.ts';
-import { matchPolicies } from './uris.ts';
 import type { MatchPolicy } from './uris.ts';
 
 const cancelModes = ['killnowait', 'kill', 'skip'] as const;
@@ -39,9 +38,8 @@ export class Dealer {
     this.#dropped = dropped;
   }
 
-  handleRegister(member: Member, message: RegisterMessage): void {
+  handleRegister(member: Member, message: RegisterMessage, match: MatchPolicy): void {
     const [, request, options, procedure] = message;
-    const match = choiceOption(options, 'match', matchPolicies);
     const invoke = choiceOption(options, 'invoke', invocationPolicies);
     const registration = this.register(member, procedure, match, invoke);
     member.deliver(

@@ -2,6 +2,11 @@
 export interface Limits {
   /** One message. A longer one closes its connection with WebSocket status 1009; it is never kept. */
   readonly messageSize: number;
+  /**
+   * A message before a session is open; HELLO is kept as long as its session. A longer one is a protocol violation.
+   * In characters.
+   */
+  readonly openingSize: number;
   /** Lists and dictionaries within each other in one message. A deeper one is a protocol violation. */
   readonly nesting: number;
   /** Characters of a URI. A longer one is refused as `wamp.error.invalid_uri`. */
@@ -31,6 +36,7 @@ export interface Limits {
 
 export const defaultLimits: Limits = {
   messageSize: 16 * 1024 * 1024,
+  openingSize: 64 * 1024,
   nesting: 100,
   uriLength: 1024,
   connections: 50_000,

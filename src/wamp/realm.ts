@@ -29,6 +29,8 @@ export class OpenRealm<Data> implements Realm<Data> {
   readonly sessions = new Map<number, JoinedSession<Data>>();
   readonly #surroundings: RealmSurroundings;
   readonly #forget: (realm: OpenRealm<Data>) => void;
+  #holds = 0;
+  #isClosed = false;
 
   constructor(
     name: string,
@@ -48,6 +50,11 @@ export class OpenRealm<Data> implements Realm<Data> {
     this.dealer = new Dealer(this.local, random, nextId, dropped);
   }
 
+  /** Whether it was closed: nobody may join it any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   get limits(): Limits {
     return this.#surroundings.limits;
   }
@@ -64,6 +71,17 @@ export class OpenRealm<Data> implements Realm<Data> {
     this.#surroundings.dropped(drop);
   }
 
+  /** Keeps the realm in memory, for a session that is open or about to be. */
+  hold(): void {
+    this.#holds++;
+  }
+
+  /** Takes a {@link hold} back. */
+  release(): void {
+    this.#holds--;
+    if (this.#holds === 0 && this.policy.forgetWhenEmpty?.(this) === true) this.#forget(this);
+  }
+
   /** Takes a session in, after its WELCOME was sent. */
   join(session: JoinedSession<Data>): void {
     this.sessions.set(session.id, session);
@@ -76,10 +94,10 @@ export class OpenRealm<Data> implements Realm<Data> {
     this.dealer.leave(session);
     this.broker.leave(session);
     this.#tell('left', session);
-    if (this.sessions.size === 0 && this.policy.forgetWhenEmpty?.(this) === true) this.#forget(this);
   }
 
   close(uri: string = errorUris.closeRealm, message?: string): void {
+    this.#isClosed = true;
     this.#forget(this);
     for (const session of this.sessions.values()) session.close(uri, message);
   }

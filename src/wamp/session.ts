@@ -129,14 +129,14 @@ export class JoinedSession<Data> extends Member implements Session<Data> {
         const match = choiceOption(message[2], 'match', matchPolicies);
         if (!this.#may('subscribe', Code.SUBSCRIBE, message[1], message[3], match)) return;
         if (!this.#hasRoom(this.subscriptions, limits.subscriptions, Code.SUBSCRIBE, message[1])) return;
-        broker.handleSubscribe(this, message);
+        broker.handleSubscribe(this, message, match);
         return;
       }
       case Code.REGISTER: {
         const match = choiceOption(message[2], 'match', matchPolicies);
         if (!this.#may('register', Code.REGISTER, message[1], message[3], match)) return;
         if (!this.#hasRoom(this.registrations, limits.registrations, Code.REGISTER, message[1])) return;
-        dealer.handleRegister(this, message);
+        dealer.handleRegister(this, message, match);
         return;
       }
       case Code.UNSUBSCRIBE: {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
@@ -11,9 +12,8 @@ import type { Transport } from './session.ts';
 
 const SUBPROTOCOL = 'wamp.2.json';
 
-/** WebSocket close statuses (RFC 6455, section 7.4.1). */
+/** WebSocket close status (RFC 6455, section 7.4.1). */
 const NORMAL = 1000;
-const GOING_AWAY = 1001;
 
 export interface WebSocketOptions {
   /** Where WebSockets may be opened; elsewhere is 404. */
@@ -37,7 +37,7 @@ export interface WebSocketTransport {
   readonly connectionCount: number;
   /**
    * Takes no more connections, ends all sessions with GOODBYE `wamp.close.system_shutdown` and closes their connections, at the
-   * latest after the limits' `closeTimeout`. The HTTP server stays open: it is its owner's.
+   * latest after twice the limits' `closeTimeout`. The HTTP server stays open: it is its owner's.
    */
   close(): Promise<void>;
 }
@@ -45,7 +45,7 @@ export interface WebSocketTransport {
 /** Lets peers reach a router over WebSocket, by the upgrades of an HTTP or HTTPS server. */
 export function attachWebSockets<Data>(
   router: Router<Data>,
-  server: Server,
+  server: Server | HttpsServer,
   options: WebSocketOptions,
 ): WebSocketTransport {
   const { paths, pingInterval = 0, keepAlive = 30_000, now = Date.now } = options;
@@ -192,8 +192,7 @@ class WebSocketPeer<Data> implements Transport {
 
   /** Says GOODBYE, and closes when it was answered, or the time for that is over. */
   shutDown(): Promise<void> {
-    this.#connection.goodbye(errorUris.systemShutdown, 'the router is shutting down');
-    this.#webSocket.close(GOING_AWAY);
+    this.#connection.goodbye(errorUris.systemShutdown, 'the router is shutting down', true);
     return this.#closed;
   }
 
