@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { CapabilityStore } from '../../store/index.ts';
 import { hashSecret } from '../secrets/tokens.ts';
-import type { ApiTokens } from '../http/api-tokens.ts';
-import { allScopes, grantedAccess } from './scopes.ts';
+import { grantedAccess } from './scopes.ts';
 import type { SigningKey } from './signing-key.ts';
 
 /**
@@ -34,11 +33,11 @@ interface Credentials {
 }
 
 /** Who shows good credentials, and what they may do. */
-interface Bearer {
-  readonly subject: string;
+interface Subject {
+  readonly name: string;
   readonly scopes: readonly string[];
-  /** Milliseconds since 1970. */
-  readonly expiresAt: number;
+  /** Milliseconds since 1970; null where they do not end by themselves. */
+  readonly endsAt: number | null;
 }
 
 /** The answer to a client whose credentials are good, also where they allow nothing of what it asked. */
@@ -61,21 +60,11 @@ export interface TokenServerOptions {
   readonly capabilities: Pick<CapabilityStore, 'find'>;
   /** What a person who logs in may do, as scopes, or null; absent where nobody can. */
   readonly users?: ((credentials: Credentials) => Promise<readonly string[] | null>) | undefined;
-  /** Who holds a token of the API may pull with it, and push with the scope `admin`; null where the API has none. */
-  readonly apiTokens: ApiTokens | null;
   readonly signingKey: SigningKey;
   /** The registry's `service`: the tokens' audience. */
   readonly service: string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-}
-
-/** Who asks, and what they may do. */
-interface Subject {
-  readonly name: string;
-  readonly scopes: readonly string[];
-  /** Milliseconds since 1970; null when it does not end by itself. */
-  readonly endsAt: number | null;
 }
 
 export function createRegistryTokenServer(options: TokenServerOptions): RegistryTokenServer {
@@ -111,22 +100,17 @@ export function createRegistryTokenServer(options: TokenServerOptions): Registry
   };
 }
 
-/** A try by its push or pull token, or a person by the name and the secret of an API token. */
+/** A try by its push or pull token, or a person who logs in. */
 async function findSubject(
-  { username, password }: { username: string; password: string },
-  { capabilities, apiTokens }: TokenServerOptions,
+  credentials: Credentials,
+  { capabilities, users }: TokenServerOptions,
 ): Promise<Subject | null> {
-  if (username === TOKEN_USERNAME) {
-    const capability = await capabilities.find(hashSecret(password));
+  if (credentials.username === TOKEN_USERNAME) {
+    const capability = await capabilities.find(hashSecret(credentials.password));
     if (capability === null) return null;
     const { buildId, try: number, scopes, expiresAt } = capability;
     return { name: `build/${buildId}/${number}`, scopes, endsAt: expiresAt.getTime() };
   }
-  const caller = (await apiTokens?.authenticate(password)) ?? null;
-  if (caller?.name !== username) return null;
-  const scopes = [
-    ...(caller.scopes.includes('read') ? allScopes('pull') : []),
-    ...(caller.scopes.includes('admin') ? allScopes('pull,push') : []),
-  ];
-  return { name: `api/${caller.name}`, scopes, endsAt: null };
+  const scopes = (await users?.(credentials)) ?? null;
+  return scopes && { name: `user/${credentials.username}`, scopes, endsAt: null };
 }
