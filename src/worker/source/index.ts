@@ -34,8 +34,7 @@ export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSo
     searchPath: process.env['PATH'] ?? '/usr/bin:/bin',
   };
 
-  return async (build, call) => {
-    call.signal.throwIfAborted();
+  const fetch: FetchSource = async (build, call) => {
     const place = { context: build.context, dockerfile_path: build.dockerfile_path };
     let root: string;
     if (build.git && build.git.url !== '') {
@@ -52,5 +51,15 @@ export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSo
     }
     const { contextDirectory, dockerfile, shown, text } = await locateContext(root, place, limits);
     return { contextDirectory, dockerfile, ...readDockerfile(text, shown) };
+  };
+  return async (build, call) => {
+    call.signal.throwIfAborted();
+    try {
+      return await fetch(build, call);
+    } catch (error) {
+      // What fails because of the abort says so in its own words; the caller knows only its reason.
+      call.signal.throwIfAborted();
+      throw error;
+    }
   };
 }

@@ -44,7 +44,7 @@ export const defaultSourceLimits: SourceLimits = {
   pathBytes: 4095,
   nameBytes: 255,
   depth: 100,
-  dockerfileBytes: 4 * MIB,
+  dockerfileBytes: MIB,
   redirects: 10,
   tries: 4,
   retryWaitMs: 500,

@@ -3,7 +3,7 @@ import { BuildError } from '../../../contract/build-errors.ts';
 import type { BaseImage, FetchedSource } from '../source.ts';
 import { quote } from '../words.ts';
 import { DEFAULT_REGISTRY, imageKey, parseImageName } from './image-name.ts';
-import { substitute } from './substitute.ts';
+import { substitute, type Variables } from './substitute.ts';
 
 /** What a Dockerfile says of images; see {@link FetchedSource}. A `base` that could not be read is not among the `images`. */
 export type DockerfileImages = Pick<FetchedSource, 'base' | 'images' | 'uncertain'>;
@@ -33,8 +33,9 @@ export function readDockerfile(text: string, shown: string): DockerfileImages {
   if (foreign !== null) return { base: asWritten(foreign), images: [], uncertain: true };
 
   const escape = dockerfile.getEscapeCharacter();
-  const variables = new Map<string, string | null>();
+  const variables: Variables = { values: new Map(), unknown: new Set(SET_BY_ENGINE) };
   const stages: Stage[] = [];
+  const numbers = new Map<string, number>();
   const found: BaseImage[] = [];
   let uncertain = false;
   const issue = (instruction: Instruction, what: string): BuildError =>
@@ -50,7 +51,7 @@ export function readDockerfile(text: string, shown: string): DockerfileImages {
       throw issue(instruction, 'FROM takes one image, and AS with a name if the stage gets one.');
     }
     const stage = { name: name?.toLowerCase() ?? null, written };
-    const image = substitute(written, variables, SET_BY_ENGINE, escape);
+    const image = substitute(written, variables, escape);
     if (image === null) return { ...stage, from: null };
     if (image === '') {
       throw issue(
@@ -58,8 +59,8 @@ export function readDockerfile(text: string, shown: string): DockerfileImages {
         `FROM ${quote(written)} names no image: give its ARG a default before the first FROM.`,
       );
     }
-    const earlier = stages.findLastIndex((each) => each.name === image.toLowerCase());
-    if (earlier !== -1) return { ...stage, from: earlier };
+    const earlier = numbers.get(image.toLowerCase());
+    if (earlier !== undefined) return { ...stage, from: earlier };
     const parsed = parseImageName(image);
     if (parsed === null) {
       throw issue(
@@ -72,8 +73,7 @@ export function readDockerfile(text: string, shown: string): DockerfileImages {
 
   /** What a `--from` names: a stage, by name or number, or an image. */
   const readSource = (source: string): void => {
-    const stage = stages.some((each, at) => each.name === source.toLowerCase() || String(at) === source);
-    if (stage) return;
+    if (numbers.has(source.toLowerCase()) || (/^\d+$/.test(source) && Number(source) < stages.length)) return;
     const image = parseImageName(source);
     if (image === null) uncertain = true;
     else found.push(image);
@@ -83,6 +83,7 @@ export function readDockerfile(text: string, shown: string): DockerfileImages {
     if (instruction instanceof From) {
       const stage = readFrom(instruction);
       stages.push(stage);
+      if (stage.name !== null) numbers.set(stage.name, stages.length - 1);
       if (stage.from === null) uncertain = true;
       else if (typeof stage.from === 'object') found.push(stage.from);
     } else if (stages.length === 0) {
@@ -121,12 +122,17 @@ function foreignSyntax(dockerfile: Dockerfile): string | null {
   return image === '' || KNOWN_SYNTAX.test(image) ? null : image;
 }
 
-/** Takes the names and defaults of an ARG before the first FROM. What cannot be read stays undeclared, so as set by the engine. */
-function declare(instruction: Arg, variables: Map<string, string | null>, escape: string): void {
+/** Takes the defaults of an ARG before the first FROM. Those that the engine sets stay its own, whatever default they get. */
+function declare(instruction: Arg, { values, unknown }: Variables, escape: string): void {
   for (const argument of instruction.getPropertyArguments()) {
     const [, name = '', written] = /^([^=]*)(?:=(.*))?$/s.exec(argument.getValue()) ?? [];
-    if (written !== undefined) variables.set(name, substitute(written, variables, SET_BY_ENGINE, escape));
-    else if (!SET_BY_ENGINE.has(name) && !variables.has(name)) variables.set(name, null);
+    if (written === undefined || SET_BY_ENGINE.has(name)) continue;
+    const value = substitute(written, { values, unknown }, escape);
+    if (value === null) unknown.add(name);
+    else {
+      unknown.delete(name);
+      values.set(name, value);
+    }
   }
 }
 

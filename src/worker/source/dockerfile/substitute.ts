@@ -1,7 +1,11 @@
 /** How variables are written in a FROM (Dockerfile reference, "Environment replacement"). */
 
-/** A value that may be known (a text), declared without one (null), or set by the engine (`unknown`). */
-export type Variables = ReadonlyMap<string, string | null>;
+/** What is known of the variables; one that is in neither has no value. */
+export interface Variables {
+  readonly values: Map<string, string>;
+  /** Those whose value only the engine knows. */
+  readonly unknown: Set<string>;
+}
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*/;
 /** How deep `${A:-${B:-…}}` may go, and how long the result may get, before the engine is left to it. */
@@ -13,14 +17,9 @@ class Unreadable extends Error {}
 
 /**
  * Replaces `$X`, `${X}`, `${X:-y}`, `${X-y}`, `${X:+y}` and `${X+y}`, and takes quotes and escapes away. Answers null for what newer
- * frontends may know and this reader does not, and where a variable in `unknown` is used.
+ * frontends may know and this reader does not, and where an unknown variable is used.
  */
-export function substitute(
-  text: string,
-  variables: Variables,
-  unknown: ReadonlySet<string>,
-  escape: string,
-): string | null {
+export function substitute(text: string, variables: Variables, escape: string): string | null {
   let at = 0;
 
   const word = (end: string | null, depth: number): string => {
@@ -49,8 +48,8 @@ export function substitute(
   };
 
   const lookUp = (name: string): string | undefined => {
-    if (unknown.has(name) && !variables.has(name)) throw new Unreadable();
-    return variables.get(name) ?? undefined;
+    if (variables.unknown.has(name)) throw new Unreadable();
+    return variables.values.get(name);
   };
 
   const readName = (): string => {

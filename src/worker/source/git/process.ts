@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { BuildError } from '../../../contract/build-errors.ts';
 
 export interface GitCall {
   readonly executable: string;
@@ -23,7 +24,7 @@ export interface GitResult {
 
 /**
  * Runs git in a process group of its own, which is killed as a whole: at an abort, after a silence, and when git has ended, since
- * `git-remote-http` would live on. Rejects with the signal's reason when aborted, once no process holds the output any more.
+ * `git-remote-http` would live on. Throws a BuildError `internalerror` when git cannot be started. Rejects with the signal's reason when aborted, once no process holds the output any more.
  */
 export async function runGit(args: readonly string[], call: GitCall): Promise<GitResult> {
   call.signal.throwIfAborted();
@@ -60,7 +61,9 @@ export async function runGit(args: readonly string[], call: GitCall): Promise<Gi
   child.on('exit', killGroup);
   try {
     const ok = await new Promise<boolean>((resolve, reject) => {
-      child.on('error', reject);
+      child.on('error', (cause) => {
+        reject(new BuildError('internalerror', 'The worker could not start git.', { cause }));
+      });
       child.on('close', (code) => resolve(code === 0));
     });
     call.signal.throwIfAborted();

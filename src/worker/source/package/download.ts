@@ -184,7 +184,7 @@ function contentLength(response: Dispatcher.ResponseData): number | null {
 
 /** Why a connection failed, in words that hold nothing of the URL but its origin. */
 function asPassing(error: unknown, { url }: PackageAddress, limits: SourceLimits): PassingFailure {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   const where = maskUrl(url);
   switch (code) {
     case 'UND_ERR_CONNECT_TIMEOUT':
@@ -199,6 +199,11 @@ function asPassing(error: unknown, { url }: PackageAddress, limits: SourceLimits
     case 'ECONNRESET':
       return new PassingFailure(`${where} closed the connection before the package was complete`);
     default:
-      return new PassingFailure(`${where} could not be reached (${code === '' ? 'unknown error' : code})`);
+      return new PassingFailure(`${where} could not be reached (${code})`);
   }
+}
+
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error';
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }
