@@ -9,7 +9,7 @@ import {
   setting,
   type SettingValues,
 } from '../contract/configuration.ts';
-import { logFormats, logLevels } from './log.ts';
+import { logFormats, logLevels } from '../contract/program-log.ts';
 
 /** The path that `SERVER` lacks (contract 0.3, "How a worker is started"). */
 const SOCKET_PATH = '/b1/socket';
@@ -98,7 +98,7 @@ const settings = {
     read: (text) => (text.startsWith('/') ? text : undefined),
   }),
   BUILDER: setting({
-    doc: 'Which of the engine’s builders builds: `auto` takes BuildKit where the engine has it.',
+    doc: "Which of the engine's builders builds: `auto` takes BuildKit where the engine has it.",
     rule: 'auto, buildkit or classic',
     example: 'classic',
     default: 'auto',

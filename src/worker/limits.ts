@@ -49,6 +49,8 @@ export const SECRET_MIN = 3;
 /** The same for one line of a private key. */
 export const KEY_LINE_MIN = 6;
 
+/** How long the engine may take, at start, to say what it is. */
+export const DESCRIBE_WITHIN_MS = 5_000;
 /** Contract 0.3: requests that pull or push are tried so many times. */
 export const ENGINE_TRIES = 3;
 /** The wait before the second try; the next is twice as long. */

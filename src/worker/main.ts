@@ -4,15 +4,17 @@ import { Command, CommanderError } from 'commander';
 import type { Logger } from 'pino';
 import { BuildError } from '../contract/build-errors.ts';
 import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
+import { createProgramLog } from '../contract/program-log.ts';
 import { extensionNames } from '../contract/extensions.ts';
 import { type Builder, clearLeftovers, createBuilder } from './builder.ts';
 import { systemClock } from './clock.ts';
 import { endpointOf, workDirOf, workerConfiguration, workerIdOf, type WorkerSettings } from './config.ts';
+import type { Engine } from './engine/engine.ts';
 import { createEngine } from './engine/index.ts';
 import { exitCodes } from './exit-codes.ts';
+import { DESCRIBE_WITHIN_MS } from './limits.ts';
 import { enterpriseRetryDelay, hostedRetryDelay } from './link/reconnecting.ts';
 import { readTlsOptions } from './link/tls.ts';
-import { createLogger } from './log.ts';
 import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
 import { runSlot, type SlotEnd } from './slot.ts';
 import { createSourceFetcher } from './source/index.ts';
@@ -39,7 +41,12 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const secrets = createSecretKeeper();
   if (settings.TOKEN !== null) secrets.keep([settings.TOKEN]);
-  const logger = createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT }, secrets);
+  const logger = createProgramLog({
+    program: 'quay-builder',
+    level: settings.LOG_LEVEL,
+    format: settings.LOG_FORMAT,
+    mask: (line) => secrets.mask(line),
+  });
   try {
     return await work(settings, secrets, logger);
   } catch (error) {
@@ -77,17 +84,21 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
   try {
     workDirectory = await openWorkDirectory(workDirOf(settings), id);
   } catch (error) {
-    logger.fatal(
-      { reason: error instanceof Error ? error.message : 'unknown' },
-      'no work directory (WORK_DIR)',
-    );
+    logger.fatal({ reason: reasonOf(error) }, 'no work directory (WORK_DIR)');
     return exitCodes.workDirectory;
   }
-  const engine = createEngine({
-    dockerHost: settings.DOCKER_HOST,
-    ...(settings.DOCKER_CERT_PATH === null ? {} : { certPath: settings.DOCKER_CERT_PATH }),
-    builder: settings.BUILDER,
-  });
+  let engine: Engine;
+  try {
+    engine = createEngine({
+      dockerHost: settings.DOCKER_HOST,
+      ...(settings.DOCKER_CERT_PATH === null ? {} : { certPath: settings.DOCKER_CERT_PATH }),
+      builder: settings.BUILDER,
+    });
+  } catch (error) {
+    logger.fatal({ reason: reasonOf(error) }, 'no engine (DOCKER_HOST, DOCKER_CERT_PATH)');
+    return exitCodes.wrongSetting;
+  }
+  await describeEngine(engine, logger);
   await clearLeftovers({ engine, workDirectory, logger });
   const builder = createBuilder({
     engine,
@@ -121,6 +132,20 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
   );
   logger.info({ end }, 'worker ends');
   return interrupted() ? exitCodes.interrupted : exitCodeOf(end);
+}
+
+/** An engine that is away may come back: each build says so while it is, and the worker goes on. */
+async function describeEngine(engine: Engine, logger: Logger): Promise<void> {
+  try {
+    const description = await engine.describe(AbortSignal.timeout(DESCRIBE_WITHIN_MS));
+    logger.info({ engine: description }, 'engine found');
+  } catch (error) {
+    logger.warn({ reason: reasonOf(error) }, 'the engine does not answer yet');
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function tlsPaths(settings: WorkerSettings): Parameters<typeof readTlsOptions>[0] {
