@@ -10,7 +10,7 @@ import { isAlive } from '../src/store/embedded/home.ts';
 import { startEmbeddedServer } from '../src/store/embedded/server.ts';
 import { loadMigrations, migrate } from '../src/store/migrations.ts';
 
-export interface LabDatabase {
+interface LabDatabase {
   /** For `DATABASE_URL`. */
   readonly url: string;
   readonly name: string;

@@ -5,6 +5,9 @@ import pg from 'pg';
 import { connectionOptions, type Address } from './database.ts';
 import { StoreUnusable } from './errors.ts';
 
+/** The oldest that has all that the statements use, as `server_version_num`. */
+const OLDEST_SERVER = 130_000;
+
 /** One step of the schema. */
 export interface Migration {
   /** Counts from 1, without gaps. */
@@ -42,10 +45,7 @@ export function loadMigrations(directory = join(import.meta.dirname, 'migrations
  * for each other. Fails with {@link StoreUnusable} when the schema is newer than the program, or is not what it says it is.
  */
 export async function migrate(address: Address, migrations: readonly Migration[]): Promise<void> {
-  const client = new pg.Client(connectionOptions(address));
-  // What is lost is met by the statement that is under way.
-  client.on('error', () => undefined);
-  await client.connect();
+  const client = await connect(address);
   try {
     await client.query('select pg_advisory_lock($1)', [LOCK]);
     await client.query(RECORDS);
@@ -65,6 +65,36 @@ export async function migrate(address: Address, migrations: readonly Migration[]
     // The lock goes with the connection.
     await client.end();
   }
+}
+
+/** No error of the client's becomes a cause: one about a URL carries it whole, with its password. */
+async function connect(address: Address): Promise<pg.Client> {
+  try {
+    const client = new pg.Client(connectionOptions(address));
+    // What is lost is met by the statement that is under way.
+    client.on('error', () => undefined);
+    await client.connect();
+    const { rows } = await client.query<{ version: number; name: string }>(
+      "select current_setting('server_version_num')::integer as version, current_setting('server_version') as name",
+    );
+    const [server] = rows;
+    if (server && server.version >= OLDEST_SERVER) return client;
+    await client.end();
+    throw new Error(`it is PostgreSQL ${server?.name ?? ''}, and 13 is the oldest that serves`);
+  } catch (error) {
+    const help =
+      address.connectionString === undefined
+        ? ''
+        : ' Check DATABASE_URL, as postgresql://USER:PASSWORD@HOST:5432/DATABASE, ' +
+          'that the server is up, and that the user owns the database.';
+    throw new StoreUnusable(`The database cannot be used: ${messageOf(error)}.${help}`);
+  }
+}
+
+function messageOf(error: unknown): string {
+  // One for each address of the host.
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function apply(

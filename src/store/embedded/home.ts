@@ -91,7 +91,8 @@ async function enteringAll({ uid, gid }: Account, folder: string): Promise<reado
     'setpriv',
     ...[`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
     ...['--inh-caps=-all,+dac_read_search', '--ambient-caps=-all,+dac_read_search'],
-    ...['--bounding-set=-all,+dac_read_search', '--'],
+    // Without the bit, access(2), by which PostgreSQL finds its own files, would not heed the capability.
+    ...['--bounding-set=-all,+dac_read_search', '--securebits=+no_setuid_fixup', '--'],
   ];
   const [command = '', ...rest] = prefix;
   await execFileAsync(command, [...rest, 'ls', folder]).catch((error: unknown) => {

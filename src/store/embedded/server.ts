@@ -8,7 +8,7 @@ import { startPostmaster, type Postmaster } from './postmaster.ts';
 import { findPackage } from './programs.ts';
 
 /** `down`: it ended without being told to; it is started again, and `up` follows. */
-export type ServerEvent = { readonly type: 'up' } | { readonly type: 'down' };
+type ServerEvent = { readonly type: 'up' } | { readonly type: 'down' };
 
 /** Our own PostgreSQL. */
 export interface EmbeddedServer {

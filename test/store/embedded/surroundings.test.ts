@@ -1,0 +1,144 @@
+import { chmod, cp, lstat, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { expect, test } from 'vitest';
+import { findPackage } from '../../../src/store/embedded/programs.ts';
+import { startEmbeddedServer, type EmbeddedServer } from '../../../src/store/embedded/server.ts';
+import { StoreUnusable } from '../../../src/store/index.ts';
+import { loadMigrations, migrate } from '../../../src/store/migrations.ts';
+import { makeDataFolder, uidOf } from '../support/data-folder.ts';
+import { log } from '../support/store.ts';
+
+/** These are about a manager that root starts, as `make demo` may; for anyone else all of it is trivially so. */
+
+async function expectWorks(server: EmbeddedServer): Promise<void> {
+  const client = new pg.Client(server.address);
+  await client.connect();
+  expect((await client.query<{ value: string }>("select upper('works') as value")).rows).toEqual([
+    { value: 'WORKS' },
+  ]);
+  await client.end();
+  expect(await uidOf(server.pid)).not.toBe(0);
+}
+
+const programOf = (pid: number): Promise<string> =>
+  readFile(`/proc/${pid}/cmdline`, 'utf8').then((line) => line.split('\0')[0] ?? '');
+
+async function copyPackage(to: string): Promise<string> {
+  await cp(findPackage() ?? '', to, { recursive: true, verbatimSymlinks: true });
+  return to;
+}
+
+test('a package below a folder that only root may enter is copied beside the data, once', async () => {
+  await using folder = await makeDataFolder();
+  const closed = join(folder.path, 'root');
+  await mkdir(closed, { mode: 0o700 });
+  const packageDirectory = await copyPackage(join(closed, 'package'));
+  const dataDirectory = join(folder.path, 'data');
+  for (let starts = 0; starts < 2; starts += 1) {
+    const server = await startEmbeddedServer({ dataDirectory, log, packageDirectory });
+    await expectWorks(server);
+    expect(await programOf(server.pid)).toMatch(join(dataDirectory, 'postgresql', 'programs-18.'));
+    await server.stop();
+  }
+  const programs = (await readdir(join(dataDirectory, 'postgresql'))).filter((name) =>
+    name.startsWith('programs'),
+  );
+  expect(programs).toHaveLength(1);
+});
+
+test('a data folder below one that only root may enter serves as well', async () => {
+  await using folder = await makeDataFolder();
+  const closed = join(folder.path, 'root');
+  await mkdir(closed, { mode: 0o700 });
+  const packageDirectory = await copyPackage(join(closed, 'package'));
+  const dataDirectory = join(closed, 'deep', 'data');
+  const server = await startEmbeddedServer({ dataDirectory, log, packageDirectory });
+  await expectWorks(server);
+  expect((await lstat(closed)).mode & 0o777).toBe(0o700);
+  // One capability, to pass through; none to write what is not its own.
+  expect(await readFile(`/proc/${server.pid}/status`, 'utf8')).toMatch(/^CapEff:\t0{15}4$/m);
+  await server.stop();
+});
+
+test('a data folder that was made for root alone, as by mktemp, serves as well', async () => {
+  await using folder = await makeDataFolder();
+  const dataDirectory = join(folder.path, 'data');
+  await mkdir(dataDirectory, { mode: 0o700 });
+  const server = await startEmbeddedServer({ dataDirectory, log });
+  await expectWorks(server);
+  expect((await lstat(dataDirectory)).mode & 0o007).toBe(0);
+  await server.stop();
+});
+
+test('links that the package did not make, because its install script did not run, are made', async () => {
+  await using folder = await makeDataFolder();
+  const packageDirectory = await copyPackage(join(folder.path, 'package'));
+  const libraries = join(packageDirectory, 'native', 'lib');
+  for (const name of await readdir(libraries)) {
+    if ((await lstat(join(libraries, name))).isSymbolicLink()) await rm(join(libraries, name));
+  }
+  const server = await startEmbeddedServer({
+    dataDirectory: join(folder.path, 'data'),
+    log,
+    packageDirectory,
+  });
+  await expectWorks(server);
+  expect(await programOf(server.pid)).toBe(join(packageDirectory, 'native', 'bin', 'postgres'));
+  await server.stop();
+});
+
+test("without the package the machine's own PostgreSQL serves", async () => {
+  await using folder = await makeDataFolder();
+  const dataDirectory = join(folder.path, 'data');
+  const server = await startEmbeddedServer({ dataDirectory, log, packageDirectory: null });
+  await expectWorks(server);
+  await migrate(server.address, loadMigrations());
+  expect(await programOf(server.pid)).not.toContain('node_modules');
+  await server.stop();
+});
+
+test('a data folder too deep for a socket has its socket elsewhere, and takes it along when it goes', async () => {
+  await using folder = await makeDataFolder();
+  const dataDirectory = join(folder.path, 'deep '.repeat(20), 'with, "quotes"');
+  const server = await startEmbeddedServer({ dataDirectory, log });
+  await expectWorks(server);
+  const { host = '' } = server.address;
+  expect(Buffer.byteLength(host)).toBeLessThan(90);
+  await server.stop();
+  await expect(lstat(host)).rejects.toThrow('ENOENT');
+});
+
+test('a short folder that somebody else put in the way of the socket is not used', async () => {
+  await using folder = await makeDataFolder();
+  const dataDirectory = join(folder.path, 'deep'.repeat(25));
+  const trap = join(folder.path, 'trap');
+  await mkdir(trap);
+  await chmod(trap, 0o777);
+  await mkdir(join(dataDirectory, 'postgresql'), { recursive: true });
+  await symlink(trap, join(dataDirectory, 'postgresql', 'run'));
+  const server = await startEmbeddedServer({ dataDirectory, log });
+  expect(server.address.host).not.toBe(trap);
+  await expectWorks(server);
+  await server.stop();
+});
+
+test('data of another version is refused, with what to do', async () => {
+  await using folder = await makeDataFolder();
+  const data = join(folder.path, 'postgresql', 'data');
+  await mkdir(data, { recursive: true });
+  await writeFile(join(data, 'PG_VERSION'), '9\n');
+  const refused = startEmbeddedServer({ dataDirectory: folder.path, log });
+  await expect(refused).rejects.toThrow(StoreUnusable);
+  await expect(refused).rejects.toThrow(/made by PostgreSQL 9, .* set DATABASE_URL/);
+});
+
+test('data that is damaged is refused with the words of the server', async () => {
+  await using folder = await makeDataFolder();
+  const server = await startEmbeddedServer({ dataDirectory: folder.path, log });
+  await server.stop();
+  await rm(join(folder.path, 'postgresql', 'data', 'global', 'pg_control'));
+  await expect(startEmbeddedServer({ dataDirectory: folder.path, log })).rejects.toThrow(
+    /did not start on .*pg_control/s,
+  );
+});
