@@ -13,8 +13,8 @@ import { JSON_BODY_MAX, PACKAGE_MAX_DEFAULT } from './limits.ts';
 import { problems } from './openapi.ts';
 import type { HttpDependencies } from './ports.ts';
 import { ApiProblem } from './problems.ts';
-import { discardPackage, receiveBuild, type UploadedBuild } from './upload.ts';
-import { validationProblem } from './validation.ts';
+import { receiveBuild, type UploadedBuild } from './upload.ts';
+import { issuesProblem } from './validation.ts';
 
 /** Adds submitting, looking at, listing and cancelling builds. */
 export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependencies): void {
@@ -27,7 +27,7 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
       return receiveBuild(request, dependencies, limits?.packageMax ?? PACKAGE_MAX_DEFAULT);
     }
     const parsed = buildRequestSchema.safeParse(request.body);
-    if (!parsed.success) throw validationProblem(parsed.error.issues, 'body');
+    if (!parsed.success) throw issuesProblem(parsed.error.issues, 'body');
     return { request: parsed.data, uploaded: null };
   };
 
@@ -53,7 +53,7 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
         return await reply.code(201).header('location', `/api/v1/builds/${row.id}`).send(viewBuild(row));
       } catch (error) {
         // Where the database went away in mid-answer the build may be there: its package stays, and is swept if it is not.
-        if (uploaded && error instanceof ApiProblem) await discardPackage(uploaded.id, dependencies);
+        if (uploaded && error instanceof ApiProblem) await dependencies.blobs.delete(uploaded.id);
         throw error;
       }
     },

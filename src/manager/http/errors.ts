@@ -1,6 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
-import { z } from 'zod';
 import { DatabaseAway } from '../../store/index.ts';
 import { ApiProblem, type ProblemCode } from './problems.ts';
 import { validationProblem } from './validation.ts';
@@ -24,10 +23,9 @@ const KNOWN: Readonly<Record<string, ProblemCode>> = {
   FST_FILES_LIMIT: 'multipart_invalid',
   FST_FIELDS_LIMIT: 'multipart_invalid',
   FST_REQ_FILE_TOO_LARGE: 'package_too_large',
-  FST_MULTIPART_PREMATURE_CLOSE: 'multipart_invalid',
+  FST_MP_PREMATURE_CLOSE: 'multipart_invalid',
 };
 
-const ISSUES = z.array(z.object({ params: z.object({ issue: z.custom<z.core.$ZodIssue>() }) }));
 const STORE_RETRY_SECONDS = 5;
 
 /** The problem that an error is to the caller. */
@@ -37,8 +35,13 @@ export function asProblem(error: unknown): ApiProblem {
     return new ApiProblem('store_unavailable', { cause: error, retryAfterSeconds: STORE_RETRY_SECONDS });
   }
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const issues = ISSUES.parse(error.validation).map(({ params }) => params.issue);
-    return validationProblem(issues, error.validationContext ?? 'request');
+    const where = error.validationContext ?? 'request';
+    return validationProblem(
+      error.validation.map(({ instancePath, message = 'is not valid' }) => ({
+        path: [where, ...instancePath.split('/').filter((part) => part !== '')],
+        message,
+      })),
+    );
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return new ApiProblem(KNOWN[code] ?? 'internal', { cause: error });

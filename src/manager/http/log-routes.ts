@@ -15,7 +15,7 @@ import { asLines, asServerSentEvent, asText, chooseLogMediaType, logMediaTypes }
 import { problems } from './openapi.ts';
 import type { HttpDependencies } from './ports.ts';
 import { ApiProblem } from './problems.ts';
-import { validationProblem } from './validation.ts';
+import { issuesProblem } from './validation.ts';
 
 const VIEWER_RETRY_SECONDS = 5;
 const COMMENT = ': still here\n\n';
@@ -88,7 +88,7 @@ export function addLogRoutes(app: FastifyInstance, dependencies: HttpDependencie
       const form = chooseLogMediaType(request.headers.accept);
       if (form === null) throw new ApiProblem('not_acceptable');
       const header = lastEventIdSchema.safeParse(request.headers);
-      if (!header.success) throw validationProblem(header.error.issues, 'headers');
+      if (!header.success) throw issuesProblem(header.error.issues, 'headers');
       const position = header.data['last-event-id'] ?? request.query.after;
       const after = (position === undefined ? null : parseLogPosition(position)) ?? LOG_START;
       if (!z.uuid().safeParse(id).success || (await store.builds.get(id)) === null) {

@@ -7,7 +7,7 @@ import { JSON_BODY_MAX, MULTIPART_OVERHEAD_MAX, SNIFF_BYTES } from './limits.ts'
 import { sniffMediaType } from './media-type.ts';
 import type { HttpDependencies, UploadedPackage } from './ports.ts';
 import { ApiProblem } from './problems.ts';
-import { validationProblem } from './validation.ts';
+import { issuesProblem } from './validation.ts';
 
 /** `POST /api/v1/builds` as multipart/form-data: a part `request` (JSON), then a part `package` (the file). */
 
@@ -50,15 +50,10 @@ export async function receiveBuild(
     }
     return { request, uploaded };
   } catch (error) {
-    if (uploaded) await discardPackage(uploaded.id, dependencies);
+    // Its row, which waits for a build that does not come, is swept.
+    if (uploaded) await dependencies.blobs.delete(uploaded.id);
     throw error;
   }
-}
-
-/** Removes a package that no build will have. */
-export async function discardPackage(id: string, { blobs, store }: UploadDependencies): Promise<void> {
-  await blobs.delete(id);
-  await store.packages.forget([id]);
 }
 
 function parseRequestPart(part: Multipart): BuildRequest {
@@ -69,7 +64,7 @@ function parseRequestPart(part: Multipart): BuildRequest {
   const parsed = buildRequestSchema.safeParse(
     typeof part.value === 'string' ? parseJson(part.value) : part.value,
   );
-  if (!parsed.success) throw validationProblem(parsed.error.issues, 'request');
+  if (!parsed.success) throw issuesProblem(parsed.error.issues, 'request');
   return parsed.data;
 }
 

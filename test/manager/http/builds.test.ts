@@ -1,0 +1,325 @@
+import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import type { InjectOptions } from 'fastify';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
+import { buildListSchema, buildSchema, problemSchema, type Build } from '../../../src/contract/api.ts';
+import { hashSecret } from '../../../src/manager/secrets/tokens.ts';
+import { imageSecretsSchema, secretsContext } from '../../../src/manager/submission/image-build.ts';
+import { buildParts, multipart, openTestHttp, type TestHttp } from '../support/http.ts';
+
+let database: LabDatabaseServer;
+let http: TestHttp;
+beforeAll(async () => {
+  database = await startDatabaseServer();
+  http = await openTestHttp(database, { limits: { packageMax: 1024 } });
+});
+afterAll(async () => {
+  await http[Symbol.asyncDispose]();
+  await database.stop();
+});
+
+const request = { repository: 'team/app', build_package: 'https://files.example/app.tgz' };
+const submit = async (body: typeof request): Promise<Build> =>
+  buildSchema.parse((await http.app.inject({ method: 'POST', url: '/api/v1/builds', payload: body })).json());
+const refused = async (options: InjectOptions): Promise<{ status: number; code: string; text: string }> => {
+  const answer = await http.app.inject({ method: 'POST', url: '/api/v1/builds', ...options });
+  const problem = problemSchema.parse(answer.json());
+  return { status: answer.statusCode, code: problem.code, text: answer.body };
+};
+/** The packages that lie in the blob store without a build: none may stay of one that was refused. */
+const strayPackages = async (): Promise<string[]> => {
+  const rows = await http.store.packages.condemn({ pendingSeconds: 0, endedSeconds: 1_000_000 });
+  const blobs = await Promise.all(rows.map((id) => http.blobs.open(id)));
+  for (const blob of blobs) blob?.content.destroy();
+  return rows.filter((_id, index) => blobs[index] !== null);
+};
+
+describe('submitting a build', () => {
+  it('answers with the build, which can be looked at, listed and cancelled', async () => {
+    const answer = await http.app.inject({ method: 'POST', url: '/api/v1/builds', payload: request });
+    expect(answer.statusCode).toBe(201);
+    const build = buildSchema.parse(answer.json());
+    expect(build).toMatchObject({
+      state: 'waiting',
+      repository: 'team/app',
+      registry: 'registry.example:5000',
+      tag_names: ['latest'],
+      source: { type: 'url', url: 'https://files.example/app.tgz' },
+      submitted_by: 'anonymous',
+      tries: [],
+    });
+    expect(answer.headers.location).toBe(`/api/v1/builds/${build.id}`);
+    expect((await http.app.inject(`/api/v1/builds/${build.id}`)).json()).toEqual(build);
+
+    const page = buildListSchema.parse((await http.app.inject('/api/v1/builds?state=waiting')).json());
+    expect(page.builds.map(({ id }) => id)).toContain(build.id);
+
+    const cancel = `/api/v1/builds/${build.id}/cancel`;
+    for (const _again of [1, 2]) {
+      const cancelled = await http.app.inject({ method: 'POST', url: cancel });
+      expect(cancelled.statusCode).toBe(200);
+      expect(buildSchema.parse(cancelled.json()).state).toBe('cancelled');
+    }
+  });
+
+  it('pages through the list from the newest to the oldest', async () => {
+    const submitted = [await submit(request), await submit(request), await submit(request)];
+    const seen: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null && seen.length < submitted.length) {
+      const url = `/api/v1/builds?limit=1${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+      const page = buildListSchema.parse((await http.app.inject(url)).json());
+      seen.push(...page.builds.map(({ id }) => id));
+      cursor = page.next_cursor;
+    }
+    expect(seen).toEqual(submitted.map(({ id }) => id).reverse());
+  });
+
+  it('keeps the credentials of a URL sealed and shows the URL without them', async () => {
+    const secret = 'https://alice:hunter2@files.example/app.tgz?signature=s3cr3t';
+    const answer = await http.app.inject({
+      method: 'POST',
+      url: '/api/v1/builds',
+      payload: {
+        ...request,
+        repository: 'sealed/app',
+        build_package: secret,
+        base_image: { username: 'bob', password: 'pass-of-bob' },
+      },
+    });
+    const build = buildSchema.parse(answer.json());
+    expect(build.source).toEqual({ type: 'url', url: 'https://files.example/app.tgz' });
+    expect(answer.body + http.logged()).not.toMatch(/hunter2|s3cr3t|pass-of-bob/);
+    let claim = await http.claim();
+    while (claim.build.id !== build.id) claim = await http.claim();
+    expect(claim.secrets).not.toBeNull();
+    const opened = http.box.open(secretsContext(build.id), claim.secrets ?? new Uint8Array());
+    expect(imageSecretsSchema.parse(JSON.parse(opened))).toEqual({
+      build_package: secret,
+      base_image: { username: 'bob', password: 'pass-of-bob' },
+    });
+  });
+});
+
+describe('a package', () => {
+  it('is stored with its kind, and goes to the worker that shows the capability, to nobody else', async () => {
+    const content = gzipSync('not much of an archive');
+    const answer = await http.app.inject({
+      method: 'POST',
+      url: '/api/v1/builds',
+      ...multipart(buildParts({ repository: 'packed/app' }, content)),
+    });
+    expect(answer.statusCode).toBe(201);
+    const build = buildSchema.parse(answer.json());
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    expect(build.source).toEqual({ type: 'package', size: content.length, sha256 });
+
+    let claim = await http.claim();
+    while (claim.build.id !== build.id) claim = await http.claim();
+    const grant = (secret: string, scopes: string[]): Promise<boolean> =>
+      http.store.capabilities.grant(claim.lease, { hash: hashSecret(secret), scopes, expiresInSeconds: 60 });
+    await grant('the-secret-of-the-package', ['package']);
+    await grant('a-secret-to-push-with', ['repository:packed/app:push']);
+
+    const fetched = await http.app.inject('/packages/the-secret-of-the-package');
+    expect(fetched.statusCode).toBe(200);
+    expect(fetched.rawPayload.equals(content)).toBe(true);
+    expect(fetched.headers).toMatchObject({
+      'content-type': 'application/gzip',
+      'content-length': String(content.length),
+    });
+    for (const other of ['a-secret-to-push-with', 'unknown', build.id]) {
+      expect(await refused({ method: 'GET', url: `/packages/${other}` })).toMatchObject({
+        status: 404,
+        code: 'package_not_found',
+      });
+    }
+    await http.store.builds.cancel(build.id, 'alice');
+    expect(await refused({ method: 'GET', url: '/packages/the-secret-of-the-package' })).toMatchObject({
+      code: 'package_not_found',
+    });
+    expect(http.logged()).not.toContain('the-secret-of-the-package');
+  });
+
+  it.each([
+    ['over the limit', 'x'.repeat(1025), { status: 413, code: 'package_too_large' }, /up to 1024 bytes/],
+    ['that is empty', '', { status: 400, code: 'package_empty' }, /tar.gz or zip archive/],
+  ])('%s is refused and leaves nothing', async (_what, content, expected, words) => {
+    const answer = await refused(multipart(buildParts({ repository: 'team/app' }, content)));
+    expect(answer).toMatchObject(expected);
+    expect(answer.text).toMatch(words);
+    expect(await strayPackages()).toEqual([]);
+  });
+
+  it('is removed when the rest of the request is refused', async () => {
+    const twoSources = buildParts(request, 'FROM scratch');
+    expect(await refused(multipart(twoSources))).toMatchObject({ status: 400, code: 'source_ambiguous' });
+    const aPartTooMany = [...buildParts({ repository: 'team/app' }, 'FROM scratch'), ...twoSources.slice(1)];
+    expect(await refused(multipart(aPartTooMany))).toMatchObject({ status: 400, code: 'multipart_invalid' });
+    expect(await strayPackages()).toEqual([]);
+  });
+
+  it('must come after the request', async () => {
+    const [requestPart, packagePart] = buildParts({ repository: 'team/app' }, 'FROM scratch');
+    expect(await refused(multipart([...(packagePart ? [packagePart] : [])]))).toMatchObject({
+      code: 'multipart_invalid',
+    });
+    expect(
+      await refused(multipart([...(requestPart ? [{ ...requestPart, content: '{' }] : [])])),
+    ).toMatchObject({
+      code: 'json_invalid',
+    });
+    expect(await refused({ ...multipart([]), payload: '--a-boundary-of-the-test--\r\n' })).toMatchObject({
+      code: 'multipart_invalid',
+    });
+  });
+});
+
+describe('a request that is no build is refused, saying what is wrong and never what was in it', () => {
+  it.each<[string, InjectOptions, number, string, RegExp]>([
+    ['nothing', {}, 400, 'request_invalid', /body/],
+    ['a list', { payload: [] }, 400, 'request_invalid', /body/],
+    [
+      'no JSON',
+      { payload: '{"repository": hunter2', headers: { 'content-type': 'application/json' } },
+      400,
+      'json_invalid',
+      /not JSON/,
+    ],
+    [
+      'another kind of body',
+      { payload: 'a=b', headers: { 'content-type': 'text/csv' } },
+      415,
+      'unsupported_media_type',
+      /application\/json/,
+    ],
+    [
+      'more than a body may have',
+      { payload: { ...request, context: 'x'.repeat(300_000) } },
+      413,
+      'body_too_large',
+      /larger/,
+    ],
+    ['an unknown field', { payload: { ...request, colour: 'hunter2' } }, 400, 'request_invalid', /colour/],
+    [
+      'no repository',
+      { payload: { build_package: request.build_package } },
+      400,
+      'request_invalid',
+      /body\.repository/,
+    ],
+    [
+      'a repository in capitals',
+      { payload: { ...request, repository: 'Team/Hunter2' } },
+      400,
+      'request_invalid',
+      /must be namespace\/name, in lower case/,
+    ],
+    [
+      'a repository without a namespace',
+      { payload: { ...request, repository: 'hunter2' } },
+      400,
+      'request_invalid',
+      /must be namespace\/name/,
+    ],
+    [
+      'a tag that is none',
+      { payload: { ...request, tag_names: ['ok', '-hunter2'] } },
+      400,
+      'request_invalid',
+      /body\.tag_names\.1.*must be a tag/,
+    ],
+    [
+      'a registry that is none',
+      { payload: { ...request, registry: 'http://hunter2' } },
+      400,
+      'request_invalid',
+      /must be host or host:port/,
+    ],
+    [
+      'a number for a password',
+      { payload: { ...request, base_image: { username: 'a', password: 4711 } } },
+      400,
+      'request_invalid',
+      /body\.base_image\.password/,
+    ],
+    ['no source', { payload: { repository: 'team/app' } }, 400, 'source_ambiguous', /This one has 0/],
+    [
+      'two sources',
+      { payload: { ...request, git: { url: 'https://git.example/a.git' } } },
+      400,
+      'source_ambiguous',
+      /This one has 2/,
+    ],
+    [
+      'a package from a file',
+      { payload: { ...request, build_package: 'file:///etc/hunter2' } },
+      400,
+      'request_invalid',
+      /body\.build_package/,
+    ],
+    [
+      'a git URL that is an option',
+      { payload: { repository: 'team/app', git: { url: '--upload-pack=hunter2' } } },
+      400,
+      'git_url_refused',
+      /Use http/,
+    ],
+    [
+      'a git URL of a program',
+      { payload: { repository: 'team/app', git: { url: 'ext::sh -c hunter2' } } },
+      400,
+      'git_url_refused',
+      /Use http/,
+    ],
+    [
+      'a git URL of a file',
+      { payload: { repository: 'team/app', git: { url: 'file:///hunter2' } } },
+      400,
+      'git_url_refused',
+      /Use http/,
+    ],
+    [
+      'a git URL over ssh',
+      { payload: { repository: 'team/app', git: { url: 'git@hunter2:team/app.git' } } },
+      400,
+      'git_url_refused',
+      /Use http/,
+    ],
+  ])('%s', async (_what, options, status, code, words) => {
+    const answer = await refused(options);
+    expect(answer).toMatchObject({ status, code });
+    expect(answer.text).toMatch(words);
+    expect(answer.text).not.toMatch(/hunter2|4711/i);
+  });
+
+  it.each([
+    ['/api/v1/builds?colour=red', 400, 'request_invalid'],
+    ['/api/v1/builds?limit=501', 400, 'request_invalid'],
+    ['/api/v1/builds?state=odd', 400, 'request_invalid'],
+    ['/api/v1/builds/1', 404, 'build_not_found'],
+    ['/api/v1/builds/2f0cf0a8-4a3e-4bb0-9d5a-5b7b6f2c8a11', 404, 'build_not_found'],
+    ['/api/v1/nothing', 404, 'not_found'],
+    ['/%', 404, 'not_found'],
+    [`/api/v1/builds/${'x'.repeat(300)}`, 414, 'uri_too_long'],
+  ])('GET %s', async (url, status, code) => {
+    expect(await refused({ method: 'GET', url })).toMatchObject({ status, code });
+  });
+
+  it('is refused a cancellation of what has ended', async () => {
+    const build = await submit({ ...request, repository: 'ended/app' });
+    let claim = await http.claim();
+    while (claim.build.id !== build.id) claim = await http.claim();
+    await http.store.leases.finish(claim.lease, {
+      state: 'complete',
+      outputs: { image_id: 'sha256:1', digests: { latest: null } },
+    });
+    const answer = await refused({ url: `/api/v1/builds/${build.id}/cancel` });
+    expect(answer).toMatchObject({ status: 409, code: 'build_ended' });
+    expect(answer.text).toContain('It is complete.');
+    const ended = buildSchema.parse((await http.app.inject(`/api/v1/builds/${build.id}`)).json());
+    expect(ended).toMatchObject({ state: 'complete', image_id: 'sha256:1', digests: { latest: null } });
+    expect(ended.tries).toMatchObject([{ number: 1, worker: 'worker-1/0', outcome: 'complete' }]);
+  });
+});

@@ -1,0 +1,124 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import pino from 'pino';
+import { Registry } from 'prom-client';
+import type { LabDatabaseServer } from '../../../lab/database.ts';
+import { createHttpServer } from '../../../src/manager/http/server.ts';
+import type { HttpDependencies } from '../../../src/manager/http/ports.ts';
+import { createFollowLog } from '../../../src/manager/logs/follow.ts';
+import { createRegistryAccess } from '../../../src/manager/registry/registry-access.ts';
+import { createSecretBox, type SecretBox } from '../../../src/manager/secrets/secret-box.ts';
+import { resolveRef } from '../../../src/manager/submission/resolve-ref.ts';
+import { createSubmit } from '../../../src/manager/submission/submit.ts';
+import {
+  openBlobFolder,
+  openStore,
+  type BlobStore,
+  type Claim,
+  type Store,
+} from '../../../src/store/index.ts';
+
+/** The manager's HTTP listener on a database and a blob folder of its own, without a router or workers. */
+export interface TestHttp extends AsyncDisposable {
+  readonly app: FastifyInstance;
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly box: SecretBox;
+  /** Everything that was logged so far, as JSON lines. */
+  logged(): string;
+  /** Claims the next build as a worker's manager would. */
+  claim(): Promise<Claim>;
+}
+
+export async function openTestHttp(
+  database: LabDatabaseServer,
+  overrides: Partial<HttpDependencies> & { readonly databaseUrl?: string } = {},
+): Promise<TestHttp> {
+  const { databaseUrl = (await database.createDatabase()).url, ...dependencies } = overrides;
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'http-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const store = await openStore({ databaseUrl, dataDirectory: folder, log: pino({ level: 'silent' }) });
+  stack.defer(() => store.close());
+  const blobs = await openBlobFolder(folder);
+  const box = createSecretBox([randomBytes(32)]);
+  let logged = '';
+  const app = await createHttpServer({
+    version: '0.0.0',
+    store,
+    blobs,
+    submit: createSubmit({
+      builds: store.builds,
+      box,
+      resolveRef,
+      defaultRegistry: 'registry.example:5000',
+      registryAccess: createRegistryAccess({ registry: null, tokens: false, user: null }),
+      newId: randomUUID,
+    }),
+    followLog: createFollowLog(store),
+    registryTokens: null,
+    tokens: null,
+    metrics: new Registry(),
+    logger: pino({ level: 'debug' }, { write: (line) => (logged += line) }),
+    managerName: 'manager-1',
+    managerStatus: () => 'running',
+    ...dependencies,
+  });
+  stack.defer(() => app.close());
+  const resources = stack.move();
+  return {
+    app,
+    store,
+    blobs,
+    box,
+    logged: () => logged,
+    claim: async () => {
+      const claim = await store.leases.claim({
+        manager: 'manager-1',
+        worker: { id: 'worker-1', slot: 0, realm: 'realm-1' },
+        kinds: ['image'],
+        extensions: [],
+        leaseSeconds: 60,
+      });
+      if (claim === null) throw new Error('there is nothing to claim');
+      return claim;
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+export interface Part {
+  readonly name: string;
+  readonly content: string | Uint8Array;
+  readonly fileName?: string;
+  readonly type?: string;
+}
+
+/** A multipart body, as clients send it (RFC 7578). */
+export function multipart(parts: readonly Part[]): { payload: Buffer; headers: Record<string, string> } {
+  const boundary = 'a-boundary-of-the-test';
+  const pieces = parts.flatMap(({ name, content, fileName, type }) => [
+    Buffer.from(
+      `--${boundary}\r\nContent-Disposition: form-data; name="${name}"` +
+        `${fileName === undefined ? '' : `; filename="${fileName}"`}\r\n` +
+        `${type === undefined ? '' : `Content-Type: ${type}\r\n`}\r\n`,
+    ),
+    Buffer.from(content),
+    Buffer.from('\r\n'),
+  ]);
+  return {
+    payload: Buffer.concat([...pieces, Buffer.from(`--${boundary}--\r\n`)]),
+    headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
+  };
+}
+
+/** The parts of a build with a package. */
+export function buildParts(request: object, content: string | Uint8Array): Part[] {
+  return [
+    { name: 'request', content: JSON.stringify(request), type: 'application/json' },
+    { name: 'package', content, fileName: 'package', type: 'application/octet-stream' },
+  ];
+}
