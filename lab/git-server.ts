@@ -15,8 +15,7 @@ export interface GitServerOptions {
 }
 
 /** A file's content, or its content and mode, or where it links to. */
-export type GitFile =
-  string | { readonly content: string; readonly executable: true } | { readonly link: string };
+type GitFile = string | { readonly content: string; readonly executable: true } | { readonly link: string };
 
 export interface LabGitServer extends AsyncDisposable {
   /** `http://127.0.0.1:port`. */

@@ -6,6 +6,7 @@ import { checkOut } from './git/checkout.ts';
 import { defaultSourceLimits, type SourceLimits } from './limits.ts';
 import { fetchPackage } from './package/fetch-package.ts';
 import type { FetchSource } from './source.ts';
+import { isSystemError } from './system-error.ts';
 
 export interface SourceFetcherOptions {
   readonly limits?: Partial<SourceLimits>;
@@ -59,7 +60,11 @@ export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSo
     } catch (error) {
       // What fails because of the abort says so in its own words; the caller knows only its reason.
       call.signal.throwIfAborted();
-      throw error;
+      if (!isSystemError(error)) throw error;
+      const why = error.code ?? 'unknown error';
+      throw new BuildError('internalerror', `The worker could not keep the source on its disk (${why}).`, {
+        cause: error,
+      });
     }
   };
 }

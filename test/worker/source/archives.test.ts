@@ -158,8 +158,11 @@ test('an entry that comes twice is replaced by the later one, and a hard link to
 });
 
 test('progress is told in bytes, with the total where the server says it', async () => {
-  const body = Buffer.concat([Buffer.from('FROM scratch\n#'), Buffer.alloc(3 * 1024 * 1024, 'x')]);
-  const { messages, workplace } = await fetchBytes(body, 'text/plain');
+  const body = writeTar([
+    { name: 'Dockerfile', content: 'FROM scratch' },
+    { name: 'filling', content: Buffer.alloc(3 * 1024 * 1024, 'x') },
+  ]);
+  const { messages, workplace } = await fetchBytes(body, 'application/x-tar');
   await using _place = workplace;
   expect(messages.length).toBeGreaterThanOrEqual(3);
   expect(messages.at(-1)).toEqual({

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -219,4 +219,12 @@ test('the package itself does not stay beside what it held', async () => {
   const { source } = await fetchPackage();
   expect(source.contextDirectory).toBe(join(place.directory, 'context'));
   expect(await readdir(place.directory)).toEqual(['context']);
+});
+
+test('a disk that refuses the package is the worker’s failure', async () => {
+  serve(good);
+  await mkdir(join(place.directory, 'package'));
+  expect((await refusal(fetchPackage(), 'internalerror')).message).toBe(
+    'The worker could not keep the source on its disk (EISDIR).',
+  );
 });

@@ -32,7 +32,7 @@ export async function createWorkplace(): Promise<Workplace> {
   };
 }
 
-export function buildOf(message: Partial<BuildArgumentsMessage>): BuildArguments {
+function buildOf(message: Partial<BuildArgumentsMessage>): BuildArguments {
   return buildArgumentsSchema.parse({
     repository: 'team/app',
     registry: 'registry.example',

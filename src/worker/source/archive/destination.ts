@@ -6,7 +6,7 @@ import { refuseEntry, splitName } from './names.ts';
 import { checkLinks, createFolderNode, findNode, type FolderNode, type TreeNode } from './tree.ts';
 
 /** What an archive says of an entry. */
-export interface EntryAttributes {
+interface EntryAttributes {
   /** Permission bits; those above 0o777 (setuid, setgid, sticky) are dropped. */
   readonly mode: number;
   /** Seconds since 1970, or null to keep the time of unpacking. */

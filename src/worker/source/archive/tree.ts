@@ -9,10 +9,10 @@ export interface FolderNode {
   mode: number | null;
   mtime: number | null;
 }
-export interface FileNode {
+interface FileNode {
   readonly kind: 'file';
 }
-export interface SymlinkNode {
+interface SymlinkNode {
   readonly kind: 'symlink';
   readonly target: string;
   readonly mtime: number | null;

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { BuildError } from '../../../contract/build-errors.ts';
+import { isSystemError } from '../system-error.ts';
 import { openDestination } from './destination.ts';
 import type { ArchiveKind } from './kind.ts';
 import { unpackTar, type UnpackCall } from './tar.ts';
@@ -7,7 +8,7 @@ import { unpackZip } from './zip.ts';
 
 /**
  * Unpacks an archive into `directory`, which it makes. Throws a BuildError `cannotextractbuildpack` for an archive that is damaged, over
- * a limit, or would write what a package must not; `internalerror` when the worker's own disk refuses.
+ * a limit, or would write what a package must not, and the system's error when the worker's own disk refuses.
  */
 export async function unpackArchive(
   archive: string,
@@ -23,22 +24,16 @@ export async function unpackArchive(
     await destination.finish();
   } catch (error) {
     call.signal.throwIfAborted();
+    // Libraries say what is wrong with an archive; the system, what is wrong with the worker's disk.
+    if (error instanceof BuildError || isSystemError(error) || !(error instanceof Error)) throw error;
     throw asBuildError(error, kind);
   }
 }
 
-function asBuildError(error: unknown, kind: ArchiveKind): BuildError {
-  if (error instanceof BuildError) return error;
-  if (error instanceof Error && 'syscall' in error) {
-    const code = 'code' in error ? String(error.code) : 'an unknown error';
-    return new BuildError('internalerror', `The worker could not write the package to its disk: ${code}.`, {
-      cause: error,
-    });
-  }
-  const why = error instanceof Error ? error.message : String(error);
+function asBuildError(error: Error, kind: ArchiveKind): BuildError {
   return new BuildError(
     'cannotextractbuildpack',
-    `The package is no ${kind} archive that can be read to its end (${why}). Pack it, or upload it, again.`,
+    `The package is no ${kind} archive that can be read to its end (${error.message}). Pack it, or upload it, again.`,
     { cause: error },
   );
 }

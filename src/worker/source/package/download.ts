@@ -1,5 +1,7 @@
-import { open } from 'node:fs/promises';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
 import { STATUS_CODES } from 'node:http';
+import { finished } from 'node:stream/promises';
 import { Agent, request, type Dispatcher } from 'undici';
 import { BuildError } from '../../../contract/build-errors.ts';
 import type { SourceLimits } from '../limits.ts';
@@ -25,6 +27,8 @@ export interface Download {
 
 /** How often progress is told, in bytes. */
 const PROGRESS_EVERY = 1024 * 1024;
+/** How much may wait for the disk before no more is read from the server, in bytes. */
+const WRITE_BUFFER = 1024 * 1024;
 /** Statuses that may pass by themselves. */
 const PASSING = [408, 425, 429, 500, 502, 503, 504];
 
@@ -147,7 +151,10 @@ async function store(
     const progressDetail = total === null ? { current } : { current, total };
     await call.onMessage({ status: 'Downloading', id: 'package', progressDetail });
   };
-  const file = await open(path, 'w', 0o600);
+  const file = createWriteStream(path, { mode: 0o600, highWaterMark: WRITE_BUFFER });
+  const written = finished(file);
+  // What fails here also fails the next write, or the wait at the end.
+  written.catch(() => undefined);
   try {
     const head: Uint8Array[] = [];
     let current = 0;
@@ -162,17 +169,21 @@ async function store(
       if (current < HEAD_BYTES) head.push(chunk.subarray(0, HEAD_BYTES - current));
       current += chunk.length;
       if (current > limits.packageBytes) throw tooLarge();
-      await file.writeFile(chunk);
+      if (!file.write(chunk)) await Promise.race([once(file, 'drain'), written]);
       if (current - told >= PROGRESS_EVERY) {
         told = current;
         await progress(current);
       }
     }
+    file.end();
+    await written;
     await progress(current);
     return Buffer.concat(head);
   } finally {
     response.body.destroy();
-    await file.close();
+    file.destroy();
+    // Closed before the next try opens it. Not by `once`, which writes that were given up would make fail.
+    if (!file.closed) await new Promise((resolve) => file.once('close', resolve));
   }
 }
 
