@@ -133,6 +133,6 @@ export function withPayload(
   args: readonly unknown[] | undefined,
   kwargs: Dict | undefined,
 ): RouterMessage {
-  if (args === undefined) return message;
-  return kwargs === undefined ? [...message, args] : [...message, args, kwargs];
+  if (kwargs !== undefined) return [...message, args ?? [], kwargs];
+  return args === undefined ? message : [...message, args];
 }

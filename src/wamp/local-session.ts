@@ -284,7 +284,7 @@ class LocalInvocation<Data> implements Invocation<Data> {
     this.#controller?.abort();
   }
 
-  progress(args: readonly unknown[] = [], kwargs: Readonly<Dict> = {}): void {
+  progress(args?: readonly unknown[], kwargs?: Readonly<Dict>): void {
     this.realm.dealer.progress(this.#call, args, kwargs);
   }
 }
