@@ -2,8 +2,10 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { LabEngine } from './engine.ts';
 import { freePort, startProcess, type LabProcess } from './process.ts';
-import { startRegistry, type LabRegistry } from './registry.ts';
+import { startRegistry, type LabRegistry, type RegistryAuth } from './registry.ts';
 
+/** The `service` of a registry whose token server is the manager. */
+const TOKEN_SERVICE = 'lab-registry';
 const BIN = resolve(import.meta.dirname, '../bin');
 
 /** A manager, the registry whose token server it is, and workers: the programs that `make build` left, as users run them. */
@@ -12,6 +14,8 @@ export interface LabFarm extends AsyncDisposable {
   readonly url: string;
   /** Where workers connect. */
   readonly wampUrl: string;
+  /** `DATA_DIR` of the manager. */
+  readonly dataDirectory: string;
   readonly registry: LabRegistry;
   readonly manager: LabProcess;
   /** The environment with which `bin/quay-build` reaches this farm. */
@@ -24,13 +28,20 @@ export interface LabFarm extends AsyncDisposable {
 export interface LabFarmOptions {
   /** The manager's data lies here, the registry's beside it. */
   readonly directory: string;
+  /** Whether the registry takes the manager's tokens (the default), or whatever comes. */
+  readonly registryAuth?: 'token' | 'open';
   /** More of the manager's environment. */
   readonly env?: NodeJS.ProcessEnv;
   readonly onOutput?: (program: string, text: string) => void;
 }
 
 /** Starts a manager with its embedded PostgreSQL, and a registry that takes the manager's tokens. Ends both when it fails. */
-export async function startFarm({ directory, env, onOutput }: LabFarmOptions): Promise<LabFarm> {
+export async function startFarm({
+  directory,
+  registryAuth = 'token',
+  env,
+  onOutput,
+}: LabFarmOptions): Promise<LabFarm> {
   const [wampPort, httpPort, registryPort] = [await freePort(), await freePort(), await freePort()];
   const url = `http://127.0.0.1:${httpPort}`;
   const wampUrl = `ws://127.0.0.1:${wampPort}`;
@@ -46,7 +57,7 @@ export async function startFarm({ directory, env, onOutput }: LabFarmOptions): P
           LISTEN_HTTP: `127.0.0.1:${httpPort}`,
           DATA_DIR: dataDirectory,
           REGISTRY: `127.0.0.1:${registryPort}`,
-          REGISTRY_TOKEN_SERVICE: 'lab-registry',
+          ...(registryAuth === 'token' ? { REGISTRY_TOKEN_SERVICE: TOKEN_SERVICE } : {}),
           LOG_FORMAT: 'json',
           ...env,
         },
@@ -55,21 +66,16 @@ export async function startFarm({ directory, env, onOutput }: LabFarmOptions): P
     );
     await manager.printed(/manager is ready/);
     const registry = stack.use(
-      await startRegistry(
-        {
-          kind: 'token',
-          realm: `${url}/registry/token`,
-          service: 'lab-registry',
-          issuer: 'quay-build-manager',
-          rootCertBundle: join(dataDirectory, 'registry-token.pem'),
-        },
-        { port: registryPort, storage: join(directory, 'registry') },
-      ),
+      await startRegistry(registryAuth === 'token' ? tokenAuth(url, dataDirectory) : { kind: 'open' }, {
+        port: registryPort,
+        storage: join(directory, 'registry'),
+      }),
     );
     const stop = async (): Promise<void> => stack.disposeAsync();
     return {
       url,
       wampUrl,
+      dataDirectory,
       registry,
       manager,
       cliEnv: { PATH: process.env['PATH'], QUAY_BUILD_URL: url },
@@ -97,4 +103,15 @@ export async function startFarm({ directory, env, onOutput }: LabFarmOptions): P
     await stack.disposeAsync();
     throw error;
   }
+}
+
+/** What makes a registry ask the manager who may do what. */
+export function tokenAuth(managerUrl: string, dataDirectory: string): RegistryAuth {
+  return {
+    kind: 'token',
+    realm: `${managerUrl}/registry/token`,
+    service: TOKEN_SERVICE,
+    issuer: 'quay-build-manager',
+    rootCertBundle: join(dataDirectory, 'registry-token.pem'),
+  };
 }

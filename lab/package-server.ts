@@ -17,7 +17,13 @@ export type PackageAnswer =
       /** Does not say how long the body is. */
       readonly chunked?: boolean;
     }
-  | { readonly kind: 'status'; readonly status: number }
+  | {
+      readonly kind: 'status';
+      readonly status: number;
+      readonly location?: string;
+      /** Begins a body, and never ends it. */
+      readonly hang?: true;
+    }
   | { readonly kind: 'redirect'; readonly location: string }
   | { readonly kind: 'hang' };
 
@@ -78,7 +84,9 @@ function reply(answer: PackageAnswer, response: ServerResponse): void {
     case 'hang':
       return;
     case 'status':
-      response.writeHead(answer.status).end();
+      response.writeHead(answer.status, answer.location === undefined ? {} : { location: answer.location });
+      if (answer.hang) response.write('…');
+      else response.end();
       return;
     case 'redirect':
       response.writeHead(302, { location: answer.location }).end();

@@ -1,0 +1,124 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { buildSchema, type Build, type BuildRequestBody } from '../../src/contract/api.ts';
+import { importBaseImage } from '../../lab/base-image.ts';
+import { startEngine, type LabEngine } from '../../lab/engine.ts';
+import { startFarm, type LabFarm, type LabFarmOptions } from '../../lab/farm.ts';
+import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
+
+const QUAY_BUILD = resolve(import.meta.dirname, '../../bin/quay-build');
+
+/** A farm on an engine of its own, with a base image `busybox:stable` that any build may use. */
+export interface E2e extends AsyncDisposable {
+  readonly engine: LabEngine;
+  /** The open registry that serves `busybox:stable` in the place of the hub. */
+  readonly bases: LabRegistry;
+  readonly farm: LabFarm;
+  readonly directory: string;
+}
+
+export async function startE2e(options: Pick<LabFarmOptions, 'env' | 'registryAuth'> = {}): Promise<E2e> {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), 'qlab-e2e-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const bases = stack.use(await startRegistry());
+  const engine = stack.use(await startEngine({ mirror: bases.host }));
+  const base = `${bases.host}/library/busybox:stable`;
+  await importBaseImage(engine, base);
+  await engine.docker(['push', '--quiet', base]);
+  await engine.docker(['rmi', base]);
+  const farm = stack.use(await startFarm({ directory, ...options }));
+  const started = stack.move();
+  return { engine, bases, farm, directory, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** Submits a build by JSON, or with a package by multipart. Fails when it is refused. */
+export async function submit(
+  { url }: Pick<LabFarm, 'url'>,
+  request: BuildRequestBody,
+  packageBytes?: Uint8Array<ArrayBuffer>,
+): Promise<Build> {
+  const answer = await fetch(`${url}/api/v1/builds`, { method: 'POST', ...body(request, packageBytes) });
+  const json: unknown = await answer.json();
+  if (!answer.ok) throw new Error(`refused with ${answer.status}: ${JSON.stringify(json)}`);
+  return buildSchema.parse(json);
+}
+
+function body(request: BuildRequestBody, packageBytes?: Uint8Array<ArrayBuffer>): RequestInit {
+  const json = JSON.stringify(request);
+  if (!packageBytes) return { headers: { 'content-type': 'application/json' }, body: json };
+  const form = new FormData();
+  form.append('request', json);
+  form.append('package', new Blob([packageBytes]), 'package');
+  return { body: form };
+}
+
+export async function show({ url }: Pick<LabFarm, 'url'>, id: string): Promise<Build> {
+  return buildSchema.parse(await (await fetch(`${url}/api/v1/builds/${id}`)).json());
+}
+
+/** Waits until a build has ended, by following it. */
+export async function ended(farm: Pick<LabFarm, 'url'>, id: string): Promise<Build> {
+  await (
+    await fetch(`${farm.url}/api/v1/builds/${id}/log`, { headers: { accept: 'text/event-stream' } })
+  ).text();
+  return show(farm, id);
+}
+
+export async function logOf({ url }: Pick<LabFarm, 'url'>, id: string): Promise<string> {
+  return (await fetch(`${url}/api/v1/builds/${id}/log`)).text();
+}
+
+/** Follows a build until an event says so; answers with the events up to then. */
+export async function followUntil(
+  { url }: Pick<LabFarm, 'url'>,
+  id: string,
+  isEnough: (events: string) => boolean,
+): Promise<string> {
+  const abort = new AbortController();
+  const answer = await fetch(`${url}/api/v1/builds/${id}/log`, {
+    headers: { accept: 'text/event-stream' },
+    signal: abort.signal,
+  });
+  let events = '';
+  if (!answer.body) throw new Error('the log has no body');
+  for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
+    events += piece;
+    if (isEnough(events)) {
+      abort.abort();
+      return events;
+    }
+  }
+  throw new Error(`the log ended before that: ${events}`);
+}
+
+/** Runs `bin/quay-build` as a user would. */
+export async function quayBuild(
+  farm: LabFarm,
+  args: readonly string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = spawn(QUAY_BUILD, args, { env: farm.cliEnv, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number]>,
+  ]);
+  return { code, stdout, stderr };
+}
+
+/** What a registry says of a tag: the digest of its manifest. */
+export async function digestOf(
+  registry: LabRegistry,
+  repository: string,
+  tag: string,
+): Promise<string | null> {
+  const answer = await fetch(`http://${registry.host}/v2/${repository}/manifests/${tag}`, {
+    method: 'HEAD',
+    headers: { accept: 'application/vnd.docker.distribution.manifest.v2+json' },
+  });
+  return answer.headers.get('docker-content-digest');
+}
