@@ -1,0 +1,138 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
+import { problemSchema, statusSchema, workerListSchema } from '../../../src/contract/api.ts';
+import { portOf } from '../../../src/manager/listen.ts';
+import { openTestHttp, type TestHttp } from '../support/http.ts';
+
+let database: LabDatabaseServer;
+let http: TestHttp;
+beforeAll(async () => {
+  database = await startDatabaseServer();
+  http = await openTestHttp(database);
+  const seen = new Date('2026-01-02T03:04:05Z');
+  await http.store.workers.put([
+    {
+      realm: 'realm-1',
+      id: 'worker-1',
+      slot: 0,
+      slots: 1,
+      kind: 'enterprise',
+      state: 'ready',
+      labels: { arch: 'amd64' },
+      extensions: ['cancel'],
+      kinds: ['image'],
+      address: '127.0.0.1',
+      manager: 'manager-1',
+      connectedAt: seen,
+      lastSeenAt: seen,
+      buildId: null,
+    },
+  ]);
+  await http.app.inject({
+    method: 'POST',
+    url: '/api/v1/builds',
+    payload: { repository: 'team/app', build_package: 'https://files.example/app.tgz' },
+  });
+});
+afterAll(async () => {
+  await http[Symbol.asyncDispose]();
+  await database.stop();
+});
+
+describe('the farm as a whole', () => {
+  it('lists its workers', async () => {
+    const { workers } = workerListSchema.parse((await http.app.inject('/api/v1/workers')).json());
+    expect(workers).toMatchObject([
+      { id: 'worker-1', state: 'ready', labels: { arch: 'amd64' }, last_seen_at: '2026-01-02T03:04:05.000Z' },
+    ]);
+  });
+
+  it('says its status in the fields of the contract', async () => {
+    expect(statusSchema.parse((await http.app.inject('/status')).json())).toEqual({
+      status: 'running',
+      running_local: 0,
+      running_total: 0,
+      workers: 1,
+      job_total: 1,
+    });
+  });
+
+  it('counts what happens, by route and never by path', async () => {
+    await http.app.inject('/packages/a-secret-capability');
+    const { body } = await http.app.inject('/metrics');
+    expect(body).toContain('quay_builds{state="waiting"} 1');
+    expect(body).toMatch(/quay_queue_oldest_seconds \d/);
+    expect(body).toContain('quay_worker_slots{state="ready"} 1');
+    expect(body).toContain('route="/packages/:capability"');
+    expect(body).not.toContain('a-secret-capability');
+  });
+
+  it('describes its API, both forms of a submitted build too', async () => {
+    const document: unknown = (await http.app.inject('/openapi.json')).json();
+    expect(document).toMatchObject({
+      openapi: '3.1.0',
+      paths: {
+        '/api/v1/builds': {
+          get: {},
+          post: {
+            requestBody: {
+              content: {
+                'application/json': { schema: { required: ['repository'] } },
+                'multipart/form-data': { schema: { properties: { package: { format: 'binary' } } } },
+              },
+            },
+          },
+        },
+        '/api/v1/builds/{id}': {},
+        '/api/v1/builds/{id}/log': {},
+        '/api/v1/builds/{id}/cancel': {},
+        '/api/v1/workers': {},
+        '/status': {},
+        '/healthz': {},
+        '/metrics': {},
+      },
+    });
+    expect(JSON.stringify(document)).not.toContain('/packages/');
+  });
+});
+
+describe('a broken request', () => {
+  it.each([
+    [
+      'headers that never fit',
+      `GET / HTTP/1.1\r\nhost: x\r\nlarge: ${'x'.repeat(20_000)}\r\n\r\n`,
+      '431',
+      'headers_too_large',
+    ],
+    ['no HTTP at all', 'hello\r\n\r\n', '400', 'request_invalid'],
+  ])('%s is answered and its connection closed', async (_what, bytes, status, code) => {
+    await using own = await openTestHttp(database);
+    await own.app.listen({ host: '127.0.0.1', port: 0 });
+    const socket = connect(portOf(own.app.server), '127.0.0.1');
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (text: string) => (answer += text));
+    socket.on('error', () => undefined);
+    socket.write(bytes);
+    await once(socket, 'close');
+    const [head = '', body = ''] = answer.split('\r\n\r\n');
+    expect(head).toContain(`HTTP/1.1 ${status}`);
+    expect(problemSchema.parse(JSON.parse(body)).code).toBe(code);
+  });
+});
+
+describe('a manager whose database is away', () => {
+  it('says so, and asks to come again', async () => {
+    const own = await startDatabaseServer();
+    await using cut = await openTestHttp(database, { databaseUrl: (await own.createDatabase()).url });
+    expect((await cut.app.inject('/healthz')).json()).toEqual({ status: 'ok' });
+    await own.stop();
+    for (const url of ['/healthz', '/api/v1/builds']) {
+      const answer = await cut.app.inject(url);
+      expect(answer.statusCode).toBe(503);
+      expect(problemSchema.parse(answer.json()).code).toBe('store_unavailable');
+    }
+    expect((await cut.app.inject('/api/v1/builds')).headers['retry-after']).toBe('5');
+  });
+});

@@ -1,0 +1,201 @@
+import { once } from 'node:events';
+import { request } from 'undici';
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
+import { buildSchema, problemSchema, type LogRecord } from '../../../src/contract/api.ts';
+import type { Claim } from '../../../src/store/index.ts';
+import { openTestHttp, type TestHttp } from '../support/http.ts';
+
+let database: LabDatabaseServer;
+let http: TestHttp;
+let origin: string;
+beforeAll(async () => {
+  database = await startDatabaseServer();
+  http = await openTestHttp(database, { limits: { viewersMax: 2, logKeepAlive: 20 } });
+  origin = await http.app.listen({ host: '127.0.0.1', port: 0 });
+});
+afterAll(async () => {
+  await http[Symbol.asyncDispose]();
+  await database.stop();
+});
+
+const output = (seq: number, text: string, stream: LogRecord['stream'] = 'output'): LogRecord => ({
+  try: 1,
+  seq,
+  time: '2026-01-02T03:04:05.678Z',
+  phase: 'building',
+  step: 1,
+  stream,
+  text,
+});
+
+/** A build that a worker has begun. */
+async function running(): Promise<Claim> {
+  await http.app.inject({
+    method: 'POST',
+    url: '/api/v1/builds',
+    payload: { repository: 'team/app', build_package: 'https://files.example/app.tgz' },
+  });
+  return http.claim();
+}
+
+/** Follows a build's log; `next` resolves with the next event of a type. */
+async function follow(
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{
+  next(event: string): Promise<EventSourceMessage>;
+  comment(): Promise<void>;
+  end(): Promise<void>;
+}> {
+  const { body, statusCode } = await request(origin + path, {
+    headers: { accept: 'text/event-stream', ...headers },
+  });
+  expect(statusCode).toBe(200);
+  const events: EventSourceMessage[] = [];
+  let comments = 0;
+  const parser = createParser({
+    onEvent: (event) => events.push(event),
+    onComment: () => (comments += 1),
+  });
+  const more = body.setEncoding('utf8')[Symbol.asyncIterator]() as AsyncIterator<string>;
+  const read = async (): Promise<void> => {
+    const piece = await more.next();
+    if (piece.done === true) throw new Error('the log ended');
+    parser.feed(piece.value);
+  };
+  return {
+    async next(type) {
+      for (;;) {
+        const event = events.shift();
+        if (event === undefined) await read();
+        else if (event.event === type) return event;
+      }
+    },
+    async comment() {
+      for (const before = comments; comments === before;) await read();
+    },
+    async end() {
+      const closed = once(body, 'close');
+      body.destroy();
+      await closed.catch(() => undefined);
+    },
+  };
+}
+
+describe('the log of a build', () => {
+  it('is text by default: what was printed as it came, everything else on lines of its own', async () => {
+    const { lease } = await running();
+    await http.store.logs.append(lease, [
+      output(1, 'building', 'phase'),
+      output(2, 'Step 1/1 : RUN make\n'),
+      output(3, 'half a '),
+      output(4, 'line'),
+      output(5, 'Pushing', 'progress'),
+      output(6, 'the worker was told to stop', 'note'),
+    ]);
+    const answer = await http.app.inject(`/api/v1/builds/${lease.buildId}/log`);
+    expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
+    expect(answer.body).toBe(
+      '==> building\nStep 1/1 : RUN make\nhalf a line\n[manager] the worker was told to stop\n',
+    );
+    const after = await http.app.inject(`/api/v1/builds/${lease.buildId}/log?after=1.2`);
+    expect(after.body).toBe('half a line\n[manager] the worker was told to stop\n');
+  });
+
+  it('is a record a line for programs, page after page', async () => {
+    const { lease } = await running();
+    const records = Array.from({ length: 2500 }, (_none, index) => output(index + 1, `line ${index + 1}\n`));
+    await http.store.logs.append(lease, records);
+    const answer = await http.app.inject({
+      url: `/api/v1/builds/${lease.buildId}/log`,
+      headers: { accept: 'application/x-ndjson, text/plain;q=0.5' },
+    });
+    const lines = answer.body.trimEnd().split('\n');
+    expect(lines.map((line): unknown => JSON.parse(line))).toEqual(records);
+  });
+
+  it('is followed from any position to the end of the build', async () => {
+    const { lease } = await running();
+    const path = `/api/v1/builds/${lease.buildId}/log`;
+    await http.store.logs.append(lease, [output(1, 'one\n'), output(2, 'two\n')]);
+    const viewer = await follow(path);
+    expect(buildSchema.parse(JSON.parse((await viewer.next('build')).data)).state).toBe('running');
+    expect(await viewer.next('log')).toMatchObject({ id: '1.1' });
+    expect(await viewer.next('log')).toMatchObject({ id: '1.2' });
+    await http.store.logs.append(lease, [output(3, 'three\n')]);
+    expect(JSON.parse((await viewer.next('log')).data)).toEqual(output(3, 'three\n'));
+    await viewer.comment();
+    await viewer.end();
+
+    const again = await follow(path, { 'last-event-id': '1.2' });
+    expect(await again.next('log')).toMatchObject({ id: '1.3' });
+    await http.store.leases.finish(lease, { state: 'complete', outputs: { image_id: '', digests: {} } });
+    let state = 'running';
+    while (state === 'running') state = buildSchema.parse(JSON.parse((await again.next('build')).data)).state;
+    expect(state).toBe('complete');
+    await again.next('end');
+  });
+
+  it('has room for so many viewers, and again when one has gone', async () => {
+    const { lease } = await running();
+    const path = `/api/v1/builds/${lease.buildId}/log`;
+    const first = await follow(path);
+    const second = await follow(path);
+    const third = await http.app.inject({ url: path, headers: { accept: 'text/event-stream' } });
+    expect(third.statusCode).toBe(503);
+    expect(third.headers['retry-after']).toBe('5');
+    expect(problemSchema.parse(third.json()).code).toBe('too_many_viewers');
+    expect((await http.app.inject(path)).statusCode).toBe(200);
+    await first.end();
+    for (;;) {
+      const answer = await request(origin + path, { headers: { accept: 'text/event-stream' } });
+      answer.body.destroy();
+      answer.body.on('error', () => undefined);
+      if (answer.statusCode === 200) break;
+    }
+    await second.end();
+  });
+
+  it.each([
+    ['?after=later', {}, 400, 'request_invalid'],
+    ['?from=1.1', {}, 400, 'request_invalid'],
+    ['', { 'last-event-id': 'x' }, 400, 'request_invalid'],
+    ['', { accept: 'image/png' }, 406, 'not_acceptable'],
+    ['', { accept: 'text/plain;q=0' }, 406, 'not_acceptable'],
+  ])('is refused for %s %j', async (query, headers, status, code) => {
+    const { lease } = await running();
+    const answer = await http.app.inject({ url: `/api/v1/builds/${lease.buildId}/log${query}`, headers });
+    expect(answer.statusCode).toBe(status);
+    expect(problemSchema.parse(answer.json()).code).toBe(code);
+  });
+
+  it('lets its viewers go, without saying that it has ended, when the manager stops', async () => {
+    await using own = await openTestHttp(database);
+    const address = await own.app.listen({ host: '127.0.0.1', port: 0 });
+    const submitted = await own.app.inject({
+      method: 'POST',
+      url: '/api/v1/builds',
+      payload: { repository: 'team/app', build_package: 'https://files.example/app.tgz' },
+    });
+    const { id } = buildSchema.parse(submitted.json());
+    const { body } = await request(`${address}/api/v1/builds/${id}/log`, {
+      headers: { accept: 'text/event-stream' },
+    });
+    let text = '';
+    const ended = new Promise<void>((resolve) => body.on('close', resolve));
+    body.on('error', () => undefined);
+    const begun = new Promise<void>((resolve) => {
+      body.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+        resolve();
+      });
+    });
+    await begun;
+    await own.app.close();
+    await ended;
+    expect(text).toContain('event: build');
+    expect(text).not.toContain('event: end');
+  });
+});
