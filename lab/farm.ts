@@ -18,6 +18,8 @@ export interface LabFarm extends AsyncDisposable {
   readonly dataDirectory: string;
   readonly registry: LabRegistry;
   readonly manager: LabProcess;
+  /** Ends the manager in this way and starts it again, on the same data and ports. */
+  restartManager(signal: NodeJS.Signals): Promise<void>;
   /** The environment with which `bin/quay-build` reaches this farm. */
   readonly cliEnv: NodeJS.ProcessEnv;
   /** Starts an enterprise worker on an engine, and waits until the manager may give it builds. */
@@ -49,8 +51,8 @@ export async function startFarm({
   await mkdir(dataDirectory, { recursive: true });
   const stack = new AsyncDisposableStack();
   try {
-    const manager = stack.use(
-      startProcess(join(BIN, 'quay-build-manager'), [], {
+    const startManager = async (): Promise<LabProcess> => {
+      const started = startProcess(join(BIN, 'quay-build-manager'), [], {
         env: {
           PATH: process.env['PATH'],
           LISTEN_WAMP: `127.0.0.1:${wampPort}`,
@@ -62,9 +64,15 @@ export async function startFarm({
           ...env,
         },
         onOutput: (text) => onOutput?.('manager', text),
-      }),
-    );
-    await manager.printed(/manager is ready/);
+      });
+      await started.printed(/manager is ready/).catch(async (error: unknown) => {
+        await started.stop();
+        throw error;
+      });
+      return started;
+    };
+    let manager = await startManager();
+    stack.defer(() => manager.stop());
     const registry = stack.use(
       await startRegistry(registryAuth === 'token' ? tokenAuth(url, dataDirectory) : { kind: 'open' }, {
         port: registryPort,
@@ -77,7 +85,14 @@ export async function startFarm({
       wampUrl,
       dataDirectory,
       registry,
-      manager,
+      get manager() {
+        return manager;
+      },
+      restartManager: async (signal) => {
+        manager.kill(signal);
+        await manager.exited;
+        manager = await startManager();
+      },
       cliEnv: { PATH: process.env['PATH'], QUAY_BUILD_URL: url },
       startWorker: async (engine, workerEnv) => {
         const worker = stack.use(

@@ -24,7 +24,6 @@ export type PackageAnswer =
       /** Begins a body, and never ends it. */
       readonly hang?: true;
     }
-  | { readonly kind: 'redirect'; readonly location: string }
   | { readonly kind: 'hang' };
 
 export interface LabPackageServer extends AsyncDisposable {
@@ -87,9 +86,6 @@ function reply(answer: PackageAnswer, response: ServerResponse): void {
       response.writeHead(answer.status, answer.location === undefined ? {} : { location: answer.location });
       if (answer.hang) response.write('…');
       else response.end();
-      return;
-    case 'redirect':
-      response.writeHead(302, { location: answer.location }).end();
       return;
     case 'bytes': {
       const { body, contentType, headers = {}, breakAfter, hangAfter, chunked = false } = answer;

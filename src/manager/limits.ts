@@ -29,9 +29,6 @@ export const QUEUE_POLL_MS = 5_000;
 /** How often what has run out is swept, in milliseconds. */
 export const SWEEP_MS = 10_000;
 
-/** Nothing expires until the database has answered for so long again. */
-export const DATABASE_GRACE_SECONDS = 60;
-
 /** How long an internal error keeps a build from being tried again. */
 export const RETRY_DELAY_SECONDS = 30;
 

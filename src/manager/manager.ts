@@ -131,7 +131,7 @@ export async function startManager(
     signal: stopping.signal,
   });
   starting.defer(() => scheduler.stop());
-  const sweeper = startSweeper({ store, blobs, logger });
+  const sweeper = startSweeper({ store, blobs, leaseSeconds: settings.LEASE_SECONDS, logger });
   starting.defer(() => sweeper.stop());
 
   const workers = workerRealmPolicy({

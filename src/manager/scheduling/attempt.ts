@@ -22,6 +22,8 @@ export interface AttemptDependencies {
   readonly prepare: (claim: Claim) => Promise<PreparedBuild | null>;
   /** The tag of an image of this repository that may prime the cache, or `''`. */
   readonly cacheTag: (build: BuildRow) => Promise<string>;
+  /** Whether a worker that vanishes now uses up a try: not when it is us who leave. */
+  readonly lossCounts: () => boolean;
   readonly logger: AttemptLogger;
   readonly now: () => number;
   /** Aborted when the manager stops: nothing more is handed over or written. */
@@ -75,7 +77,7 @@ export function startAttempt(claim: Claim, slot: Slot, dependencies: AttemptDepe
 
   /** Writes the try's end. That it was ended elsewhere meanwhile is no error: the store leaves it as it is. */
   const conclude = async (answer: BuildAnswer, mask: (text: string) => string): Promise<void> => {
-    const end = tryEnd(answer, build, mask);
+    const end = tryEnd(answer, build, mask, dependencies.lossCounts());
     const written =
       end.type === 'finish'
         ? await persist(() => leases.finish(lease, end.result), signal)
@@ -110,9 +112,15 @@ type TryEnd =
   | { readonly type: 'giveBack'; readonly how: GiveBack };
 
 /** What a worker's answer means for the build (worker contract 0.3, "Errors"). */
-function tryEnd(answer: BuildAnswer, build: BuildRow, mask: (text: string) => string): TryEnd {
+function tryEnd(
+  answer: BuildAnswer,
+  build: BuildRow,
+  mask: (text: string) => string,
+  lossCounts: boolean,
+): TryEnd {
   if (answer.type === 'gone') {
-    return { type: 'giveBack', how: { outcome: 'lost', counted: answer.handedOver, delaySeconds: 0 } };
+    const counted = answer.handedOver && lossCounts;
+    return { type: 'giveBack', how: { outcome: 'lost', counted, delaySeconds: 0 } };
   }
   if (answer.type === 'result') {
     const result = buildResultSchema.safeParse(answer.kwargs ?? {});

@@ -4,7 +4,7 @@ import type { Slot } from '../realms/slot.ts';
 import { startAttempt, type Attempt, type AttemptDependencies } from './attempt.ts';
 import { keepLeases } from './lease-keeper.ts';
 
-export interface SchedulerDependencies extends AttemptDependencies {
+export interface SchedulerDependencies extends Omit<AttemptDependencies, 'lossCounts'> {
   readonly leases: LeaseStore;
   readonly wakeUps: WakeUps;
   readonly manager: string;
@@ -79,7 +79,7 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
         nothingFor.add(sort);
         continue;
       }
-      const attempt = startAttempt(claim, slot, dependencies);
+      const attempt = startAttempt(claim, slot, { ...dependencies, lossCounts: () => !stopped });
       attempts.set(claim.lease.token, attempt);
       onSlotBusy(slot, claim.build.id);
       ready.delete(slot);

@@ -1,9 +1,11 @@
 import { DatabaseAway, type BlobStore, type Store } from '../../store/index.ts';
-import { DATABASE_GRACE_SECONDS, PACKAGE_KEEP_SECONDS, REALM_KEEP_SECONDS, SWEEP_MS } from '../limits.ts';
+import { PACKAGE_KEEP_SECONDS, REALM_KEEP_SECONDS, SWEEP_MS } from '../limits.ts';
 
 interface SweeperDependencies {
   readonly store: Store;
   readonly blobs: BlobStore;
+  /** How long nothing expires after the database was away: so long, and every manager has renewed its leases. */
+  readonly leaseSeconds: number;
   readonly logger: {
     info(fields: object, message: string): void;
     warn(fields: object, message: string): void;
@@ -15,10 +17,12 @@ interface SweeperDependencies {
  * ended, workers of managers that vanished. Several managers may sweep at once. The lost manager is no fault of the build's:
  * such a try is not counted.
  */
-export function startSweeper({ store, blobs, logger }: SweeperDependencies): { stop(): Promise<void> } {
+export function startSweeper({ store, blobs, leaseSeconds, logger }: SweeperDependencies): {
+  stop(): Promise<void>;
+} {
   const sweep = async (): Promise<void> => {
     const expired = await store.leases.expireLeases({
-      graceSeconds: DATABASE_GRACE_SECONDS,
+      graceSeconds: leaseSeconds,
       counted: false,
       delaySeconds: 0,
     });
