@@ -163,7 +163,7 @@ export function configurationReference(configuration: {
     const lines = [
       `- must be ${each.rule}`,
       `- example: \`${name}=${each.example}\``,
-      each.default === null ? '- not set by default' : `- default: \`${each.default}\``,
+      each.default ? `- default: \`${each.default}\`` : '- not set by default',
       ...(each.file ? [`- or \`${name}_FILE\`, the path of a file that holds it`] : []),
       ...(each.secret ? ['- secret: never shown'] : []),
     ];

@@ -1,12 +1,11 @@
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { createGzip } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LabEngine, startEngine } from '../../lab/engine.ts';
+import { startGitServer } from '../../lab/git-server.ts';
+import { type LabPackageServer, startPackageServer } from '../../lab/package-server.ts';
 import { type LabRegistry, startRegistry } from '../../lab/registry.ts';
 import { systemClock } from '../../src/worker/clock.ts';
 import { createEngine } from '../../src/worker/engine/index.ts';
@@ -126,28 +125,19 @@ function story(frames: readonly Frame[], registry: string, builder: string): unk
 
 let engine: LabEngine;
 let registry: LabRegistry;
-let files: Server;
-let filesUrl: string;
+let packages: LabPackageServer;
 
 beforeAll(async () => {
-  [engine, registry] = await Promise.all([startEngine(), startRegistry()]);
-  files = createServer((request, response) => {
-    const context = contexts[request.url ?? ''];
-    if (!context) return void response.writeHead(404).end();
+  [engine, registry, packages] = await Promise.all([startEngine(), startRegistry(), startPackageServer()]);
+  for (const [path, context] of Object.entries(contexts)) {
     const tar = pack();
     for (const [name, content] of Object.entries(context)) tar.entry({ name }, content);
     tar.finalize();
-    void buffer(tar.pipe(createGzip())).then((body) =>
-      response.writeHead(200, { 'content-type': 'application/gzip' }).end(body),
-    );
-  }).listen(0, '127.0.0.1');
-  await once(files, 'listening');
-  filesUrl = `http://127.0.0.1:${(files.address() as AddressInfo).port}`;
+    const body = await buffer(tar.pipe(createGzip()));
+    packages.serve(path, { kind: 'bytes', body, contentType: 'application/gzip' });
+  }
 });
-afterAll(async () => {
-  files.close();
-  await Promise.all([engine.stop(), registry.stop()]);
-});
+afterAll(() => Promise.all([engine.stop(), registry.stop(), packages.stop()]));
 
 /** The classic builder's cache is made of images that have no name. */
 async function namesOnEngine(): Promise<string[]> {
@@ -159,14 +149,15 @@ async function namesOnEngine(): Promise<string[]> {
 async function replay(
   name: string,
   builder: 'classic' | 'buildkit',
+  git: object = {},
 ): Promise<{ recorded: unknown[]; said: unknown[]; answer: Frame }> {
   const recording = await record(name);
   const invocation = recording.manager.find(([type]) => type === 68);
   const kwargs = JSON.parse(
     JSON.stringify(invocation?.[5])
-      .replaceAll('http://127.0.0.1:5056', filesUrl)
+      .replaceAll('http://127.0.0.1:5056', packages.url)
       .replaceAll(RECORDED_REGISTRY, registry.host),
-  ) as Record<string, unknown>;
+  ) as { git?: object };
   await using manager = await play(recording);
   await using worker = await startWorker({
     manager,
@@ -176,7 +167,10 @@ async function replay(
   });
   const connection = await manager.connection();
   await worker.logged('worker is ready');
-  const { frame } = await connection.build(kwargs);
+  const { frame } = await connection.build({
+    ...kwargs,
+    ...(kwargs.git ? { git: { ...kwargs.git, ...git } } : {}),
+  });
   return {
     recorded: story(recording.worker, RECORDED_REGISTRY, builder),
     said: story(connection.frames, registry.host, builder),
@@ -208,6 +202,16 @@ describe.each(['classic', 'buildkit'] as const)('the recorded sessions, replayed
     expect(answer[6]).toMatchObject({ base_error: expect.stringContaining('/nope') as string });
     expect(await namesOnEngine()).toEqual(before);
     expect(await engine.docker(['ps', '--all', '--quiet'])).toBe('');
+  });
+
+  it('a build of a commit, over http where the recorded one read a folder', async () => {
+    await using git = await startGitServer();
+    const sha = await git.commit('app', {
+      Dockerfile: 'FROM scratch\nCOPY hello.txt /hello\n',
+      'hello.txt': 'hi!\n',
+    });
+    const { recorded, said } = await replay('git', builder, { url: git.url('app'), sha });
+    expect(said).toEqual(recorded);
   });
 
   it('a build of a file: URL, which ours refuses', async () => {

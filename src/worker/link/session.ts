@@ -77,30 +77,23 @@ export async function joinRealm(
   void transport.closed.then(end);
 
   /** What `begin` begins, with an end: its answer, its time, or the session's end. */
-  const within = <T>(ms: number, what: string, begin: () => Promise<T>): Promise<T> =>
-    new Promise((resolve, reject) => {
-      const fail = (error: Error): void => {
-        callOff();
-        waiting.delete(fail);
-        reject(error);
-      };
-      const callOff = clock.after(ms, () =>
-        fail(new LinkError(`the manager did not answer ${what} in time`)),
-      );
-      if (!open) {
-        fail(new LinkError('the session has ended'));
-        return;
-      }
-      waiting.add(fail);
-      begin().then(
-        (value) => {
-          callOff();
-          waiting.delete(fail);
-          resolve(value);
-        },
-        (error: unknown) => fail(asError(error)),
-      );
-    });
+  const within = async <T>(ms: number, what: string, begin: () => Promise<T>): Promise<T> => {
+    if (!open) throw new LinkError('the session has ended');
+    const answer = Promise.withResolvers<T>();
+    waiting.add(answer.reject);
+    const callOff = clock.after(ms, () =>
+      answer.reject(new LinkError(`the manager did not answer ${what} in time`)),
+    );
+    try {
+      begin().then(answer.resolve, answer.reject);
+      return await answer.promise;
+    } catch (error) {
+      throw asError(error);
+    } finally {
+      callOff();
+      waiting.delete(answer.reject);
+    }
+  };
 
   const welcome = await within(
     JOIN_STEP_WITHIN_MS,

@@ -56,12 +56,11 @@ export async function openTransport(
   } finally {
     signal.removeEventListener('abort', abort);
   }
-  watchForSilence(socket, clock);
-
   const fail = (reason: string): void => {
     failure ||= reason;
     socket.terminate();
   };
+  watchForSilence(socket, clock, fail);
   const transport: Transport = {
     closed,
     onmessage: () => undefined,
@@ -96,7 +95,7 @@ function withPlainRoles(hello: unknown[]): unknown[] {
 }
 
 /** A cut network says nothing. A peer that answers pings, and then falls silent, is gone. */
-function watchForSilence(socket: WebSocket, clock: Clock): void {
+function watchForSilence(socket: WebSocket, clock: Clock, fail: (reason: string) => void): void {
   let heard = clock.now();
   let answersPings = false;
   const hear = (): void => void (heard = clock.now());
@@ -107,8 +106,7 @@ function watchForSilence(socket: WebSocket, clock: Clock): void {
   });
   const look = (): void => {
     if (answersPings && clock.now() - heard > SILENCE_MAX_MS) {
-      socket.emit('error', new Error('the manager has fallen silent'));
-      socket.terminate();
+      fail('the manager has fallen silent');
       return;
     }
     socket.ping();

@@ -1,0 +1,178 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LabPackageServer, startPackageServer } from '../../lab/package-server.ts';
+import { type LabProcess, startProcess } from '../../lab/process.ts';
+import { someBuild } from './harness.ts';
+import { startTestManager, type TestManager } from './test-manager.ts';
+
+/** The program itself, as it is started, stopped and configured. */
+
+const MAIN = new URL('../../src/worker/main.ts', import.meta.url).pathname;
+const TOKEN = 'HOSTED-TOKEN-0123456789';
+
+let directory: string;
+let packages: LabPackageServer;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'quay-builder-main-'));
+  packages = await startPackageServer();
+  packages.serve('/hangs.tar.gz', { kind: 'hang' });
+});
+afterAll(async () => {
+  await packages.stop();
+  await rm(directory, { recursive: true });
+});
+
+function start(env: NodeJS.ProcessEnv, args: readonly string[] = []): LabProcess {
+  return startProcess(process.execPath, [MAIN, ...args], {
+    env: {
+      PATH: process.env['PATH'],
+      WORK_DIR: join(directory, 'work'),
+      WORKER_ID: 'main-test',
+      DOCKER_HOST: `unix://${directory}/no-engine.sock`,
+      LOG_FORMAT: 'json',
+      ...env,
+    },
+  });
+}
+
+function hosted(manager: TestManager): NodeJS.ProcessEnv {
+  return { ENDPOINT: manager.url.href, REALM: 'one-build', TOKEN };
+}
+
+describe('settings', () => {
+  it('are refused all at once, without a secret, with exit code 64', async () => {
+    await using worker = start({ SERVER: 'ftp://x', TOKEN: 'a secret', SHUTDOWN_TIMEOUT: 'soon' });
+    expect(await worker.exited).toBe(64);
+    expect(worker.output()).toContain('SERVER: must be a ws, wss, http or https URL');
+    expect(worker.output()).toContain('SHUTDOWN_TIMEOUT: must be a whole number of seconds, 0 to 86400');
+    expect(worker.output()).not.toContain('a secret');
+  });
+
+  it('may come from a file', async () => {
+    const path = join(directory, 'settings.json');
+    await writeFile(path, '{"LOG_LEVEL": "loud", "LABELS": "north"}');
+    await using worker = start({}, ['--config', path]);
+    expect(await worker.exited).toBe(64);
+    expect(worker.output()).toContain('LOG_LEVEL: must be');
+    expect(worker.output()).toContain('LABELS: must be NAME=VALUE pairs');
+  });
+
+  it.each([
+    ['a certificate that cannot be read', { TLS_CA_PATH: '/nowhere/ca.pem' }, 64, 'TLS_CA_PATH'],
+    [
+      'certificates of the engine that are not there',
+      { DOCKER_HOST: 'tcp://127.0.0.1:1', DOCKER_CERT_PATH: '/nowhere' },
+      64,
+      'DOCKER_CERT_PATH',
+    ],
+    ['a work directory that cannot be made', { WORK_DIR: '/dev/null/work' }, 73, 'WORK_DIR'],
+  ])('end it at start for %s', async (_what, env, code, name) => {
+    await using worker = start({ SERVER: 'ws://127.0.0.1:1', ...env });
+    expect(await worker.exited).toBe(code);
+    expect(worker.output()).toContain(name);
+  });
+
+  it('are explained by --help; an unknown option is refused', async () => {
+    await using help = start({}, ['--help']);
+    expect(await help.exited).toBe(0);
+    expect(help.output()).toContain('enterprise: builds for ever');
+    await using wrong = start({}, ['--colour']);
+    expect(await wrong.exited).toBe(64);
+  });
+});
+
+describe('a hosted worker', () => {
+  it('runs its build and exits with 0, also when the build failed', async () => {
+    await using manager = await startTestManager();
+    await using worker = start(hosted(manager));
+    const connection = await manager.connection();
+    await worker.printed(/worker is ready/);
+    const { error } = await connection.build({ ...someBuild, build_package: `${packages.url}/none` });
+    expect(error).toBe('io.quay.builder.buildpackissue');
+    expect(await worker.exited).toBe(0);
+    expect(worker.output()).not.toContain(TOKEN);
+    expect(worker.output()).not.toContain(someBuild.push_token);
+  });
+
+  it('exits with 77 when the manager will not have it', async () => {
+    await using manager = await startTestManager({
+      onCall: (uri) => (uri.endsWith('ready') ? false : undefined),
+    });
+    await using worker = start(hosted(manager));
+    expect(await worker.exited).toBe(77);
+  });
+
+  it('exits with 74 when it loses its manager', async () => {
+    await using manager = await startTestManager();
+    await using worker = start(hosted(manager));
+    const connection = await manager.connection();
+    await worker.printed(/worker is ready/);
+    connection.socket.terminate();
+    expect(await worker.exited).toBe(74);
+  });
+});
+
+describe('signals', () => {
+  /** An enterprise worker in the middle of a build whose package never comes. */
+  async function inBuild(
+    manager: TestManager,
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<{ worker: LabProcess; answer: Promise<string | null> }> {
+    const worker = start({ ENDPOINT: manager.url.href, ...env });
+    const connection = await manager.connection();
+    await worker.printed(/worker is ready/);
+    const requested = packages.requested('/hangs.tar.gz');
+    const answer = connection.build({ ...someBuild, build_package: `${packages.url}/hangs.tar.gz` });
+    await requested;
+    return { worker, answer: answer.then(({ error }) => error) };
+  }
+
+  it('SIGTERM ends an idle worker with 0, after GOODBYE', async () => {
+    await using manager = await startTestManager();
+    await using worker = start({ ENDPOINT: manager.url.href });
+    const connection = await manager.connection();
+    await worker.printed(/worker is ready/);
+    worker.kill('SIGTERM');
+    expect(await worker.exited).toBe(0);
+    expect(connection.frames.at(-1)?.[0]).toBe(6);
+  });
+
+  it.each([
+    ['SIGINT', ['SIGINT'] as const],
+    ['a second SIGTERM', ['SIGTERM', 'SIGTERM'] as const],
+  ])('%s stops the build, answers it, and ends with 75', async (_what, signals) => {
+    await using manager = await startTestManager();
+    const { worker, answer } = await inBuild(manager);
+    await using _worker = worker;
+    for (const [index, signal] of signals.entries()) {
+      worker.kill(signal);
+      if (index < signals.length - 1) await worker.printed(/leaving when the build is done/);
+    }
+    expect(await answer).toBe('io.quay.builder.internalerror');
+    expect(await worker.exited).toBe(75);
+    expect(await readdir(join(directory, 'work', 'main-test'))).toEqual(['key']);
+  });
+
+  it('SIGTERM stops the build when its time is over', async () => {
+    await using manager = await startTestManager();
+    const { worker, answer } = await inBuild(manager, { SHUTDOWN_TIMEOUT: '0' });
+    await using _worker = worker;
+    worker.kill('SIGTERM');
+    expect(await answer).toBe('io.quay.builder.internalerror');
+    expect(await worker.exited).toBe(75);
+  });
+
+  it('kill -9 leaves a folder, which the next start goes to remove', async () => {
+    await using manager = await startTestManager();
+    const { worker, answer } = await inBuild(manager, { WORKER_ID: 'killed' });
+    await using _worker = worker;
+    answer.catch(() => undefined);
+    worker.kill('SIGKILL');
+    await worker.exited;
+    expect(await readdir(join(directory, 'work', 'killed'))).toHaveLength(2);
+    await using next = start({ ENDPOINT: manager.url.href, WORKER_ID: 'killed' });
+    await next.printed(/removing what a killed worker left/);
+  });
+});

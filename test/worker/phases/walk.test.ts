@@ -1,0 +1,327 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import {
+  type Engine,
+  EngineError,
+  type ImageBuild,
+  type RegistryCredentials,
+} from '../../../src/worker/engine/engine.ts';
+import type { BaseImage, FetchedSource } from '../../../src/worker/source/source.ts';
+import { calmEngine, DIGEST, scratchSource, someBuild, startWorker } from '../harness.ts';
+import { type Behaviour, type BuildAnswer, startTestManager } from '../test-manager.ts';
+
+const LOG = 'io.quay.builder.logmessagesynchronously';
+const OWN = someBuild.registry;
+
+function image(registry: string, name: string, tag = 'latest'): BaseImage {
+  return { reference: `${name}:${tag}`, registry, name, tag };
+}
+
+interface Story extends BuildAnswer {
+  /** `json_data` of each log call. */
+  readonly log: readonly string[];
+  readonly cacheQuestions: readonly unknown[];
+}
+
+/** Runs one build, and tells what came of it. */
+async function build(
+  parts: Partial<Engine>,
+  {
+    kwargs = {},
+    source = {},
+    behaviour = {},
+  }: { kwargs?: object; source?: Partial<FetchedSource>; behaviour?: Behaviour } = {},
+): Promise<Story> {
+  await using manager = await startTestManager(behaviour);
+  await using worker = await startWorker({
+    manager,
+    engine: calmEngine(parts),
+    fetchSource: () => Promise.resolve({ ...scratchSource, ...source }),
+  });
+  const connection = await manager.connection();
+  await worker.logged('worker is ready');
+  const answer = await connection.build({ ...someBuild, ...kwargs });
+  return {
+    ...answer,
+    log: connection.calls(LOG).map(({ json_data: data }) => String(data)),
+    cacheQuestions: connection.calls('io.quay.buildworker.determinecachetag'),
+  };
+}
+
+/** An engine that notes who pulls and pushes what. */
+function notingEngine(): {
+  engine: Partial<Engine>;
+  pulls: [string, RegistryCredentials | null][];
+  pushes: unknown[];
+  builds: ImageBuild[];
+} {
+  const pulls: [string, RegistryCredentials | null][] = [];
+  const pushes: unknown[] = [];
+  const builds: ImageBuild[] = [];
+  return {
+    pulls,
+    pushes,
+    builds,
+    engine: {
+      pull: (reference, credentials) => {
+        pulls.push([reference, credentials]);
+        return Promise.resolve();
+      },
+      push: (repository, tag, credentials) => {
+        pushes.push([repository, tag, credentials]);
+        return Promise.resolve({ digest: DIGEST });
+      },
+      build: (each) => {
+        builds.push(each);
+        return Promise.resolve({ imageId: 'sha256:image' });
+      },
+    },
+  };
+}
+
+const withBase = (base: BaseImage, ...others: BaseImage[]): Partial<FetchedSource> => ({
+  base,
+  images: [base, ...others],
+});
+
+describe('pulling', () => {
+  it('pulls every image, each with the credentials of its host and no others', async () => {
+    const { engine, pulls, builds } = notingEngine();
+    const story = await build(engine, {
+      behaviour: { extensions: ['registry-auth'] },
+      kwargs: {
+        base_image: { username: 'me', password: 'base-password' },
+        registry_auth: { 'hub.example': { username: 'you', password: 'hub-password' } },
+      },
+      source: withBase(
+        image(OWN, `${OWN}/team/base`, 'v2'),
+        image('hub.example', 'hub.example/tools'),
+        image('docker.io', 'alpine'),
+      ),
+    });
+    expect(story.error).toBeNull();
+    expect(pulls).toEqual([
+      [`${OWN}/team/base:v2`, { username: 'me', password: 'base-password' }],
+      ['hub.example/tools:latest', { username: 'you', password: 'hub-password' }],
+      ['alpine:latest', null],
+    ]);
+    expect([...(builds[0]?.credentials ?? [])].map(([host]) => host).sort()).toEqual(
+      [OWN, 'hub.example'].sort(),
+    );
+    expect(story.log[1]).toBe(
+      JSON.stringify({
+        status_data: {
+          registry: OWN,
+          base_image: `${OWN}/team/base`,
+          base_image_tag: 'v2',
+          pull_username: 'me',
+        },
+      }),
+    );
+    expect(story.cacheQuestions).toEqual([
+      {
+        command_comments: '',
+        base_image_name: `${OWN}/team/base`,
+        base_image_tag: 'v2',
+        base_image_id: 'sha256:base',
+      },
+    ]);
+  });
+
+  it('is $token at its own registry when it has a pull token and no other credentials', async () => {
+    const { engine, pulls } = notingEngine();
+    await build(engine, { source: withBase(image(OWN, `${OWN}/team/base`)) });
+    expect(pulls[0]?.[1]).toEqual({ username: '$token', password: someBuild.pull_token });
+  });
+
+  it('ignores registry_auth where that extension was not accepted', async () => {
+    const { engine, pulls } = notingEngine();
+    await build(engine, {
+      kwargs: { registry_auth: { 'hub.example': { username: 'you', password: 'hub-password' } } },
+      source: withBase(image('hub.example', 'hub.example/tools')),
+    });
+    expect(pulls[0]?.[1]).toBeNull();
+  });
+
+  it('lets the engine ask the registries itself where a name could not be read', async () => {
+    const { engine, builds } = notingEngine();
+    await build(engine, { source: { uncertain: true } });
+    expect(builds[0]?.pull).toBe(true);
+  });
+
+  it.each([
+    ['denied', 1],
+    ['not-found', 1],
+    ['failed', 3],
+  ] as const)('tries a pull that ends as %s so many times: %i', async (kind, times) => {
+    let tries = 0;
+    const story = await build(
+      {
+        pull: () => {
+          tries += 1;
+          return Promise.reject(new EngineError(kind, 'the words of the registry'));
+        },
+      },
+      { source: withBase(image('docker.io', 'alpine')) },
+    );
+    expect(tries).toBe(times);
+    expect(story).toMatchObject({
+      error: 'io.quay.builder.cannotpullbaseimage',
+      kwargs: { base_error: 'the words of the registry' },
+    });
+  });
+
+  it('goes on when the third try of a pull works', async () => {
+    let tries = 0;
+    const story = await build(
+      {
+        pull: () =>
+          (tries += 1) < 3 ? Promise.reject(new EngineError('failed', 'reset')) : Promise.resolve(),
+      },
+      { source: withBase(image('docker.io', 'alpine')) },
+    );
+    expect(story.error).toBeNull();
+  });
+});
+
+describe('the cache', () => {
+  const cached: Behaviour = {
+    onCall: (uri) => (uri.endsWith('determinecachetag') ? 'v1' : undefined),
+  };
+
+  it('is the tag that the manager names, pulled as $token', async () => {
+    const { engine, pulls, builds } = notingEngine();
+    await build(engine, { behaviour: cached });
+    expect(pulls).toEqual([[`${OWN}/team/app:v1`, { username: '$token', password: someBuild.pull_token }]]);
+    expect(builds[0]?.cacheFrom).toEqual([`${OWN}/team/app:v1`]);
+  });
+
+  it('is skipped when it cannot be pulled', async () => {
+    const { engine, builds } = notingEngine();
+    const story = await build(
+      { ...engine, pull: () => Promise.reject(new EngineError('not-found', 'no such tag')) },
+      { behaviour: cached },
+    );
+    expect(story.error).toBeNull();
+    expect(builds[0]?.cacheFrom).toEqual([]);
+  });
+
+  it.each([
+    ['an error', undefined],
+    ['what is no tag', '../latest'],
+    ['a number', 7],
+  ])('is skipped when the question is answered with %s', async (_what, tag) => {
+    const { engine, builds, pulls } = notingEngine();
+    const story = await build(engine, {
+      behaviour: { onCall: (uri) => (uri.endsWith('determinecachetag') ? (tag ?? null) : undefined) },
+    });
+    expect(story.error).toBeNull();
+    expect([pulls, builds[0]?.cacheFrom]).toEqual([[], []]);
+  });
+});
+
+describe('building', () => {
+  it.each([
+    ['failed', 'builderror'],
+    ['refused', 'buildrunerror'],
+    ['denied', 'cannotpullbaseimage'],
+    ['not-found', 'cannotpullbaseimage'],
+    ['dockerfile', 'dockerfileissue'],
+    ['unreachable', 'dockerconnecterror'],
+  ] as const)('an engine that ends as %s ends the build as %s', async (kind, code) => {
+    const story = await build({
+      build: () => Promise.reject(new EngineError(kind, `words with ${someBuild.push_token}`)),
+    });
+    expect(story).toMatchObject({
+      error: `io.quay.builder.${code}`,
+      kwargs: { base_error: 'words with ***' },
+    });
+  });
+
+  it('an error of its own is told as one, without its words', async () => {
+    const story = await build({ build: () => Promise.reject(new TypeError('x is not a function')) });
+    expect(story.error).toBe('io.quay.builder.internalerror');
+    expect(JSON.stringify(story.kwargs)).not.toContain('not a function');
+  });
+
+  it("keeps repositories' contexts apart, by a key that stays", async () => {
+    const keys = new Set<string>();
+    const { engine, builds } = notingEngine();
+    await build(engine);
+    await build(engine, { kwargs: { repository: 'other/app' } });
+    for (const { sharedKey } of builds) keys.add(sharedKey);
+    expect(keys.size).toBe(2);
+    expect([...keys]).not.toContain(createHash('sha256').update(`${OWN}/team/app`).digest('hex'));
+  });
+
+  it('masks secrets that the engine prints, also when they are split over two messages', async () => {
+    const token = someBuild.push_token;
+    const story = await build({
+      build: async (_build, { onMessage }) => {
+        await onMessage({ stream: `token ${token.slice(0, 7)}` });
+        await onMessage({ status: `a layer of ${token}`, id: 'layer' });
+        await onMessage({ stream: `${token.slice(7)} and more\n` });
+        return { imageId: 'sha256:image' };
+      },
+    });
+    const log = story.log.join('\n');
+    expect(log).toContain('*** and more');
+    expect(log).toContain('a layer of ***');
+    expect(log).not.toContain(token.slice(7));
+  });
+});
+
+describe('pushing', () => {
+  it('pushes each tag once, as $token, and answers with unique digests', async () => {
+    const { engine, pushes } = notingEngine();
+    const story = await build(engine, { kwargs: { tag_names: ['latest', 'v1', 'latest'] } });
+    const token = { username: '$token', password: someBuild.push_token };
+    expect(pushes).toEqual([
+      [`${OWN}/team/app`, 'latest', token],
+      [`${OWN}/team/app`, 'v1', token],
+    ]);
+    expect(story.kwargs['digests']).toEqual([`${OWN}/team/app@${DIGEST}`]);
+  });
+
+  it('is the user of registry_auth where one is given for that host', async () => {
+    const { engine, pushes } = notingEngine();
+    const robot = { username: 'robot', password: 'robot-password' };
+    await build(engine, {
+      behaviour: { extensions: ['registry-auth'] },
+      kwargs: { registry_auth: { [OWN]: robot }, push_token: '' },
+    });
+    expect(pushes).toEqual([[`${OWN}/team/app`, 'latest', robot]]);
+  });
+
+  it('ends with tagissue when the engine cannot tag', async () => {
+    const story = await build({ tag: () => Promise.reject(new EngineError('failed', 'no space')) });
+    expect(story).toMatchObject({ error: 'io.quay.builder.tagissue', kwargs: { base_error: 'no space' } });
+  });
+
+  it('ends with pushissue when the registry refuses, and leaves no name on the engine', async () => {
+    const names = new Set<string>();
+    const story = await build(
+      {
+        build: ({ reference }) => {
+          names.add(reference);
+          return Promise.resolve({ imageId: 'sha256:image' });
+        },
+        tag: (_reference, repository, tag) => {
+          names.add(`${repository}:${tag}`);
+          return Promise.resolve();
+        },
+        untag: (reference) => {
+          names.delete(reference);
+          return Promise.resolve();
+        },
+        push: (_repository, tag) =>
+          tag === 'v1'
+            ? Promise.reject(new EngineError('denied', 'denied: no'))
+            : Promise.resolve({ digest: DIGEST }),
+      },
+      { kwargs: { tag_names: ['latest', 'v1'] } },
+    );
+    expect(story).toMatchObject({ error: 'io.quay.builder.pushissue', kwargs: { base_error: 'denied: no' } });
+    expect([...names]).toEqual([]);
+  });
+});
