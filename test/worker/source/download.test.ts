@@ -121,8 +121,8 @@ test('a server that speaks no http is a failure like another', async () => {
 
 test('redirects are followed, with credentials for their own origin only', async () => {
   await using other = await startPackageServer();
-  serve({ kind: 'redirect', location: '/capability/next' });
-  server.serve('/capability/next', { kind: 'redirect', location: `${other.url}/signature` });
+  serve({ kind: 'status', status: 302, location: '/capability/next' });
+  server.serve('/capability/next', { kind: 'status', status: 302, location: `${other.url}/signature` });
   other.serve('/signature', good);
   await fetchPackage();
   const basic = `Basic ${Buffer.from('mallory:pass:word').toString('base64')}`;
@@ -130,8 +130,16 @@ test('redirects are followed, with credentials for their own origin only', async
   expect(other.requests.map((each) => each.headers.authorization)).toEqual([undefined]);
 });
 
+test('the body of a refusal, and of a redirect, is not waited for', async () => {
+  serve({ kind: 'status', status: 404, hang: true });
+  expect(await refuse()).toContain('answered 404');
+  serve({ kind: 'status', status: 302, hang: true, location: '/capability/next' });
+  server.serve('/capability/next', good);
+  expect((await fetchPackage()).source.base.name).toBe('busybox');
+});
+
 test('a circle of redirects ends', async () => {
-  serve({ kind: 'redirect', location: '/capability/package' });
+  serve({ kind: 'status', status: 302, location: '/capability/package' });
   expect(await refuse({ redirects: 3 })).toContain('redirects more than 3 times');
   expect(server.requests).toHaveLength(4);
 });
@@ -139,7 +147,7 @@ test('a circle of redirects ends', async () => {
 test.each(['file:///etc/passwd', 'ftp://127.0.0.1/x', 'http://'])(
   'a redirect to %s is refused',
   async (location) => {
-    serve({ kind: 'redirect', location });
+    serve({ kind: 'status', status: 302, location });
     expect(await refuse()).toMatch(/Give an http or https URL|redirects to what is no URL/);
   },
 );

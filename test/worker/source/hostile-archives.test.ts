@@ -325,3 +325,79 @@ test('whatever an archive holds, nothing comes to lie outside of its folder, and
     { numRuns: 500 },
   );
 });
+
+const whole: [Kind, Buffer][] = [
+  [
+    'tar',
+    writeTar([
+      { name: 'd/', type: '5' },
+      { name: 'd/f', content: 'x'.repeat(700) },
+      paxEntry({ mtime: '1.5' }),
+      file,
+    ]),
+  ],
+  [
+    'tar.gz',
+    writeTarGz([
+      { name: 'd/f', content: 'x'.repeat(700) },
+      { name: 'l', type: '2', link: 'd/f' },
+    ]),
+  ],
+  [
+    'zip',
+    writeZip([
+      { name: 'd/f', content: 'x'.repeat(700) },
+      { name: 'l', content: 'd/f', mode: 0o120777 },
+    ]),
+  ],
+];
+
+test.each(whole)(
+  'a %s with any of its bytes changed is unpacked or refused, and harms nobody',
+  async (kind, body) => {
+    await using place = await createWorkplace();
+    let round = 0;
+    const change = fc.record({ at: fc.nat(body.length - 1), byte: fc.nat(255) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
+        round += 1;
+        const damaged = Buffer.from(body);
+        for (const { at, byte } of changes) damaged[at] = byte;
+        const archive = join(place.directory, `package-${round}`);
+        await writeFile(archive, damaged);
+        const call = { limits: { ...defaultSourceLimits, unpackedBytes: 1024 * 1024 }, signal };
+        await unpackArchive(archive, kind, join(place.directory, `context-${round}`), call).catch(
+          (error: unknown) =>
+            expect(error).toMatchObject({ name: 'BuildError', code: 'cannotextractbuildpack' }),
+        );
+        expect(await place.leftOutside()).toEqual([]);
+      }),
+      { numRuns: 200 },
+    );
+  },
+);
+
+test.each<[Kind, Buffer]>([
+  ['tar.gz', writeTarGz([{ name: 'f', content: Buffer.alloc(32 * 1024 * 1024) }])],
+  ['zip', writeZip([{ name: 'f', content: Buffer.alloc(32 * 1024 * 1024) }])],
+])('an abort ends the unpacking of a %s with its own reason', async (kind, body) => {
+  await using place = await createWorkplace();
+  const archive = join(place.directory, 'package');
+  await writeFile(archive, body);
+  const abort = new AbortController();
+  const call = { limits: defaultSourceLimits, signal: abort.signal };
+  const unpacking = unpackArchive(archive, kind, join(place.directory, 'context'), call);
+  setImmediate(() => abort.abort(new Error('cancelled')));
+  await expect(unpacking).rejects.toThrow('cancelled');
+});
+
+test('a disk that refuses is not taken for a damaged archive', async () => {
+  await using place = await createWorkplace();
+  const archive = join(place.directory, 'package');
+  await writeFile(archive, writeTar([{ name: 'f', content: 'x' }]));
+  await mkdir(join(place.directory, 'context'));
+  const call = { limits: defaultSourceLimits, signal };
+  await expect(unpackArchive(archive, 'tar', join(place.directory, 'context'), call)).rejects.toMatchObject({
+    code: 'EEXIST',
+  });
+});

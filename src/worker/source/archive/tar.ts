@@ -6,6 +6,7 @@ import { createGunzip } from 'node:zlib';
 import { extract, type ExtractEvents, type Header } from 'tar-stream';
 import { BuildError } from '../../../contract/build-errors.ts';
 import type { SourceLimits } from '../limits.ts';
+import { isSystemError } from '../system-error.ts';
 import type { Destination } from './destination.ts';
 import { createMeter, type Meter } from './meter.ts';
 import { refuseEntry } from './names.ts';
@@ -42,29 +43,20 @@ export async function unpackTar(
   const writing = (async () => {
     for await (const entry of entries) await unpackEntry(entry, destination);
   })();
-  // Whichever side fails first ends the other; its own reason is the one to show.
-  const [read, written] = await Promise.allSettled([
-    reading.catch((error: unknown) => {
-      throw end.failure() ?? error;
-    }),
-    writing,
-  ]);
+  const failures = (await Promise.allSettled([writing, reading])).flatMap((side) =>
+    side.status === 'rejected' ? [side.reason as unknown] : [],
+  );
   signal.throwIfAborted();
-  if (written.status === 'rejected' && !isEcho(written.reason, read)) throw written.reason;
-  if (read.status === 'rejected') throw read.reason;
+  if (failures.length > 0) {
+    // The side that fails ends the other, which then knows no reason of its own.
+    throw failures.find((each) => each instanceof BuildError || isSystemError(each)) ?? failures.at(-1);
+  }
   if (!end.complete()) {
     throw new BuildError(
       'cannotextractbuildpack',
       'The archive ends without its end mark: it is not complete. Pack it, or upload it, again.',
     );
   }
-}
-
-/** Whether the writing side failed only because the reading side did. */
-function isEcho(reason: unknown, read: PromiseSettledResult<void>): boolean {
-  return (
-    read.status === 'rejected' && !(reason instanceof BuildError && !(read.reason instanceof BuildError))
-  );
 }
 
 async function unpackEntry(entry: Entry, destination: Destination): Promise<void> {
@@ -129,21 +121,14 @@ function modificationTime(header: Header): number | null {
 }
 
 /** Meters the bytes of a tar, and remembers whether it ended with the zeros that POSIX asks for. */
-function watchEnd(meter: Meter): {
-  readonly stream: Transform;
-  /** Why the stream failed, when the meter stopped it. */
-  failure(): Error | null;
-  complete(): boolean;
-} {
+function watchEnd(meter: Meter): { readonly stream: Transform; complete(): boolean } {
   let zeros = 0;
-  let failed: Error | null = null;
   const stream = new Transform({
     transform: (chunk: Buffer, _encoding, done) => {
       try {
         meter(chunk.length);
       } catch (error) {
-        failed = error instanceof Error ? error : new Error(String(error));
-        done(failed);
+        done(error instanceof Error ? error : new Error(String(error)));
         return;
       }
       const tail = chunk.subarray(-BLOCK);
@@ -152,5 +137,5 @@ function watchEnd(meter: Meter): {
       done(null, chunk);
     },
   });
-  return { stream, failure: () => failed, complete: () => zeros === BLOCK };
+  return { stream, complete: () => zeros === BLOCK };
 }

@@ -51,7 +51,7 @@ async function unpackEntry(
   if (!entry.canDecodeFileData()) {
     throw refuseEntry(name, 'is packed by a method that is not supported. Pack it with deflate.');
   }
-  const content = metered(await zip.openReadStreamPromise(entry), meter, signal);
+  const content = readContent(zip, entry, meter, signal);
   if (kind === KIND_SYMLINK) {
     await destination.symlink(name, await readTarget(name, content, limits), mtime);
   } else {
@@ -69,11 +69,14 @@ function modificationTime(entry: Entry): number | null {
   return Number.isFinite(seconds) && seconds >= 0 ? seconds : null;
 }
 
-async function* metered(
-  content: AsyncIterable<Uint8Array>,
+/** The unpacked content. Opened when it is first read: a stream that fails with no reader would end the process. */
+async function* readContent(
+  zip: ZipFile,
+  entry: Entry,
   meter: Meter,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
+  const content: AsyncIterable<Uint8Array> = await zip.openReadStreamPromise(entry);
   for await (const chunk of content) {
     signal.throwIfAborted();
     meter(chunk.length);

@@ -84,9 +84,11 @@ async function fetchOnce(
   for (let redirects = 0; ; redirects += 1) {
     const response = await ask(address, agent, call.signal, limits);
     const { statusCode, headers } = response;
+    // A body that nobody reads may fail too, when its connection is closed.
+    response.body.on('error', () => undefined);
     const location = headers['location'];
     if (statusCode >= 300 && statusCode < 400 && typeof location === 'string') {
-      await response.body.dump();
+      response.body.destroy();
       if (redirects >= limits.redirects) {
         throw new BuildError(
           'buildpackissue',
@@ -183,7 +185,7 @@ async function store(
     response.body.destroy();
     file.destroy();
     // Closed before the next try opens it. Not by `once`, which writes that were given up would make fail.
-    if (!file.closed) await new Promise((resolve) => file.once('close', resolve));
+    if (!file.closed) await new Promise<void>((resolve) => file.once('close', resolve));
   }
 }
 
