@@ -7,7 +7,7 @@ export interface SourceLimits {
   /** How many times its size a package may unpack to; looked at once more than `ratioFreeBytes` are unpacked. */
   readonly compressionRatio: number;
   readonly ratioFreeBytes: number;
-  /** Files, folders and links in a package. */
+  /** Entries in a package, and the folders that they make. */
   readonly entries: number;
   /** An entry's whole name, and a link's target, in bytes of UTF-8. */
   readonly pathBytes: number;

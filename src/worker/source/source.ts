@@ -30,7 +30,10 @@ export interface FetchedSource {
   readonly dockerfile: string;
   /** The base of the stage that is built: what the `pulling` phase reports. */
   readonly base: BaseImage;
-  /** Every other image that a stage, a `COPY --from` or a mount takes from, without `scratch` and doubles, `base` first. */
+  /**
+   * What to pull: every image that a stage, a `COPY --from` or a mount takes from, without `scratch` and doubles, `base` first.
+   * A base whose name could not be read is not among them, and nor is `scratch`.
+   */
   readonly images: readonly BaseImage[];
   /** Whether some image's name could not be read, so that the engine must ask the registries itself. */
   readonly uncertain: boolean;

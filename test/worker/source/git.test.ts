@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startGitServer, type LabGitServer } from '../../../lab/git-server.ts';
 import { freePort, run } from '../../../lab/process.ts';
 import { createSourceFetcher } from '../../../src/worker/source/index.ts';
-import { createWorkplace, fetchInto, refusal, type Workplace } from './harness.ts';
+import { buildOf, createWorkplace, fetchInto, refusal, type Workplace } from './harness.ts';
 
 const CREDENTIALS = { username: 'alice', password: 's3cret/p@ss' };
 const fetchSource = createSourceFetcher();
@@ -117,6 +117,7 @@ test.each([
   ['-oProxyCommand=x', 'begins with a dash'],
   ['http://host/x\nhost=evil', 'control characters'],
   ['http://a%0ahost=evil:b@host/x', 'hold control characters'],
+  ['http://host/app.git?token=1', 'has a query'],
   ['file:///etc', 'the scheme "file:"'],
   ['/srv/git/app.git', 'Give an http or https URL'],
   ['ext::sh -c touch% /tmp/x', 'Give an http or https URL'],
@@ -135,6 +136,16 @@ test('a repository that does not exist, and a server that is not there, are name
   expect(await refuseGit('gitfailure', `http://127.0.0.1:${port}/app.git`, first)).toMatch(
     /Failed to connect|refused/i,
   );
+});
+
+test('a reader of the log that fails ends the fetching with its own error', async () => {
+  await using place = await createWorkplace();
+  const fetching = fetchSource(buildOf({ git: { url: server.url('app'), sha: first } }), {
+    directory: place.directory,
+    signal: new AbortController().signal,
+    onMessage: () => Promise.reject(new Error('the manager is gone')),
+  });
+  await expect(fetching).rejects.toThrow('the manager is gone');
 });
 
 test('a program that cannot be started is the worker’s failure, not the user’s', async () => {

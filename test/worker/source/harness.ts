@@ -32,7 +32,7 @@ export async function createWorkplace(): Promise<Workplace> {
   };
 }
 
-function buildOf(message: Partial<BuildArgumentsMessage>): BuildArguments {
+export function buildOf(message: Partial<BuildArgumentsMessage>): BuildArguments {
   return buildArgumentsSchema.parse({
     repository: 'team/app',
     registry: 'registry.example',

@@ -46,6 +46,16 @@ export async function openDestination(directory: string, limits: SourceLimits): 
   // Archives list folder by folder: the one written last stays open.
   let last: { readonly key: string; readonly node: FolderNode; readonly handle: FileHandle } | null = null;
 
+  const count = (): void => {
+    entries += 1;
+    if (entries > limits.entries) {
+      throw new BuildError(
+        'cannotextractbuildpack',
+        `The package holds more than ${limits.entries} entries. Leave out what the build does not need.`,
+      );
+    }
+  };
+
   /** The folder at these parts, made with those above it where they are missing. */
   const enter = async (
     parts: readonly string[],
@@ -67,7 +77,10 @@ export async function openDestination(directory: string, limits: SourceLimits): 
       const below = child ?? createFolderNode();
       let next: FileHandle;
       try {
-        if (child === undefined) await mkdir(within(handle, part), OWN_FOLDER);
+        if (child === undefined) {
+          count();
+          await mkdir(within(handle, part), OWN_FOLDER);
+        }
         next = await open(within(handle, part), OPEN_FOLDER);
       } finally {
         if (handle !== top) await handle.close();
@@ -93,16 +106,6 @@ export async function openDestination(directory: string, limits: SourceLimits): 
     if (before?.kind === 'file') await unlink(within(folder.handle, base));
     folder.node.children.delete(base);
     return { folder, base };
-  };
-
-  const count = (): void => {
-    entries += 1;
-    if (entries > limits.entries) {
-      throw new BuildError(
-        'cannotextractbuildpack',
-        `The package holds more than ${limits.entries} entries. Leave out what the build does not need.`,
-      );
-    }
   };
 
   const makeSymlink = async (name: string, target: string, mtime: number | null): Promise<void> => {

@@ -17,7 +17,7 @@ export interface GitOptions {
 }
 
 /** The server has no such object, or does not show it. */
-const NO_SUCH_COMMIT = /not our ref|remote error: .*not found.*[0-9a-f]{40}/i;
+const NO_SUCH_COMMIT = /not our ref/i;
 /** Servers that give only the tips of their branches, or no shallow history: the whole history must be fetched. */
 const ONLY_WHOLE =
   /unadvertised object|does not support shallow|dumb http transport|does not support --depth|want [0-9a-f]+ not valid/i;
@@ -42,7 +42,15 @@ export async function checkOut(
   await mkdir(home);
 
   const env = gitEnvironment(remote, home, options.searchPath, options.limits);
-  const told: Promise<void>[] = [];
+  let told = Promise.resolve();
+  const tell = (line: string): void => {
+    const text = mask(line, remote).trimEnd();
+    // Why it failed is the error's to say, and some failures are followed by another way.
+    if (text === '' || FAILURE.test(text)) return;
+    told = told.then(() => call.onMessage({ stream: `${text}\n` }));
+    // A reader that fails is heard of where `told` is awaited.
+    told.catch(() => undefined);
+  };
   const git = async (...args: string[]): Promise<GitResult> => {
     const result = await runGit(args, {
       executable: options.executable,
@@ -51,22 +59,17 @@ export async function checkOut(
       signal: call.signal,
       silenceMs: options.limits.gitSilenceMs,
       outputKept: options.limits.gitOutputKept,
-      onLine: (line) => {
-        const text = mask(line, remote).trimEnd();
-        // Why it failed is the error's to say, and some failures are followed by another way.
-        if (text !== '' && !FAILURE.test(text))
-          told.push(Promise.resolve(call.onMessage({ stream: `${text}\n` })));
-      },
+      onLine: tell,
     });
-    await Promise.all(told.splice(0));
+    await told;
     return result;
   };
   const fail = (code: 'gitfailure' | 'gitcheckout', result: GitResult): BuildError => {
     const why = result.stalled
       ? `git was silent for ${formatDuration(options.limits.gitSilenceMs)}`
-      : lastWords(mask(result.output, remote));
-    const what = code === 'gitcheckout' ? `Commit ${commit} of ${remote.url}` : mask(remote.url, remote);
-    return new BuildError(code, `${what}: ${why}`);
+      : lastWords(result.output);
+    const what = code === 'gitcheckout' ? `Commit ${commit} of ${remote.url}` : remote.url;
+    return new BuildError(code, mask(`${what}: ${why}`, remote));
   };
   const need = async (code: 'gitfailure' | 'gitcheckout', ...args: string[]): Promise<void> => {
     const result = await git(...args);

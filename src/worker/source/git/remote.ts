@@ -9,7 +9,7 @@ export interface Remote {
   readonly origin: string;
   /** Offered to `origin` only, when it asks; null when the URL held none. */
   readonly credentials: { readonly username: string; readonly password: string } | null;
-  /** What must not be shown: the credentials, as written and decoded, and the URL's query. */
+  /** What must not be shown: the credentials, as written and decoded. */
   readonly secrets: readonly string[];
 }
 
@@ -30,14 +30,16 @@ export function parseRemote(text: string): Remote {
         : `The URL of the git repository is of ${url === null ? 'no scheme' : `the scheme ${quote(url.protocol)}`} that may be used.`,
     );
   }
+  if (url.search !== '') {
+    // Git would show it in its arguments and keep it in the work tree.
+    throw refused('The URL of the git repository has a query: give credentials as user and password.');
+  }
   const username = decode(url.username);
   const password = decode(url.password);
   if (CONTROL.test(username) || CONTROL.test(password)) {
     throw refused('The credentials in the URL of the git repository hold control characters.');
   }
-  const secrets = [url.username, url.password, username, password, url.search.slice(1)].filter(
-    (secret) => secret !== '',
-  );
+  const secrets = [url.username, url.password, username, password].filter((secret) => secret !== '');
   url.username = '';
   url.password = '';
   url.hash = '';
