@@ -47,5 +47,5 @@ export const defaultLimits: Limits = {
   subscriptions: 10_000,
   backlog: 32 * 1024 * 1024,
   helloTimeout: 10_000,
-  closeTimeout: 5_000,
+  closeTimeout: 2_000,
 };

@@ -163,7 +163,7 @@ describe('time', () => {
     const peer = join(router);
     router.realms.get('realm1')?.close();
     expect(peer.heard).toEqual([[6, {}, 'wamp.close.close_realm']]);
-    vi.advanceTimersByTime(5_000);
+    vi.advanceTimersByTime(2_000);
     expect(peer.isClosed).toBe(true);
   });
 });

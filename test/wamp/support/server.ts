@@ -20,7 +20,9 @@ export async function startRouter(
   routerOptions: RouterOptions<undefined> = {},
   webSocketOptions: Partial<WebSocketOptions> = {},
 ): Promise<RunningRouter> {
-  const router = routerWith(policy, routerOptions);
+  // When a test is over, nobody waits long for clients that say no more.
+  const limits = { closeTimeout: 50, ...routerOptions.limits };
+  const router = routerWith(policy, { ...routerOptions, limits });
   const server = createServer((_request, response) => response.writeHead(426).end());
   const transport = attachWebSockets(router, server, { paths: ['/', '/b1/socket'], ...webSocketOptions });
   server.listen(0, '127.0.0.1');
