@@ -65,6 +65,8 @@ export function addLogRoutes(app: FastifyInstance, dependencies: HttpDependencie
     void reply
       .header('cache-control', 'no-store')
       .header('x-accel-buffering', 'no')
+      // Else a connection that idles after it keeps a closing listener waiting.
+      .header('connection', 'close')
       .type('text/event-stream');
     return reply.send(stream);
   };
