@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startGitServer, type LabGitServer } from '../../../lab/git-server.ts';
+import { ApiProblem } from '../../../src/manager/http/problems.ts';
+import { resolveRef } from '../../../src/manager/submission/resolve-ref.ts';
+import { readGitUrl } from '../../../src/manager/submission/source-url.ts';
+
+const credentials = { username: 'alice', password: 'p@ss:word/é' };
+let open: LabGitServer;
+let closed: LabGitServer;
+let commit: string;
+beforeAll(async () => {
+  open = await startGitServer();
+  commit = await open.commit('app', { Dockerfile: 'FROM scratch\n' });
+  closed = await startGitServer({ credentials });
+  await closed.commit('app', { Dockerfile: 'FROM scratch\n' });
+});
+afterAll(async () => {
+  await open.stop();
+  await closed.stop();
+});
+
+const problem = async (url: string, ref: string | null): Promise<ApiProblem> => {
+  const error: unknown = await resolveRef(readGitUrl(url), ref).catch((reason: unknown) => reason);
+  if (!(error instanceof ApiProblem)) throw new Error(`not refused: ${String(error)}`);
+  return error;
+};
+
+describe('a git ref', () => {
+  it('is resolved to its commit: the default branch, a branch, a whole name', async () => {
+    for (const ref of [null, 'HEAD', 'main', 'refs/heads/main']) {
+      expect(await resolveRef(readGitUrl(open.url('app')), ref)).toBe(commit);
+    }
+  });
+
+  it('that is a whole commit id is taken as it is, without asking', async () => {
+    const id = '0123456789'.repeat(4);
+    expect(await resolveRef(readGitUrl('http://127.0.0.1:1/a.git'), id)).toBe(id);
+  });
+
+  it.each(['none', 'abc1234', '--upload-pack=x', 'a b', 'mai*', 'a..b', '@{-1}', 'ma\nin', ''])(
+    '%j is not found',
+    async (ref) => {
+      expect((await problem(open.url('app'), ref)).code).toBe('git_ref_not_found');
+    },
+  );
+
+  it('is read with the credentials of the URL, which no message shows', async () => {
+    const url = new URL(closed.url('app'));
+    url.username = credentials.username;
+    url.password = encodeURIComponent(credentials.password);
+    expect(await resolveRef(readGitUrl(url.href), 'main')).toMatch(/^[0-9a-f]{40}$/);
+    url.password = 'hunter2';
+    const refused = await problem(url.href, 'main');
+    expect(refused.code).toBe('git_denied');
+    expect(refused.message).not.toContain('hunter2');
+  });
+
+  it('is not asked for where nobody may read, or nobody answers', async () => {
+    expect((await problem(closed.url('app'), 'main')).code).toBe('git_denied');
+    expect((await problem(open.url('nothing'), 'main')).code).toBe('git_denied');
+    const away = await problem('http://127.0.0.1:1/app.git', 'main');
+    expect(away.code).toBe('git_unreachable');
+    expect(away.message).toMatch(/Git says: .*127\.0\.0\.1/);
+  });
+
+  it('sends its credentials to no other server that it is redirected to', async () => {
+    await using other = await startGitServer({ credentials });
+    await other.commit('app', {});
+    await using first = await startGitServer();
+    first.fault({ redirect: other.origin });
+    const url = new URL(first.url('app'));
+    url.username = credentials.username;
+    url.password = encodeURIComponent(credentials.password);
+    expect((await problem(url.href, 'main')).code).toBe('git_denied');
+  });
+});
+
+describe('a git URL', () => {
+  it('is shown without what is secret in it', () => {
+    expect(readGitUrl('https://bob:hunter2@git.example/a.git?key=hunter2')).toEqual({
+      whole: 'https://bob:hunter2@git.example/a.git?key=hunter2',
+      shown: 'https://git.example/a.git',
+      credentials: { username: 'bob', password: 'hunter2' },
+    });
+  });
+
+  it.each([
+    '--upload-pack=touch',
+    '-c',
+    'ext::sh -c x',
+    'file:///etc',
+    '/srv/app.git',
+    'ssh://git@git.example/app.git',
+    'git@git.example:app.git',
+    'https://',
+    'https://git.example',
+    'https://git.example/a.git#main',
+    'https://git.example/a b.git',
+    'https://git.example/a\n.git',
+    'http://[::1/a.git',
+  ])('%j is refused', (url) => {
+    expect(() => readGitUrl(url)).toThrow(ApiProblem);
+  });
+});
