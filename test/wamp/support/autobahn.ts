@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module';
-import { vi } from 'vitest';
 
 /** As much of the npm package `autobahn`, which has no types of its own, as the tests use. */
 interface Autobahn {
@@ -65,9 +64,10 @@ export interface AutobahnSession {
 }
 
 // It tells of every closed connection, by the console.warn that it finds when it is loaded.
-const silence = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+const { warn } = console;
+Object.assign(console, { warn: () => undefined });
 export const autobahn = createRequire(import.meta.url)('autobahn') as Autobahn;
-silence.mockRestore();
+Object.assign(console, { warn });
 
 interface OpenConnection extends Disposable {
   readonly session: AutobahnSession;
