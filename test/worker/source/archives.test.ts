@@ -1,11 +1,11 @@
 import { lstat, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { startPackageServer, type LabPackageServer } from '../../../lab/package-server.ts';
 import { run } from '../../../lab/process.ts';
 import { createSourceFetcher } from '../../../src/worker/source/index.ts';
-import { createWorkplace, fetchInto } from './harness.ts';
+import { createWorkplace, fetchInto, type Workplace } from './harness.ts';
 import { paxEntry, writeTar, writeTarGz } from './tar-writer.ts';
 import { writeZip } from './zip-writer.ts';
 
@@ -17,14 +17,17 @@ afterAll(() => server.stop());
 
 const fetchSource = createSourceFetcher();
 
-async function fetchBytes(body: Uint8Array, contentType: string | null, place = {}) {
-  const workplace = await createWorkplace();
+const places: Workplace[] = [];
+afterEach(async () => {
+  for (const place of places.splice(0)) await place[Symbol.asyncDispose]();
+});
+
+async function fetchBytes(body: Uint8Array, contentType: string | null, build = {}) {
+  const place = await createWorkplace();
+  places.push(place);
   server.serve('/package', { kind: 'bytes', body, contentType });
-  const fetched = await fetchInto(workplace, fetchSource, {
-    build_package: `${server.url}/package`,
-    ...place,
-  });
-  return { workplace, ...fetched, context: fetched.source.contextDirectory };
+  const fetched = await fetchInto(place, fetchSource, { build_package: `${server.url}/package`, ...build });
+  return { ...fetched, context: fetched.source.contextDirectory };
 }
 
 const tarEntries = [
@@ -46,8 +49,7 @@ test.each([
   ['a tar without a media type', writeTar(tarEntries), null],
   ['a tar served as text', writeTar(tarEntries), 'text/plain'],
 ])('%s is unpacked with modes, times and links', async (_what, body, contentType) => {
-  const { context, source, workplace } = await fetchBytes(body, contentType);
-  await using _place = workplace;
+  const { context, source } = await fetchBytes(body, contentType);
   expect(source.base.reference).toBe('busybox:latest');
   expect(await readFile(source.dockerfile, 'utf8')).toBe('FROM busybox\n');
   expect((await stat(source.dockerfile)).mtimeMs).toBe(1_650_000_000_000);
@@ -78,8 +80,7 @@ test.each([['application/zip'], ['application/x-zip-compressed'], ['application/
       { name: 'dos\\file', content: 'x', mode: 0 },
       { name: 'übung', content: 'x' },
     ]);
-    const { context, source, workplace } = await fetchBytes(zip, contentType);
-    await using _place = workplace;
+    const { context, source } = await fetchBytes(zip, contentType);
     expect((await stat(source.dockerfile)).mtime.toISOString()).toBe('2020-02-03T04:05:06.000Z');
     expect((await stat(join(context, 'bin'))).mode & 0o777).toBe(0o700);
     expect((await stat(join(context, 'bin/run'))).mode & 0o777).toBe(0o755);
@@ -95,11 +96,7 @@ test('a tar of GNU tar, with long names, is what was packed', async () => {
   await using _tar = tar;
   const make = `mkdir -p "$(dirname ${long})" && echo deep > ${long} && echo FROM scratch > Dockerfile && tar -czf ../t.tgz .`;
   await run('sh', ['-c', make], { cwd: tar.directory });
-  const { context, workplace } = await fetchBytes(
-    await readFile(join(tar.outside, 't.tgz')),
-    'application/gzip',
-  );
-  await using _place = workplace;
+  const { context } = await fetchBytes(await readFile(join(tar.outside, 't.tgz')), 'application/gzip');
   expect(await readFile(join(context, long), 'utf8')).toBe('deep\n');
 });
 
@@ -110,18 +107,16 @@ test("PAX's long names and fractions of seconds are kept", async () => {
     paxEntry({ path: name, mtime: '1650000000.25' }),
     { name: 'short', content: 'x' },
   ]);
-  const { context, workplace } = await fetchBytes(body, 'application/x-tar');
-  await using _place = workplace;
+  const { context } = await fetchBytes(body, 'application/x-tar');
   expect((await stat(join(context, name))).mtimeMs).toBe(1_650_000_000_250);
 });
 
 test('a lone Dockerfile is a context with nothing else in it, wherever the build says it lies', async () => {
   for (const contentType of ['text/plain', 'application/octet-stream', null]) {
-    const { context, source, workplace } = await fetchBytes(Buffer.from('FROM busybox:1\n'), contentType, {
+    const { context, source } = await fetchBytes(Buffer.from('FROM busybox:1\n'), contentType, {
       context: 'sub',
       dockerfile_path: 'other/Dockerfile.prod',
     });
-    await using _place = workplace;
     expect(source.dockerfile).toBe(join(context, 'Dockerfile'));
     expect((await run('ls', ['-A', context])).trim()).toBe('Dockerfile');
     expect((await stat(source.dockerfile)).mode & 0o777).toBe(0o644);
@@ -134,8 +129,7 @@ test('setuid, setgid and sticky bits are dropped', async () => {
     { name: 'su', content: 'x', mode: 0o6755 },
     { name: 'tmp/', type: '5', mode: 0o1777 },
   ]);
-  const { context, workplace } = await fetchBytes(body, 'application/x-tar');
-  await using _place = workplace;
+  const { context } = await fetchBytes(body, 'application/x-tar');
   expect((await stat(join(context, 'su'))).mode & 0o7777).toBe(0o755);
   expect((await stat(join(context, 'tmp'))).mode & 0o7777).toBe(0o777);
 });
@@ -150,8 +144,7 @@ test('an entry that comes twice is replaced by the later one, and a hard link to
       { name: 'link', content: 'a file now' },
     ]),
   );
-  const { context, source, workplace } = await fetchBytes(body, 'application/gzip');
-  await using _place = workplace;
+  const { context, source } = await fetchBytes(body, 'application/gzip');
   expect(source.base.name).toBe('second');
   expect(await readFile(join(context, 'kept'), 'utf8')).toBe('FROM first');
   expect((await lstat(join(context, 'link'))).isFile()).toBe(true);
@@ -162,8 +155,7 @@ test('progress is told in bytes, with the total where the server says it', async
     { name: 'Dockerfile', content: 'FROM scratch' },
     { name: 'filling', content: Buffer.alloc(3 * 1024 * 1024, 'x') },
   ]);
-  const { messages, workplace } = await fetchBytes(body, 'application/x-tar');
-  await using _place = workplace;
+  const { messages } = await fetchBytes(body, 'application/x-tar');
   expect(messages.length).toBeGreaterThanOrEqual(3);
   expect(messages.at(-1)).toEqual({
     status: 'Downloading',
