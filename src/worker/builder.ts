@@ -183,7 +183,9 @@ async function run(
       logger,
     });
   } finally {
-    await workDirectory.remove(id);
+    await workDirectory.remove(id).catch((error: unknown) => {
+      logger.warn({ reason: reasonOf(error) }, 'the folder of the build could not be removed');
+    });
     // The last lines say why it failed; a manager that is gone has its calls rejected, so this ends.
     await output.end();
   }

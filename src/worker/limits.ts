@@ -53,5 +53,7 @@ export const KEY_LINE_MIN = 6;
 export const DESCRIBE_WITHIN_MS = 5_000;
 /** Contract 0.3: requests that pull or push are tried so many times. */
 export const ENGINE_TRIES = 3;
+/** How long the engine may take to remove a name; then the build ends all the same. */
+export const UNTAG_WITHIN_MS = 30_000;
 /** The wait before the second try; the next is twice as long. */
 export const ENGINE_RETRY_MS = 1_000;

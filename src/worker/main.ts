@@ -111,7 +111,10 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
   });
   const endpoint = endpointOf(settings);
   const hosted = settings.REALM !== null;
-  logger.info({ worker: id, endpoint: endpoint.href, engine: settings.DOCKER_HOST, hosted }, 'worker starts');
+  logger.info(
+    { worker: id, endpoint: endpoint.origin + endpoint.pathname, engine: settings.DOCKER_HOST, hosted },
+    'worker starts',
+  );
   const { leaving, interrupted } = leaveOnSignals(builder, settings.SHUTDOWN_TIMEOUT, logger);
   const end = await runSlot(
     {

@@ -30,7 +30,7 @@ export interface BuildRun {
 }
 
 /** The kwargs of `io.quay.buildworker.determinecachetag`. */
-export interface CacheTagQuestion extends Readonly<Record<string, string>> {
+interface CacheTagQuestion extends Readonly<Record<string, string>> {
   readonly command_comments: string;
   readonly base_image_name: string;
   readonly base_image_tag: string;

@@ -1,3 +1,4 @@
+import { UNTAG_WITHIN_MS } from '../limits.ts';
 import { type BuildRun, engineCall, temporaryReference } from './build-run.ts';
 import { engineFailure, tryThrice } from './failures.ts';
 
@@ -32,10 +33,13 @@ export async function pushTags(run: BuildRun): Promise<Map<string, string>> {
 
 /** Removes a name from the engine; an engine that cannot do it is told of in the worker's own log. */
 export async function untag(run: BuildRun, reference: string): Promise<void> {
-  try {
-    await run.engine.untag(reference);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : 'unknown';
-    run.logger.warn({ reference, reason }, 'a name could not be removed from the engine');
-  }
+  const untagged = Promise.withResolvers<string>();
+  const callOff = run.clock.after(UNTAG_WITHIN_MS, () => untagged.resolve('the engine does not answer'));
+  run.engine.untag(reference).then(
+    () => untagged.resolve(''),
+    (error: unknown) => untagged.resolve(error instanceof Error ? error.message : 'unknown'),
+  );
+  const reason = await untagged.promise;
+  callOff();
+  if (reason !== '') run.logger.warn({ reference, reason }, 'a name could not be removed from the engine');
 }
