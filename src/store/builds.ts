@@ -22,11 +22,11 @@ const submitBuild = statement<
     parentId: string | null,
     platform: string | null,
     dedupeKey: string | null,
+    secrets: Uint8Array | null,
+    packageId: string | null,
   ],
-  { id: string }
+  StoredBuild
 >('submit-build');
-const keepBuildSecrets = statement<[id: string, material: Uint8Array]>('keep-build-secrets');
-const attachPackage = statement<[buildId: string, packageId: string], { id: string }>('attach-package');
 const findDuplicate = statement<[id: string, dedupeKey: string | null], { id: string }>(
   'find-duplicate-build',
 );
@@ -60,35 +60,41 @@ const CURSOR = /^\d{1,15}$/;
 const DEFAULT_MAX_TRIES = 3;
 
 /** The port's implementation. */
-export function createBuildStore(database: Database): BuildStore {
+export function createBuildStore({ run }: Database): BuildStore {
   return {
     async submit(build) {
-      const id = await database.transaction((run) => insert(run, build));
-      const [row] = await withTries(database.run, await database.run(getBuilds, [[id]]));
-      if (!row) throw new Error(`Build ${id} vanished while it was submitted.`);
-      return row;
+      const { id, dedupeKey = null, packageId = null } = build;
+      for (;;) {
+        const [submitted] = await insert(run, build);
+        if (submitted) return { ...submitted, tries: [] };
+        const [duplicate] = await run(findDuplicate, [id, dedupeKey]);
+        const [row] = duplicate ? await withTries(run, await run(getBuilds, [[duplicate.id]])) : [];
+        if (row) return row;
+        if (packageId !== null) throw new PackageNotPending(packageId);
+        // What was in the way has ended between the two statements.
+      }
     },
 
     async get(id) {
       if (!UUID.test(id)) return null;
-      const [row] = await withTries(database.run, await database.run(getBuilds, [[id]]));
+      const [row] = await withTries(run, await run(getBuilds, [[id]]));
       return row ?? null;
     },
 
     async list({ state = null, repository = null, namespace = null }, { limit, cursor }) {
       if (cursor !== undefined && !CURSOR.test(cursor)) return { builds: [], nextCursor: null };
       const before = cursor === undefined ? null : Number(cursor);
-      const rows = await database.run(listBuilds, [state, repository, namespace, before, limit + 1]);
+      const rows = await run(listBuilds, [state, repository, namespace, before, limit + 1]);
       const page = rows.slice(0, limit);
       const last = page.at(-1);
       return {
-        builds: await withTries(database.run, page),
+        builds: await withTries(run, page),
         nextCursor: rows.length > limit && last ? String(last.ordinal) : null,
       };
     },
 
     async counts() {
-      const rows = await database.run(countBuilds, []);
+      const rows = await run(countBuilds, []);
       const counted = new Map(rows.map((row) => [row.state, row]));
       const count = (state: BuildState): number => counted.get(state)?.count ?? 0;
       return {
@@ -101,23 +107,21 @@ export function createBuildStore(database: Database): BuildStore {
     },
 
     async steps(id) {
-      return UUID.test(id) ? database.run(getSteps, [id]) : [];
+      return UUID.test(id) ? run(getSteps, [id]) : [];
     },
 
     async cancel(id, by) {
       if (!UUID.test(id)) return null;
-      const [row] = await database.run(cancelBuild, [id, by]);
+      const [row] = await run(cancelBuild, [id, by]);
       if (!row) return null;
       return { state: row.cancelled ? 'cancelled' : row.state, cancelled: row.cancelled };
     },
   };
 }
 
-/** Answers with the id of the build that is there afterwards: the new one, or the one that was there already. */
-async function insert(run: Run, build: NewBuild): Promise<string> {
-  const { id, dedupeKey = null } = build;
-  const [inserted] = await run(submitBuild, [
-    id,
+function insert(run: Run, build: NewBuild): Promise<readonly StoredBuild[]> {
+  return run(submitBuild, [
+    build.id,
     build.kind,
     toJsonb(build.spec),
     build.namespace,
@@ -131,19 +135,10 @@ async function insert(run: Run, build: NewBuild): Promise<string> {
     build.priority ?? 0,
     build.parentId ?? null,
     build.platform ?? null,
-    dedupeKey,
+    build.dedupeKey ?? null,
+    build.secrets,
+    build.packageId ?? null,
   ]);
-  if (!inserted) {
-    const [duplicate] = await run(findDuplicate, [id, dedupeKey]);
-    // It ended between the two statements: then nothing is in the way any more.
-    return duplicate ? duplicate.id : insert(run, build);
-  }
-  if (build.secrets) await run(keepBuildSecrets, [id, build.secrets]);
-  if (build.packageId !== undefined) {
-    const [attached] = await run(attachPackage, [id, build.packageId]);
-    if (!attached) throw new PackageNotPending(build.packageId);
-  }
-  return id;
 }
 
 async function withTries(run: Run, rows: readonly StoredBuild[]): Promise<readonly BuildWithTries[]> {

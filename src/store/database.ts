@@ -11,7 +11,6 @@ import {
   AWAY_TRIES,
   CONFLICT_TRIES,
   CONNECT_TIMEOUT_MS,
-  IDLE_TRANSACTION_TIMEOUT_MS,
   POOL_CONNECTIONS,
   STATEMENT_TIMEOUT_MS,
 } from './limits.ts';
@@ -27,14 +26,13 @@ export type Run = <Values extends readonly unknown[], Row>(
 /** Where the database is, as `pg` reads it: a `connectionString`, or a socket's folder as `host`. */
 export type Address = Pick<pg.ClientConfig, 'connectionString' | 'host' | 'user' | 'database'>;
 
+/** Each operation of the store is one statement, and so a transaction by itself. */
 export interface Database {
   /**
    * Fails with {@link DatabaseAway} when there is no answer; a repeatable statement is asked for a while first. Conflicts with
    * others are never seen.
    */
   readonly run: Run;
-  /** Runs all or nothing. `work` may be called several times, and what it does several times must be as good as once. */
-  transaction<T>(work: (run: Run) => Promise<T>): Promise<T>;
   /** After what is under way. */
   close(): Promise<void>;
 }
@@ -57,7 +55,6 @@ export function openDatabase(address: Address, health: HealthMonitor, log: Logge
     max: POOL_CONNECTIONS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     query_timeout: ANSWER_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
   });
   pool.on('error', (error) => {
     // An idle connection was cut; the pool has dropped it already.
@@ -65,67 +62,37 @@ export function openDatabase(address: Address, health: HealthMonitor, log: Logge
     log.debug({ err: error }, 'A connection to the database was lost.');
   });
 
-  const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+  const attempt = async <Values extends readonly unknown[], Row>(
+    { name, text }: Statement<Values, Row>,
+    values: Values,
+  ): Promise<readonly Row[]> => {
     try {
-      const answer = await work();
+      const { rows } = await pool.query<Record<string, unknown>>({ name, text, values: [...values] });
       health.answered();
-      return answer;
+      // The one place where the statements' word for what they give is taken: the tests run each of them.
+      return rows.map(camelCaseRow) as Row[];
     } catch (error) {
       if (meaningOf(error) === 'away') health.lost();
       throw error;
     }
   };
 
-  const persist = async <T>(work: () => Promise<T>, repeatable: boolean): Promise<T> => {
-    for (let tries = 1, pause = AWAY_RETRY_WAIT_MS; ; tries += 1, pause *= 2) {
-      try {
-        return await attempt(work);
-      } catch (error) {
-        const meaning = meaningOf(error);
-        if (meaning === 'failed' || (meaning === 'conflict' && tries >= CONFLICT_TRIES)) throw error;
-        if (meaning === 'away') {
-          if (!repeatable || tries >= AWAY_TRIES || health.awayForMs() > AWAY_RETRY_MS) {
+  return {
+    async run(statement, values) {
+      for (let tries = 1, pause = AWAY_RETRY_WAIT_MS; ; tries += 1, pause *= 2) {
+        try {
+          return await attempt(statement, values);
+        } catch (error) {
+          const meaning = meaningOf(error);
+          if (meaning === 'failed' || (meaning === 'conflict' && tries >= CONFLICT_TRIES)) throw error;
+          const lastTry = !statement.repeatable || tries >= AWAY_TRIES || health.awayForMs() > AWAY_RETRY_MS;
+          if (meaning === 'away' && lastTry) {
             throw new DatabaseAway('The database does not answer.', { cause: error });
           }
+          await wait(pause);
         }
-        await wait(pause);
       }
-    }
-  };
-
-  const transactionOnce = async <T>(work: (run: Run) => Promise<T>): Promise<T> => {
-    const client = await pool.connect();
-    // A connection lost between two statements is told as an event, too; the next statement fails.
-    const ignore = (): void => undefined;
-    client.on('error', ignore);
-    try {
-      await client.query('begin');
-      const answer = await work((statement, values) => ask(client, statement, values));
-      await client.query('commit');
-      client.off('error', ignore);
-      client.release();
-      return answer;
-    } catch (error) {
-      // Ending the connection undoes the transaction, whatever state it is in.
-      client.off('error', ignore);
-      client.release(true);
-      throw error;
-    }
-  };
-
-  return {
-    run: (statement, values) => persist(() => ask(pool, statement, values), statement.repeatable),
-    transaction: (work) => persist(() => transactionOnce(work), true),
+    },
     close: () => pool.end(),
   };
-}
-
-async function ask<Values extends readonly unknown[], Row>(
-  connection: pg.Pool | pg.PoolClient,
-  { name, text }: Statement<Values, Row>,
-  values: Values,
-): Promise<readonly Row[]> {
-  const { rows } = await connection.query<Record<string, unknown>>({ name, text, values: [...values] });
-  // The one place where the statements' word for what they give is taken: the tests run each of them.
-  return rows.map(camelCaseRow) as Row[];
 }

@@ -13,7 +13,6 @@ const bySqlState: Readonly<Record<string, Meaning>> = {
   '40001': 'conflict', // serialization_failure
   '40P01': 'conflict', // deadlock_detected
   '25006': 'away', // read_only_sql_transaction: the server that we knew is a standby now
-  '25P03': 'away', // idle_in_transaction_session_timeout
   '53300': 'away', // too_many_connections
   '57P01': 'away', // admin_shutdown
   '57P02': 'away', // crash_shutdown

@@ -8,9 +8,7 @@ export const CONNECT_TIMEOUT_MS = 10_000;
 export const STATEMENT_TIMEOUT_MS = 30_000;
 /** How long an answer may take before its connection is given up: the server would have ended the statement by then. */
 export const ANSWER_TIMEOUT_MS = 35_000;
-/** How long a transaction may sit idle, holding its locks; then the server ends its connection. */
-export const IDLE_TRANSACTION_TIMEOUT_MS = 30_000;
-/** How often a transaction that others got in the way of is repeated; then it fails. */
+/** How often a statement that others got in the way of is repeated; then it fails. */
 export const CONFLICT_TRIES = 5;
 /** How often a statement that may be repeated is tried while the database is away: a restart is hidden, an outage is not. */
 export const AWAY_TRIES = 8;
