@@ -39,6 +39,8 @@ export interface BareWorker extends AsyncDisposable {
   readonly realm: string;
   /** Calls a procedure of the manager's and answers with its first positional; rejects with the ERROR's URI. */
   call(procedure: string, kwargs?: Keywords): Promise<unknown>;
+  /** Offers a procedure; rejects with the ERROR's URI. */
+  register(procedure: string): Promise<void>;
   /** `logmessagesynchronously` with an engine's message. */
   log(phase: string, message: Keywords): Promise<unknown>;
   enterPhase(phase: string, statusData?: Keywords): Promise<unknown>;
@@ -95,6 +97,9 @@ export async function startBareWorker(options: BareWorkerOptions): Promise<BareW
     const frame = await request((id) => [48, id, {}, procedure, [], ...(kwargs ? [kwargs] : [])]);
     return (frame[3] as unknown[] | undefined)?.[0];
   };
+  const register = async (procedure: string): Promise<void> => {
+    await request((id) => [64, id, {}, procedure]);
+  };
   const logMessage = (phase: string, content: Keywords): Promise<unknown> =>
     call(managerProcedures.logMessage, { phase, json_data: JSON.stringify(content) });
 
@@ -112,6 +117,7 @@ export async function startBareWorker(options: BareWorkerOptions): Promise<BareW
   const worker: BareWorker = {
     realm,
     call,
+    register,
     log: logMessage,
     enterPhase: (phase, statusData = {}) => logMessage(phase, { status_data: statusData }),
     freeze: () => {
@@ -127,7 +133,7 @@ export async function startBareWorker(options: BareWorkerOptions): Promise<BareW
   };
   ready.resolve(worker);
   try {
-    await request((id) => [64, id, {}, workerProcedures.build]);
+    await register(workerProcedures.build);
     heartbeat();
     const accepted = await call(managerProcedures.ready, {
       token: options.token ?? '',
