@@ -1,5 +1,12 @@
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startGitServer, type LabGitServer } from '../../../lab/git-server.ts';
+import { run } from '../../../lab/process.ts';
+import { portOf } from '../../../src/manager/listen.ts';
 import { ApiProblem } from '../../../src/manager/http/problems.ts';
 import { resolveRef } from '../../../src/manager/submission/resolve-ref.ts';
 import { readGitUrl } from '../../../src/manager/submission/source-url.ts';
@@ -72,6 +79,46 @@ describe('a git ref', () => {
     url.username = credentials.username;
     url.password = encodeURIComponent(credentials.password);
     expect((await problem(url.href, 'main')).code).toBe('git_denied');
+  });
+});
+
+describe('tags', () => {
+  it('are resolved to what they point to, and stand behind a branch of the same name', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'tags-'));
+    const git = async (...args: string[]): Promise<string> =>
+      (
+        await run('git', ['-c', 'user.name=lab', '-c', 'user.email=lab@lab.invalid', '-C', root, ...args])
+      ).trim();
+    await git('init', '--quiet', '--initial-branch=main', '.');
+    await git('commit', '--quiet', '--allow-empty', '-m', 'first');
+    const first = await git('rev-parse', 'HEAD');
+    await git('tag', 'light');
+    await git('tag', '--annotate', '-m', 'a release', 'v1');
+    await git('tag', 'both');
+    await git('commit', '--quiet', '--allow-empty', '-m', 'second');
+    const second = await git('rev-parse', 'HEAD');
+    await git('branch', 'both');
+    await git('update-server-info');
+    // As a plain web server gives it: the oldest way that git knows.
+    const server = createServer((request, response) => {
+      readFile(
+        join(root, '.git', new URL(request.url ?? '', 'http://lab').pathname.slice('/app.git'.length)),
+      ).then(
+        (content) => response.end(content),
+        () => response.writeHead(404).end(),
+      );
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = readGitUrl(`http://127.0.0.1:${portOf(server)}/app.git`);
+    try {
+      expect(await resolveRef(url, 'light')).toBe(first);
+      expect(await resolveRef(url, 'v1')).toBe(first);
+      expect(await resolveRef(url, 'both')).toBe(second);
+      expect(await resolveRef(url, 'refs/tags/both')).toBe(first);
+    } finally {
+      server.close();
+      await rm(root, { recursive: true });
+    }
   });
 });
 

@@ -35,9 +35,13 @@ export interface TestHttp extends AsyncDisposable {
 
 export async function openTestHttp(
   database: LabDatabaseServer,
-  overrides: Partial<HttpDependencies> & { readonly databaseUrl?: string } = {},
+  overrides: Partial<HttpDependencies> & {
+    readonly databaseUrl?: string;
+    /** More of the dependencies, made of the store. */
+    readonly withStore?: (store: Store, box: SecretBox) => Promise<Partial<HttpDependencies>>;
+  } = {},
 ): Promise<TestHttp> {
-  const { databaseUrl = (await database.createDatabase()).url, ...dependencies } = overrides;
+  const { databaseUrl = (await database.createDatabase()).url, withStore, ...dependencies } = overrides;
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'http-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -66,6 +70,7 @@ export async function openTestHttp(
     managerName: 'manager-1',
     managerStatus: () => 'running',
     ...dependencies,
+    ...(await withStore?.(store, box)),
   });
   stack.defer(() => app.close());
   const resources = stack.move();
