@@ -91,9 +91,9 @@ async function runningTry(
 }
 
 /** Docker's own client with these credentials in its configuration: no login, as a worker's engine call has it. */
-async function docker(auth: string, ...args: string[]): Promise<string> {
+async function docker(auth: string, args: readonly string[], host = registry.host): Promise<string> {
   const config = await mkdtemp(join(directory, 'docker-'));
-  const auths = { [registry.host]: { auth: Buffer.from(auth).toString('base64') } };
+  const auths = { [host]: { auth: Buffer.from(auth).toString('base64') } };
   await writeFile(join(config, 'config.json'), JSON.stringify({ auths }));
   return engine.docker(['--config', config, ...args]);
 }
@@ -101,7 +101,7 @@ async function docker(auth: string, ...args: string[]): Promise<string> {
 const push = async (auth: string, repository: string): Promise<string> => {
   const reference = `${registry.host}/${repository}:latest`;
   await engine.docker(['tag', BASE, reference]);
-  return docker(auth, 'push', reference);
+  return docker(auth, ['push', reference]);
 };
 const token = async (
   query: string,
@@ -135,9 +135,9 @@ describe('a registry whose token server is the manager', () => {
     const sibling = await runningTry('team/second');
     expect(await push(`$token:${sibling.credentials.push_token}`, 'team/second')).toContain('digest');
     const reference = `${registry.host}/team/app:latest`;
-    expect(await docker(`$token:${sibling.credentials.pull_token}`, 'pull', reference)).toContain('Digest');
+    expect(await docker(`$token:${sibling.credentials.pull_token}`, ['pull', reference])).toContain('Digest');
     const stranger = await runningTry('strangers/app');
-    await expect(docker(`$token:${stranger.credentials.pull_token}`, 'pull', reference)).rejects.toThrow(
+    await expect(docker(`$token:${stranger.credentials.pull_token}`, ['pull', reference])).rejects.toThrow(
       /denied|unauthorized/,
     );
 
@@ -151,9 +151,35 @@ describe('a registry whose token server is the manager', () => {
     const { credentials } = await runningTry('people/app');
     await push(`$token:${credentials.push_token}`, 'people/app');
     const reference = `${registry.host}/people/app:latest`;
-    expect(await docker('alice:wonder', 'pull', reference)).toContain('Digest');
+    expect(await docker('alice:wonder', ['pull', reference])).toContain('Digest');
     await expect(push('alice:wonder', 'people/app')).rejects.toThrow(/denied|unauthorized/);
-    await expect(docker('alice:wrong', 'pull', reference)).rejects.toThrow(/denied|unauthorized/);
+    await expect(docker('alice:wrong', ['pull', reference])).rejects.toThrow(/denied|unauthorized/);
+  });
+});
+
+describe('a registry with one user', () => {
+  it('takes a push with the credentials that go to its builds alone', async () => {
+    const file = join(directory, 'htpasswd');
+    // bcrypt of correct-horse
+    await writeFile(file, 'robot:$2y$05$abcdefghijklmnopqrstuuZ0Fx87Pb/Aqb0E90lfvCwzXnaFKUHpS\n');
+    await using closed = await startRegistry({ kind: 'htpasswd', path: file });
+    const accessFor = createRegistryAccess({
+      registry: closed.host,
+      tokens: false,
+      user: { username: 'robot', password: 'correct-horse' },
+    });
+    const given = accessFor(closed.host).registryAuth?.[closed.host];
+    const reference = `${closed.host}/team/app:latest`;
+    await engine.docker(['tag', BASE, reference]);
+    const pushed = await docker(
+      `${given?.username ?? ''}:${given?.password ?? ''}`,
+      ['push', reference],
+      closed.host,
+    );
+    expect(pushed).toContain('digest: sha256:');
+    await expect(docker('robot:wrong', ['push', reference], closed.host)).rejects.toThrow(
+      /denied|unauthorized|no basic auth/,
+    );
   });
 });
 
