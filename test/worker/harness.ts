@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { extensionNames, type ExtensionName } from '../../src/contract/extensions.ts';
 import { createBuilder } from '../../src/worker/builder.ts';
 import type { Clock } from '../../src/worker/clock.ts';
-import type { Engine } from '../../src/worker/engine/engine.ts';
+import type { Engine, EngineCall } from '../../src/worker/engine/engine.ts';
 import { enterpriseRetryDelay, hostedRetryDelay } from '../../src/worker/link/reconnecting.ts';
 import { createSecretKeeper } from '../../src/worker/secrets.ts';
 import { runSlot, type SlotEnd } from '../../src/worker/slot.ts';
@@ -37,6 +37,24 @@ export function calmEngine(parts: Partial<Engine> = {}): Engine {
     untag: () => Promise.resolve(),
     ...parts,
   };
+}
+
+/** An engine whose build goes on until it is stopped; `begun` resolves when it runs. */
+export function endlessEngine(): { engine: Engine; begun: Promise<EngineCall>; stopped: Promise<unknown> } {
+  const begun = Promise.withResolvers<EngineCall>();
+  const stopped = Promise.withResolvers<unknown>();
+  const engine = calmEngine({
+    build: (_build, call) => {
+      begun.resolve(call);
+      return new Promise((_resolve, reject) => {
+        call.signal.addEventListener('abort', () => {
+          stopped.resolve(call.signal.reason);
+          reject(call.signal.reason as Error);
+        });
+      });
+    },
+  });
+  return { engine, begun: begun.promise, stopped: stopped.promise };
 }
 
 export const scratchSource: FetchedSource = {

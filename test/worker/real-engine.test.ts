@@ -8,11 +8,9 @@ import { systemClock } from '../../src/worker/clock.ts';
 import { createEngine } from '../../src/worker/engine/index.ts';
 import { createSourceFetcher } from '../../src/worker/source/index.ts';
 import { type RunningWorker, someBuild, startWorker } from './harness.ts';
-import { startTestManager, type TestManager, type Worker } from './test-manager.ts';
+import { LOG, startTestManager, type TestManager, type Worker } from './test-manager.ts';
 
 /** A worker whose build is stopped, or whose engine dies, in the middle of a step that would go on for long. */
-
-const LOG = 'io.quay.builder.logmessagesynchronously';
 
 let registry: LabRegistry;
 let packages: LabPackageServer;

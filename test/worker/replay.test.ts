@@ -11,7 +11,7 @@ import { systemClock } from '../../src/worker/clock.ts';
 import { createEngine } from '../../src/worker/engine/index.ts';
 import { createSourceFetcher } from '../../src/worker/source/index.ts';
 import { startWorker } from './harness.ts';
-import { type Frame, startTestManager, type TestManager } from './test-manager.ts';
+import { LOG, type Frame, startTestManager, type TestManager } from './test-manager.ts';
 
 /**
  * The manager's side of recorded sessions, played to our worker on a real engine and registry. What the worker says must be what
@@ -19,7 +19,6 @@ import { type Frame, startTestManager, type TestManager } from './test-manager.t
  */
 
 const RECORDED_REGISTRY = '127.0.0.1:5055';
-const LOG = 'io.quay.builder.logmessagesynchronously';
 
 /** The recorded contexts, rebuilt from what the recorded engine said of them. */
 const contexts: Readonly<Record<string, Readonly<Record<string, string>>>> = {

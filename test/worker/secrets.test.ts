@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildArgumentsSchema } from '../../src/contract/build-arguments.ts';
-import { createMasker, createSecretKeeper, MASK, secretsOf } from '../../src/worker/secrets.ts';
+import { createMasker, MASK, secretsOf } from '../../src/contract/masking.ts';
+import { createSecretKeeper } from '../../src/worker/secrets.ts';
 import { someBuild } from './harness.ts';
 
 /** Few letters, so that secrets overlap, repeat and end in each other's beginnings. */

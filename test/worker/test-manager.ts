@@ -8,6 +8,23 @@ import { WebSocketServer, type WebSocket } from 'ws';
 export type Frame = readonly unknown[];
 type Keywords = Readonly<Record<string, unknown>>;
 
+export const READY = 'io.quay.buildworker.ready';
+export const LOG = 'io.quay.builder.logmessagesynchronously';
+export const LOG_BATCH = 'io.quay.builder.logbatch';
+
+/** Whether this frame is the worker's call of `ready`. */
+export function isReady(frame: Frame): boolean {
+  return frame[0] === 48 && frame[3] === READY;
+}
+
+/** The phases that a worker has announced so far, one call each. */
+export function phasesOf(worker: Worker): unknown[] {
+  return worker
+    .calls(LOG)
+    .filter(({ json_data: data }) => String(data).includes('status_data'))
+    .map(({ phase }) => phase);
+}
+
 /** Leaves a call, or HELLO, without an answer. */
 export const SILENCE = Symbol('silence');
 

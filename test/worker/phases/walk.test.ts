@@ -8,9 +8,8 @@ import {
 } from '../../../src/worker/engine/engine.ts';
 import type { BaseImage, FetchedSource } from '../../../src/worker/source/source.ts';
 import { calmEngine, DIGEST, scratchSource, someBuild, startWorker } from '../harness.ts';
-import { type Behaviour, type BuildAnswer, startTestManager } from '../test-manager.ts';
+import { LOG, type Behaviour, type BuildAnswer, startTestManager } from '../test-manager.ts';
 
-const LOG = 'io.quay.builder.logmessagesynchronously';
 const OWN = someBuild.registry;
 
 function image(registry: string, name: string, tag = 'latest'): BaseImage {

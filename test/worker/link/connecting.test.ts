@@ -1,0 +1,165 @@
+import { expect, it } from 'vitest';
+import { startWorker } from '../harness.ts';
+import { isReady, READY, SILENCE, startTestManager, type Worker } from '../test-manager.ts';
+
+/** How a worker comes to its realm, and what it does when a manager does not behave (contract 0.3, "Connecting"). */
+
+it('registers, leaves, joins its own realm on the same connection, and says what contract 0.3 asks for, in order', async () => {
+  await using manager = await startTestManager();
+  await using _worker = await startWorker({ manager });
+  const connection = await manager.connection();
+  await connection.frame(isReady);
+  const said = connection.frames.map(([type, a, b, c, , kwargs]) =>
+    type === 1 ? [1, a, b] : type === 48 || type === 64 || type === 16 ? [type, c, kwargs] : [type],
+  );
+  const roles = { caller: {}, callee: {}, publisher: {}, subscriber: {} };
+  expect(said).toEqual([
+    [1, 'registration', { roles }],
+    [48, 'io.quay.buildworker.register', undefined],
+    [6],
+    [
+      1,
+      '5e7c2a54-realm',
+      {
+        roles,
+        authextra: {
+          extensions: ['log-batch', 'cancel', 'registry-auth', 'digests-by-tag'],
+          worker: { id: 'test', slot: 0, slots: 1, labels: {}, kinds: ['image'] },
+        },
+      },
+    ],
+    [48, 'io.quay.buildworker.ping', undefined],
+    [64, 'io.quay.builder.build', undefined],
+    [16, 'io.quay.builder.heartbeat', undefined],
+    [48, READY, { token: '', version: '0.3' }],
+  ]);
+});
+
+it('joins the realm that it was made for, with its token, when it is hosted', async () => {
+  await using manager = await startTestManager();
+  await using _worker = await startWorker({ manager, realm: 'one-build', token: 'TOKEN-0123456789' });
+  const connection = await manager.connection();
+  const ready = await connection.frame(isReady);
+  expect(connection.frames[0]?.slice(0, 2)).toEqual([1, 'one-build']);
+  expect(ready[5]).toEqual({ token: 'TOKEN-0123456789', version: '0.3' });
+});
+
+it('starts over after `false` at ready, when it is enterprise', async () => {
+  await using manager = await startTestManager({ onCall: (uri) => (uri === READY ? false : undefined) });
+  await using _worker = await startWorker({ manager });
+  await (
+    await manager.connection()
+  ).closed;
+  await (await manager.connection()).frame(isReady);
+});
+
+it('ends as rejected after `false` at ready, when it is hosted', async () => {
+  await using manager = await startTestManager({ onCall: (uri) => (uri === READY ? false : undefined) });
+  await using worker = await startWorker({ manager, realm: 'one-build', token: 'wrong' });
+  expect(await worker.ended).toBe('rejected');
+});
+
+it('ends as rejected when its realm is refused, when it is hosted', async () => {
+  await using manager = await startTestManager({ onHello: () => [3, {}, 'wamp.error.no_such_realm'] });
+  await using worker = await startWorker({ manager, realm: 'one-build', token: 'TOKEN' });
+  expect(await worker.ended).toBe('rejected');
+  expect(worker.log()).toContain('wamp.error.no_such_realm');
+});
+
+it('starts over when its realm is refused, when it is enterprise', async () => {
+  let refusals = 0;
+  await using manager = await startTestManager({
+    onHello: (realm) =>
+      realm === 'registration' || (refusals += 1) > 1 ? undefined : [3, {}, 'wamp.error.no_such_realm'],
+  });
+  await using _worker = await startWorker({ manager });
+  await (
+    await manager.connection()
+  ).closed;
+  await (await manager.connection()).frame(isReady);
+});
+
+it('starts over when `ready`, or HELLO, is not answered', async () => {
+  const silent = new Set<Worker>();
+  await using manager = await startTestManager({
+    onHello: (_realm, connection) =>
+      silent.size === 1 && !silent.has(connection) ? (silent.add(connection), SILENCE) : undefined,
+    onCall: (uri, _kwargs, connection) =>
+      uri === READY && silent.size === 0 ? (silent.add(connection), SILENCE) : undefined,
+  });
+  await using _worker = await startWorker({ manager });
+  await (
+    await manager.connection()
+  ).closed;
+  await (
+    await manager.connection()
+  ).closed;
+  await (await manager.connection()).frame(isReady);
+});
+
+it('tries five times and ends as unreachable, when it is hosted', async () => {
+  const manager = await startTestManager();
+  await manager[Symbol.asyncDispose]();
+  await using worker = await startWorker({ manager, realm: 'one-build', token: 'TOKEN' });
+  expect(await worker.ended).toBe('unreachable');
+  expect(worker.log().match(/not connected; trying again/g)).toHaveLength(4);
+});
+
+it.each([
+  ['text that is not JSON', 'garbage'],
+  ['JSON that is no message', '{"a": 1}'],
+  ['a message without a kind', '[]'],
+  ['a WELCOME without roles', '[2, 1, {}]'],
+  ['a result nobody asked for', '[50, 99, {}]'],
+  ['an ERROR of an odd shape', '[8, null]'],
+  ['a number that JSON.parse rounds', '[50, 1e400]'],
+  ['bytes', Buffer.from([0, 255, 1])],
+  ['an invocation of what was not registered', '[68, 1, 4, {}]'],
+])('outlives %s, and connects again', async (_what, garbage) => {
+  await using manager = await startTestManager({
+    onHello: (_realm, connection) => {
+      if (connections++ > 0) return undefined;
+      connection.socket.send(garbage);
+      return SILENCE;
+    },
+  });
+  let connections = 0;
+  await using _worker = await startWorker({ manager });
+  await (
+    await manager.connection()
+  ).closed;
+  await (await manager.connection()).frame(isReady);
+});
+
+it.each([
+  ['GOODBYE', (connection: Worker) => connection.send([6, {}, 'wamp.close.system_shutdown'])],
+  ['a lost connection', (connection: Worker) => connection.socket.terminate()],
+  ['a malformed frame', (connection: Worker) => connection.socket.send(Buffer.from([1]))],
+])('registers anew after %s', async (_what, act) => {
+  await using manager = await startTestManager();
+  await using _worker = await startWorker({ manager });
+  const first = await manager.connection();
+  await first.frame(isReady);
+  act(first);
+  await first.closed;
+  const second = await manager.connection();
+  await second.frame(isReady);
+  expect(second.frames[0]?.[1]).toBe('registration');
+});
+
+it('sends heartbeats for as long as it lives', async () => {
+  await using manager = await startTestManager();
+  await using _worker = await startWorker({ manager });
+  const connection = await manager.connection();
+  await connection.frame(() => connection.frames.filter(([type]) => type === 16).length >= 5);
+});
+
+it('leaves with GOODBYE when it is asked to', async () => {
+  await using manager = await startTestManager();
+  await using worker = await startWorker({ manager });
+  const connection = await manager.connection();
+  await worker.logged('worker is ready');
+  worker.leave();
+  expect(await worker.ended).toBe('left');
+  expect(connection.frames.at(-1)?.[0]).toBe(6);
+});
