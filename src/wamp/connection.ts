@@ -203,16 +203,20 @@ export class Connection<Data> {
     }
     const finding: State<Data> = { name: 'opening', realm: null };
     this.#enter(finding);
-    this.#step(finding, this.#host.findRealm(hello.realm), (realm) => {
-      if (!realm) {
-        this.#refuse(errorUris.noSuchRealm, `there is no realm ${hello.realm}`);
-        return;
-      }
-      const opening: State<Data> = { name: 'opening', realm };
-      this.#enter(opening);
-      const verdict = realm.policy.authenticate?.(hello, realm) ?? { type: 'accept' as const };
-      this.#step(opening, verdict, (authentication) => this.#judge(hello, realm, authentication));
-    });
+    this.#step(
+      finding,
+      () => this.#host.findRealm(hello.realm),
+      (realm) => {
+        if (!realm) {
+          this.#refuse(errorUris.noSuchRealm, `there is no realm ${hello.realm}`);
+          return;
+        }
+        const opening: State<Data> = { name: 'opening', realm };
+        this.#enter(opening);
+        const authenticate = () => realm.policy.authenticate?.(hello, realm) ?? { type: 'accept' as const };
+        this.#step(opening, authenticate, (verdict) => this.#judge(hello, realm, verdict));
+      },
+    );
   }
 
   #authenticate(
@@ -221,13 +225,26 @@ export class Connection<Data> {
   ): void {
     const opening: State<Data> = { name: 'opening', realm };
     this.#enter(opening);
-    this.#step(opening, challenge.verify(message[1], message[2]), (verdict) =>
-      this.#judge(hello, realm, verdict),
+    this.#step(
+      opening,
+      () => challenge.verify(message[1], message[2]),
+      (verdict) => this.#judge(hello, realm, verdict),
     );
   }
 
-  /** Goes on with what may take time, unless the connection has gone on meanwhile. */
-  #step<Value>(opening: State<Data>, value: Value | Promise<Value>, next: (value: Value) => void): void {
+  /** Asks for something that may take time, and goes on with it, unless the connection has gone on meanwhile. */
+  #step<Value>(opening: State<Data>, ask: () => Value | Promise<Value>, next: (value: Value) => void): void {
+    const undecided = (error: unknown) => {
+      this.#host.logger.warn({ error }, 'whether a session may be opened could not be decided');
+      if (this.#state === opening) this.#refuse(errorUris.authorizationFailed, 'try again later');
+    };
+    let value;
+    try {
+      value = ask();
+    } catch (error) {
+      undecided(error);
+      return;
+    }
     if (!(value instanceof Promise)) {
       next(value);
       return;
@@ -236,10 +253,7 @@ export class Connection<Data> {
       .then((result) => {
         if (this.#state === opening) next(result);
       })
-      .catch((error: unknown) => {
-        this.#host.logger.warn({ error }, 'whether a session may be opened could not be decided');
-        if (this.#state === opening) this.#refuse(errorUris.authorizationFailed, 'try again later');
-      });
+      .catch(undecided);
   }
 
   #judge(hello: Hello, realm: OpenRealm<Data>, verdict: Authentication): void {

@@ -24,6 +24,7 @@ export type {
   Session,
   TransportInfo,
 } from './policy.ts';
+export type { MatchPolicy } from './uris.ts';
 export { defaultLimits } from './limits.ts';
 export type { Limits } from './limits.ts';
 export { attachWebSockets } from './websocket.ts';

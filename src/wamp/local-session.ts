@@ -254,6 +254,7 @@ function errorOf(message: RouterMessage): WampError {
 class LocalInvocation<Data> implements Invocation<Data> {
   readonly realm: Home<Data>;
   readonly procedure: string;
+  readonly caller: Session<Data> | null;
   readonly #call: PendingCall;
   // Few handlers look at it, and it is not cheap.
   #controller: AbortController | null = null;
@@ -263,10 +264,8 @@ class LocalInvocation<Data> implements Invocation<Data> {
     this.realm = realm;
     this.#call = call;
     this.procedure = procedure;
-  }
-
-  get caller(): Session<Data> | null {
-    return this.realm.sessions.get(this.#call.caller.id) ?? null;
+    // Now: a caller that has gone must not look like the local session later.
+    this.caller = realm.sessions.get(call.caller.id) ?? null;
   }
 
   get receivesProgress(): boolean {

@@ -1,4 +1,5 @@
 import type { Dict } from './messages.ts';
+import type { MatchPolicy } from './uris.ts';
 
 /** What the router's owner decides and offers, and what it sees of realms and sessions. */
 
@@ -184,8 +185,11 @@ export interface RealmPolicy<Data = unknown> {
   /** Topics that the local session listens to, by URI. */
   readonly topics?: ReadonlyMap<string, EventHandler<Data>>;
   authenticate?(hello: Hello, realm: Realm<Data>): Authentication | Promise<Authentication>;
-  /** `true`, or why not: `false` for `wamp.error.not_authorized`, or another error's URI. */
-  authorize?(session: Session<Data>, action: Action, uri: string): boolean | string;
+  /**
+   * `true`, or why not: `false` for `wamp.error.not_authorized`, or another error's URI. To subscribe or register, `uri` may be
+   * a pattern, as `match` says.
+   */
+  authorize?(session: Session<Data>, action: Action, uri: string, match: MatchPolicy): boolean | string;
   /** After WELCOME was sent, and before anything of the session is heard. */
   joined?(session: Session<Data>): void;
   /** When the session is over, however it ended. Its calls, registrations and subscriptions are gone. */

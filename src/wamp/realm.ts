@@ -14,7 +14,7 @@ export interface RealmSurroundings {
   readonly dropped: (drop: Drop) => void;
   /** An id of the router scope. */
   readonly nextId: () => number;
-  /** An id for a session, not in use. */
+  /** An id for a session. */
   readonly newSessionId: () => number;
 }
 

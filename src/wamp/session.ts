@@ -181,7 +181,7 @@ export class JoinedSession<Data> extends Member implements Session<Data> {
     if ((action === 'register' || action === 'publish') && isReserved(uri)) return errorUris.invalidUri;
     if (!policy.authorize) return null;
     try {
-      const verdict = policy.authorize(this, action, uri);
+      const verdict = policy.authorize(this, action, uri, match);
       if (verdict === true) return null;
       return verdict === false ? errorUris.notAuthorized : verdict;
     } catch (error) {
