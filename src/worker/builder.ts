@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { Logger } from 'pino';
+import { createMasker, secretsOf } from '../contract/masking.ts';
 import { buildArgumentsSchema, type BuildArguments, type BuildResult } from '../contract/build-arguments.ts';
 import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
 import { managerProcedures } from '../contract/uris.ts';
@@ -14,7 +15,7 @@ import { temporaryReference } from './phases/build-run.ts';
 import { credentialsOf } from './phases/credentials.ts';
 import { createBuildOutput } from './phases/output.ts';
 import { walkPhases } from './phases/walk.ts';
-import { createMasker, type SecretKeeper, secretsOf } from './secrets.ts';
+import type { SecretKeeper } from './secrets.ts';
 import type { FetchSource } from './source/source.ts';
 import type { WorkDirectory } from './work-directory.ts';
 

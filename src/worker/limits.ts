@@ -44,11 +44,6 @@ export const PROGRESS_EVERY_MS = 1_000;
 export const PROGRESS_LAYERS_MAX = 1_000;
 /** How long `base_error` may be, in characters: its end is kept. */
 export const BASE_ERROR_MAX = 8_192;
-/** Shorter values are not masked: they would hide ordinary words and thereby tell where they stand. */
-export const SECRET_MIN = 3;
-/** The same for one line of a private key. */
-export const KEY_LINE_MIN = 6;
-
 /** How long the engine may take, at start, to say what it is. */
 export const DESCRIBE_WITHIN_MS = 5_000;
 /** Contract 0.3: requests that pull or push are tried so many times. */

@@ -1,3 +1,4 @@
+import type { Masker } from '../../contract/masking.ts';
 import type { LogRecord } from '../../contract/api.ts';
 import type { LogBatch } from '../../contract/extensions.ts';
 import { isWorkerPhase, type WorkerPhase } from '../../contract/phases.ts';
@@ -17,7 +18,7 @@ export interface TryLog {
   batch(batch: LogBatch): Promise<boolean>;
   /** Adds the manager's own words. */
   note(text: string): void;
-  /** Resolves when everything so far is stored, or the try has ended. */
+  /** The worker has no more to say: resolves when everything is stored, or the try has ended. */
   flush(): Promise<void>;
   /** Nothing is taken or stored any more. */
   end(): void;
@@ -26,8 +27,8 @@ export interface TryLog {
 export interface TryLogDependencies {
   readonly logs: LogStore;
   readonly leases: LeaseStore;
-  /** Replaces the secrets of this try in a text. */
-  readonly mask: (text: string) => string;
+  /** Hides the secrets of this try; deployed workers do not. */
+  readonly masker: Masker;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Aborted when the manager stops. */
@@ -35,7 +36,7 @@ export interface TryLogDependencies {
 }
 
 export function createTryLog(lease: Lease, dependencies: TryLogDependencies): TryLog {
-  const { logs, leases, mask, now, signal } = dependencies;
+  const { logs, leases, masker, now, signal } = dependencies;
   let over = false;
   let seq = 0;
   let phase: WorkerPhase | null = null;
@@ -48,7 +49,22 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
   /** What is stored is stored one after the other. */
   let storing: Promise<void> = Promise.resolve();
 
+  /** A secret may lie across two messages of output: what may be the beginning of one is held back. */
+  let output = masker.stream();
+
   const add = (entry: LogEntry, time: number): void => {
+    if (entry.stream !== 'output') {
+      addOutput(output.end(), time);
+      output = masker.stream();
+      addRecord({ ...entry, text: masker.mask(entry.text) }, time);
+    } else addOutput(output.push(entry.text), time);
+  };
+
+  const addOutput = (text: string, time: number): void => {
+    if (text !== '') addRecord({ stream: 'output', text }, time);
+  };
+
+  const addRecord = (entry: LogEntry, time: number): void => {
     seq += 1;
     waiting.push({
       try: lease.try,
@@ -57,7 +73,6 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
       phase,
       step,
       ...entry,
-      text: mask(entry.text),
     });
     waitingCharacters += entry.text.length;
   };
@@ -100,7 +115,7 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
     const begins = nextPhase === 'building' ? beginningStep(content.message) : null;
     if (begins) {
       step = begins.ordinal;
-      const name = mask(begins.instruction);
+      const name = masker.mask(begins.instruction);
       const began = await persist(
         () => leases.beginStep(lease, { ordinal: begins.ordinal, name, total: begins.total }),
         signal,
@@ -147,6 +162,8 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
 
     flush: async () => {
       await turn;
+      addOutput(output.end(), now());
+      output = masker.stream();
       await store();
     },
     end,

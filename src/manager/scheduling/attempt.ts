@@ -4,22 +4,25 @@ import {
   mayTryAgain,
   type BuildErrorCode,
 } from '../../contract/build-errors.ts';
-import { buildResultSchema } from '../../contract/build-arguments.ts';
+import {
+  buildArgumentsSchema,
+  buildResultSchema,
+  type BuildArgumentsMessage,
+} from '../../contract/build-arguments.ts';
+import { createMasker, secretsOf, type Masker } from '../../contract/masking.ts';
 import type { BuildFailure } from '../../contract/api.ts';
 import { isDigest } from '../../contract/references.ts';
 import type { BuildRow, Claim, GiveBack, Lease, LeaseStore, LogStore, TryResult } from '../../store/index.ts';
 import { BASE_ERROR_MAX_CHARACTERS, RETRY_DELAY_SECONDS } from '../limits.ts';
-import { createMask } from '../logs/mask.ts';
 import { createTryLog } from '../logs/try-log.ts';
 import { persist } from '../persist.ts';
 import type { BuildAnswer, Slot } from '../realms/slot.ts';
-import type { PreparedBuild } from './hand-over.ts';
 
 export interface AttemptDependencies {
   readonly leases: LeaseStore;
   readonly logs: LogStore;
   /** Makes the arguments of a try, and mints its credentials. null: the try has ended meanwhile. */
-  readonly prepare: (claim: Claim) => Promise<PreparedBuild | null>;
+  readonly prepare: (claim: Claim) => Promise<BuildArgumentsMessage | null>;
   /** The tag of an image of this repository that may prime the cache, or `''`. */
   readonly cacheTag: (build: BuildRow) => Promise<string>;
   /** Whether a worker that vanishes now uses up a try: not when it is us who leave. */
@@ -59,25 +62,25 @@ export function startAttempt(claim: Claim, slot: Slot, dependencies: AttemptDepe
   let endLog = (): void => undefined;
 
   const run = async (): Promise<void> => {
-    const prepared = await persist(() => dependencies.prepare(claim), signal);
-    if (prepared === null || ended !== null) return;
-    const mask = createMask(prepared.secrets);
-    const log = createTryLog(lease, { ...dependencies, mask });
+    const args = await persist(() => dependencies.prepare(claim), signal);
+    if (args === null || ended !== null) return;
+    const masker = createMasker(secretsOf(buildArgumentsSchema.parse(args)));
+    const log = createTryLog(lease, { ...dependencies, masker });
     endLog = () => log.end();
     logger.info(fields, 'handing over a build');
-    const answer = await slot.build(prepared.args, {
+    const answer = await slot.build(args, {
       message: (phase, jsonData) => log.message(phase, jsonData),
       batch: (batch) => log.batch(batch),
       cacheTag: () => dependencies.cacheTag(build),
     });
     await log.flush();
     log.end();
-    await conclude(answer, mask);
+    await conclude(answer, masker);
   };
 
   /** Writes the try's end. That it was ended elsewhere meanwhile is no error: the store leaves it as it is. */
-  const conclude = async (answer: BuildAnswer, mask: (text: string) => string): Promise<void> => {
-    const end = tryEnd(answer, build, mask, dependencies.lossCounts());
+  const conclude = async (answer: BuildAnswer, masker: Masker): Promise<void> => {
+    const end = tryEnd(answer, build, masker, dependencies.lossCounts());
     const written =
       end.type === 'finish'
         ? await persist(() => leases.finish(lease, end.result), signal)
@@ -112,12 +115,7 @@ type TryEnd =
   | { readonly type: 'giveBack'; readonly how: GiveBack };
 
 /** What a worker's answer means for the build (worker contract 0.3, "Errors"). */
-function tryEnd(
-  answer: BuildAnswer,
-  build: BuildRow,
-  mask: (text: string) => string,
-  lossCounts: boolean,
-): TryEnd {
+function tryEnd(answer: BuildAnswer, build: BuildRow, masker: Masker, lossCounts: boolean): TryEnd {
   if (answer.type === 'gone') {
     const counted = answer.handedOver && lossCounts;
     return { type: 'giveBack', how: { outcome: 'lost', counted, delaySeconds: 0 } };
@@ -130,7 +128,7 @@ function tryEnd(
     return { type: 'finish', result: { state: 'complete', outputs } };
   }
   const code = buildErrorCode(answer.uri);
-  const error = failure(code, shorten(mask(answer.baseError)));
+  const error = failure(code, shorten(masker.mask(answer.baseError)));
   // We did not answer `false`: the worker stopped for a reason of its own.
   if (code === 'clientrejectedtransition' || mayTryAgain(code, answer.baseError)) return internalError(error);
   return { type: 'finish', result: { state: 'error', error } };

@@ -12,13 +12,6 @@ import {
   type ImageSpec,
 } from '../submission/image-build.ts';
 
-/** A build that was claimed, as its worker is told of it. */
-export interface PreparedBuild {
-  readonly args: BuildArgumentsMessage;
-  /** Every secret in them, for masking what the worker sends back. */
-  readonly secrets: readonly string[];
-}
-
 export interface HandOverDependencies {
   readonly capabilities: Pick<CapabilityStore, 'grant'>;
   readonly box: SecretBox;
@@ -36,7 +29,7 @@ export interface HandOverDependencies {
 export async function prepareHandOver(
   { build, lease, secrets: sealed }: Claim,
   { capabilities, box, registryAccess, publicUrl }: HandOverDependencies,
-): Promise<PreparedBuild | null> {
+): Promise<BuildArgumentsMessage | null> {
   const spec = imageSpecSchema.parse(build.spec);
   const secrets: ImageSecrets =
     sealed === null ? {} : imageSecretsSchema.parse(JSON.parse(box.open(secretsContext(build.id), sealed)));
@@ -64,19 +57,7 @@ export async function prepareHandOver(
     base_image: secrets.base_image ?? {},
     ...(access.registryAuth === undefined ? {} : { registry_auth: access.registryAuth }),
   };
-  const passwords = Object.values(access.registryAuth ?? {}).map(({ password }) => password);
-  return {
-    args,
-    secrets: [
-      ...[secrets.build_package, secrets.git_url].flatMap(urlSecrets),
-      ...passwords,
-      push_token,
-      pull_token,
-      package_capability ?? '',
-      secrets.private_key ?? '',
-      secrets.base_image?.password ?? '',
-    ].filter((secret) => secret !== ''),
-  };
+  return args;
 }
 
 function sourceArguments(
@@ -86,11 +67,4 @@ function sourceArguments(
   if (source.type !== 'git') return { build_package: secrets.build_package ?? '' };
   const url = secrets.git_url ?? source.url;
   return { build_package: '', git: { url, sha: source.sha, private_key: secrets.private_key ?? '' } };
-}
-
-/** What of a URL lets its reader in. */
-function urlSecrets(text: string | undefined): string[] {
-  if (text === undefined) return [];
-  const { username, password, search } = new URL(text);
-  return [password, decodeURIComponent(password), search.slice(1), password === '' ? username : ''];
 }

@@ -3,7 +3,7 @@ import type { WorkerPhase } from '../../contract/phases.ts';
 import type { Clock } from '../clock.ts';
 import type { BuildLog } from '../link/build-log.ts';
 import { LINE_MAX } from '../limits.ts';
-import type { Masker, MaskedStream } from '../secrets.ts';
+import type { Masker, MaskedStream } from '../../contract/masking.ts';
 import { createLineCutter } from './long-lines.ts';
 import { createProgressFilter } from './progress.ts';
 

@@ -35,7 +35,7 @@ async function workers(): Promise<unknown[]> {
 
 it('lets nobody into a realm that was never allocated', async () => {
   await expect(joinFarm({ realm: randomUUID() })).rejects.toThrow('wamp.error.no_such_realm');
-  await expect(joinFarm({ realm: 'no realm at all' })).rejects.toThrow('wamp.error.no_such_realm');
+  await expect(joinFarm({ realm: 'no realm at all' })).rejects.toThrow('wamp.error.invalid_uri');
 });
 
 it('refuses a second worker in a realm, and the first goes on', async () => {
