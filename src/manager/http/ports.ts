@@ -60,7 +60,7 @@ export interface HttpDependencies {
 }
 
 /** The limits that an operator, or a small machine, may want otherwise. Defaults: limits.ts. */
-export interface HttpLimits {
+interface HttpLimits {
   /** bytes */
   readonly packageMax: number;
   readonly viewersMax: number;

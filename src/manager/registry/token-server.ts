@@ -13,7 +13,7 @@ import type { SigningKey } from './signing-key.ts';
 /** The issuer that the registry's `auth: token` section names. */
 export const TOKEN_ISSUER = 'quay-build-manager';
 /** The user that goes with a push or pull token (worker contract 0.3, "Build arguments"). */
-export const TOKEN_USERNAME = '$token';
+const TOKEN_USERNAME = '$token';
 /** No token lives longer: it cannot be taken back before. */
 const TOKEN_MAX_SECONDS = 300;
 /** A registry whose clock is behind takes the token at once all the same. */
@@ -41,7 +41,7 @@ interface Subject {
 }
 
 /** The answer to a client whose credentials are good, also where they allow nothing of what it asked. */
-export interface TokenAnswer {
+interface TokenAnswer {
   readonly token: string;
   readonly access_token: string;
   /** seconds */

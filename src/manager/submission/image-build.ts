@@ -43,4 +43,3 @@ export const imageOutputsSchema = z.object({
   /** By tag; null where the worker did not say which tag its digest belongs to. */
   digests: z.record(z.string(), z.string().nullable()),
 });
-export type ImageOutputs = z.output<typeof imageOutputsSchema>;
