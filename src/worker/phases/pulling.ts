@@ -6,7 +6,8 @@ const SCRATCH = 'scratch';
 
 /**
  * Phase `pulling`: pulls every image that the Dockerfile takes from, each as who this build is at its host. One that is on the
- * engine is asked for too: another build may have been allowed to pull it, and this one not. `scratch` is only announced.
+ * engine is asked for too: another build may have been allowed to pull it, and this one not. `scratch`, and a base whose name only the
+ * engine can read, are only announced.
  */
 export async function pullBases(run: BuildRun, { base, images }: FetchedSource): Promise<void> {
   const credentials = run.credentials.forPull(base.registry);
@@ -16,9 +17,7 @@ export async function pullBases(run: BuildRun, { base, images }: FetchedSource):
     base_image_tag: base.tag,
     pull_username: isScratch(base) ? '' : (credentials?.username ?? ''),
   });
-  const needed = new Map([base, ...images].map((image) => [image.reference, image]));
-  for (const image of needed.values()) {
-    if (isScratch(image)) continue;
+  for (const image of images) {
     await tryThrice(run, 'cannotpullbaseimage', () =>
       run.engine.pull(image.reference, run.credentials.forPull(image.registry), engineCall(run)),
     );
