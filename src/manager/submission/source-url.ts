@@ -27,12 +27,16 @@ export function readPackageUrl(text: string): SourceUrl {
 export function readGitUrl(text: string): SourceUrl {
   const url = HTTP.test(text) ? URL.parse(text) : null;
   if (url === null) throw new ApiProblem('git_url_refused');
-  if (url.pathname === '/' || url.hash !== '') {
-    const specifically =
-      url.hash === '' ? 'It has no path.' : 'It has a #: give the branch, tag or commit as ref.';
-    throw new ApiProblem('git_url_refused', { specifically });
-  }
+  const specifically = wrongPart(url);
+  if (specifically !== null) throw new ApiProblem('git_url_refused', { specifically });
   return split(url);
+}
+
+function wrongPart({ pathname, hash, search }: URL): string | null {
+  if (hash !== '') return 'It has a #: give the branch, tag or commit as ref.';
+  // Git takes it for a part of the path.
+  if (search !== '') return 'It has a query: give credentials as user and password.';
+  return pathname === '/' ? 'It has no path.' : null;
 }
 
 function split(url: URL): SourceUrl {
