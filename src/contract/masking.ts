@@ -130,7 +130,7 @@ export function secretsOf(build: BuildArguments): string[] {
 
 /** A secret in the forms in which it may be printed: as it is, in a URL, in JSON. */
 export function secretForms(secret: string): string[] {
-  return [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)];
+  return [secret, encodeURIComponent(secret.toWellFormed()), JSON.stringify(secret).slice(1, -1)];
 }
 
 /** What of a URL lets its reader in: a password, a lone user (a token), the query, a capability at its end. */

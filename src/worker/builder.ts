@@ -60,7 +60,10 @@ export function createBuilder(options: BuilderOptions): Builder {
       if (running) return failed('internalerror', 'This worker is busy with another build.');
       if (closed) return failed('internalerror', 'This worker is leaving.');
       const controller = new AbortController();
-      const done = answer(options, session, kwargs, controller);
+      const done = answer(options, session, kwargs, controller).catch((error: unknown) => {
+        options.logger.error({ err: error }, 'an invocation failed in a way that is not known');
+        return failed('internalerror', 'The worker met an error that it does not know.');
+      });
       running = { controller, done };
       try {
         return await done;

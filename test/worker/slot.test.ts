@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { calmEngine, DIGEST, endlessEngine, someBuild, startWorker } from './harness.ts';
 import { isReady, phasesOf, READY, startTestManager } from './test-manager.ts';
@@ -127,4 +127,17 @@ it('finishes the running build before it leaves, and answers a new one with an e
   finish.resolve({ imageId: 'sha256:late' });
   expect((await first).kwargs['image_id']).toBe('sha256:late');
   expect(await worker.ended).toBe('left');
+});
+
+it('answers with an error of the contract also when it cannot begin at all', async () => {
+  await using manager = await startTestManager();
+  await using worker = await startWorker({ manager });
+  const connection = await manager.connection();
+  await connection.frame(isReady);
+  await rm(worker.workDirectory, { recursive: true });
+  await writeFile(worker.workDirectory, 'a file where the folder was');
+  expect((await connection.build(someBuild)).error).toBe('io.quay.builder.internalerror');
+  expect((await connection.build({ ...someBuild, push_token: '\ud800' })).error).toBe(
+    'io.quay.builder.internalerror',
+  );
 });
