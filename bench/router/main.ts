@@ -17,6 +17,9 @@ import type { ClientReply, ClientRequest, ServerMode, ServerReply, ServerRequest
  * procedure, over what it had before, after garbage collection.
  */
 
+const CLIENT = new URL('./client.ts', import.meta.url);
+const SERVER = new URL('./server.ts', import.meta.url);
+
 const ROUNDS = 5;
 const WARM_UP = 1_000;
 const MEASURED = 1_500;
@@ -48,7 +51,7 @@ export async function benchRouter(): Promise<Row[]> {
 
 async function roundTrips(mode: 'echo' | 'router'): Promise<number> {
   const [server, port] = await startServer(mode);
-  const client = start('client.ts');
+  const client = start(CLIENT);
   try {
     await ask<ClientReply>(client, { type: 'load', mode, port, milliseconds: WARM_UP });
     const done = await ask<ClientReply>(client, {
@@ -65,7 +68,7 @@ async function roundTrips(mode: 'echo' | 'router'): Promise<number> {
 
 async function idleMemory(): Promise<Row> {
   const [server, port] = await startServer('realms');
-  const client = start('client.ts');
+  const client = start(CLIENT);
   const residentWith = async (sessions: number) => {
     await ask<ClientReply>(client, { type: 'idle', port, sessions });
     const reply = await ask<ServerReply>(server, { type: 'memory' });
@@ -87,12 +90,12 @@ async function idleMemory(): Promise<Row> {
   }
 }
 
-function start(file: string): ChildProcess {
-  return fork(new URL(file, import.meta.url), { execArgv: ['--expose-gc'] });
+function start(program: URL): ChildProcess {
+  return fork(program, { execArgv: ['--expose-gc'] });
 }
 
 async function startServer(mode: ServerMode): Promise<[server: ChildProcess, port: number]> {
-  const server = start('server.ts');
+  const server = start(SERVER);
   const reply = await ask<ServerReply>(server, { type: 'listen', mode });
   if (reply.type !== 'listening') throw new Error(`the server answered ${reply.type}`);
   return [server, reply.port];
