@@ -4,7 +4,6 @@ import { createServer } from 'node:http';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { Registry } from 'prom-client';
 import { REGISTRATION_REALM } from '../contract/uris.ts';
 import { openBlobFolder, openStore, type Store } from '../store/index.ts';
 import { attachWebSockets, createRouter, type RealmDefinition } from '../wamp/index.ts';
@@ -14,6 +13,7 @@ import { createHttpServer } from './http/server.ts';
 import { STOP_WITHIN_MS } from './limits.ts';
 import { listen, portOf } from './listen.ts';
 import { createFollowLog } from './logs/follow.ts';
+import { createMetrics } from './metrics.ts';
 import { registrationPolicy } from './realms/registration.ts';
 import { startRoster } from './realms/roster.ts';
 import { workerRealmPolicy, type WorkerRealm } from './realms/worker-realm.ts';
@@ -79,6 +79,7 @@ export async function startManager(
         : { username: settings.REGISTRY_USERNAME, password: settings.REGISTRY_PASSWORD },
   });
 
+  const metrics = createMetrics();
   let status = 'running';
   const app = await createHttpServer({
     version,
@@ -95,7 +96,7 @@ export async function startManager(
     followLog: createFollowLog(store),
     registryTokens: await openTokenServer(settings, store, box, tokens, dataDirectory),
     tokens,
-    metrics: new Registry(),
+    metrics: metrics.registry,
     logger,
     managerName: manager,
     managerStatus: () => status,
@@ -150,6 +151,7 @@ export async function startManager(
   const registration = registrationPolicy<WorkerRealm>(store.realms, now);
   const router = createRouter<WorkerRealm>({
     logger,
+    onDrop: metrics.onDrop,
     openRealm: async (name): Promise<RealmDefinition<WorkerRealm> | null> => {
       if (name === REGISTRATION_REALM) {
         const isOpen = settings.REGISTRATION === 'open';
@@ -162,6 +164,7 @@ export async function startManager(
     },
   });
   const wampServer = createServer((_request, response) => response.writeHead(426).end('WebSocket only\n'));
+  metrics.watchSessions(() => router.sessionCount);
   const webSockets = attachWebSockets(router, wampServer, { paths: WAMP_PATHS, now });
   const wamp = await listen(wampServer, settings.LISTEN_WAMP);
 

@@ -25,7 +25,8 @@ const DENIED =
 
 /** Resolves refs with `git ls-remote`, which needs no clone. */
 export const resolveRef: ResolveRef = async (url, ref) => {
-  if (ref !== null && isCommit(ref)) return ref;
+  const commitId = ref?.toLowerCase() ?? '';
+  if (isCommit(commitId)) return commitId;
   if (ref !== null && NOT_A_REF.test(ref)) throw notFound(ref);
   // In the order of `git clone --branch`: a branch before a tag.
   const names =

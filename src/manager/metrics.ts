@@ -1,0 +1,32 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { Drop } from '../wamp/index.ts';
+
+/** The metrics of the manager's WAMP side; the HTTP listener adds its own and serves them all. */
+export interface ManagerMetrics {
+  readonly registry: Registry;
+  readonly onDrop: (drop: Drop) => void;
+  /** Says where the number of open sessions is to be read. */
+  watchSessions(count: () => number): void;
+}
+
+export function createMetrics(): ManagerMetrics {
+  const registry = new Registry();
+  const drops = new Counter({
+    name: 'quay_wamp_dropped_total',
+    help: 'What the WAMP router refused or dropped, by kind: violation, hello, connection, request, answer, backlog.',
+    labelNames: ['kind'],
+    registers: [registry],
+  });
+  return {
+    registry,
+    onDrop: (kind) => drops.inc({ kind }),
+    watchSessions(count) {
+      const sessions: Gauge = new Gauge({
+        name: 'quay_wamp_sessions',
+        help: 'Open WAMP sessions: workers, and those who are about to be.',
+        registers: [registry],
+        collect: () => sessions.set(count()),
+      });
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
+import type { LogRecord } from '../../../src/contract/api.ts';
+import { createMasker } from '../../../src/contract/masking.ts';
+import { createTryLog, type TryLog } from '../../../src/manager/logs/try-log.ts';
+import type { Lease } from '../../../src/store/index.ts';
+import { claimNew, openTestStore, type TestStore } from '../../store/support/store.ts';
+
+/** One try's log, on a real store. */
+
+let server: LabDatabaseServer;
+beforeAll(async () => {
+  server = await startDatabaseServer();
+});
+afterAll(() => server.stop());
+
+interface Subject extends AsyncDisposable {
+  readonly log: TryLog;
+  readonly lease: Lease;
+  readonly store: TestStore;
+  records(): Promise<readonly LogRecord[]>;
+}
+
+async function subject(): Promise<Subject> {
+  const store = await openTestStore(server);
+  const { lease } = await claimNew(store);
+  const log = createTryLog(lease, {
+    logs: store.logs,
+    leases: store.leases,
+    masker: createMasker(['correct-horse']),
+    now: () => 0,
+    signal: new AbortController().signal,
+  });
+  return {
+    log,
+    lease,
+    store,
+    records: async () => (await store.logs.read(lease.buildId, { try: 0, seq: 0 }, 1000)).records,
+    [Symbol.asyncDispose]: () => store.close(),
+  };
+}
+
+const stream = (text: string): string => JSON.stringify({ stream: text });
+const phase = '{"status_data":{}}';
+
+describe("a try's log", () => {
+  it('numbers messages in the order in which they came, also when their calls came at once', async () => {
+    await using it = await subject();
+    const answers = await Promise.all([
+      it.log.message('building', phase),
+      it.log.message('building', stream('Step 1/2 : FROM scratch\n')),
+      it.log.message('building', stream('one\n')),
+      it.log.message('building', stream('Step 2/2 : RUN true\n')),
+      it.log.message('building', stream('two\n')),
+    ]);
+    expect(answers).toEqual([true, true, true, true, true]);
+    await it.log.flush();
+    expect((await it.records()).map(({ seq, step, text }) => [seq, step, text])).toEqual([
+      [1, null, 'building'],
+      [2, 1, 'Step 1/2 : FROM scratch\n'],
+      [3, 1, 'one\n'],
+      [4, 2, 'Step 2/2 : RUN true\n'],
+      [5, 2, 'two\n'],
+    ]);
+  });
+
+  it('stores a batch before it answers, and one that is sent again only once', async () => {
+    await using it = await subject();
+    const message = (text: string) => ({ phase: 'building', json_data: stream(text), time: 0 });
+    expect(await it.log.batch({ sequence: 1, messages: [message('a\n'), message('b\n')] })).toBe(true);
+    expect((await it.records()).map(({ text }) => text)).toEqual(['a\n', 'b\n']);
+    expect(await it.log.batch({ sequence: 1, messages: [message('a\n'), message('b\n')] })).toBe(true);
+    expect(await it.log.batch({ sequence: 2, messages: [message('b\n'), message('c\n')] })).toBe(true);
+    expect((await it.records()).map(({ text }) => text)).toEqual(['a\n', 'b\n', 'c\n']);
+  });
+
+  it('answers false once the build was cancelled, and stores nothing more', async () => {
+    await using it = await subject();
+    await it.log.message('building', stream('before\n'));
+    await it.log.flush();
+    await it.store.builds.cancel(it.lease.buildId, 'tester');
+    expect(await it.log.message('pushing', phase)).toBe(false);
+    expect(await it.log.message('pushing', stream('after\n'))).toBe(false);
+    expect((await it.records()).map(({ text }) => text)).toEqual(['before\n']);
+  });
+
+  it('hides secrets across messages, and loses nothing of what only looked like one', async () => {
+    await using it = await subject();
+    await it.log.message('building', stream('correct-'));
+    await it.log.message('building', stream('horse, correct-hor'));
+    await it.log.message('building', JSON.stringify({ status: 'Pushing correct-horse' }));
+    await it.log.message('building', stream('and corr'));
+    await it.log.flush();
+    expect((await it.records()).map(({ text }) => text).join('|')).toBe(
+      '***, |correct-hor|Pushing ***|and |corr',
+    );
+  });
+
+  it('cuts a text that is too long, and says so', async () => {
+    await using it = await subject();
+    await it.log.message('building', stream('x'.repeat(100_000)));
+    await it.log.flush();
+    const [record] = await it.records();
+    expect(record?.text.length).toBeLessThan(70_000);
+    expect(record?.text).toContain('[cut: 100000 characters]');
+  });
+});
