@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
+import { defaultLimits } from './limits.ts';
 import { createRouter } from './router.ts';
 import { anonymousPolicy, ticketPolicy } from './tickets.ts';
+import { isUri } from './uris.ts';
 import { attachWebSockets } from './websocket.ts';
 
 /** The router as a program of its own. See docs/router.md. */
@@ -83,6 +85,8 @@ function main(): void {
     return;
   }
   if (realms.length === 0) throw new UsageError('--realm must name at least one realm');
+  const odd = realms.find((realm) => !isUri(realm, defaultLimits.uriLength));
+  if (odd !== undefined) throw new UsageError(`--realm must be a URI, as in realm1, not "${odd}"`);
   const router = createRouter();
   const policy = tickets ? ticketPolicy(tickets) : anonymousPolicy;
   for (const realm of realms) router.addRealm(realm, policy, undefined);

@@ -19,6 +19,11 @@ export interface WebSocketOptions {
   /** Where WebSockets may be opened; elsewhere is 404. */
   readonly paths: readonly string[];
   /**
+   * Whether a page of this origin may connect from a browser; others are refused with 403. Everybody may when it is absent. Programs
+   * send no origin, and are not asked for one.
+   */
+  readonly allowOrigin?: (origin: string) => boolean;
+  /**
    * How often each peer is sent a WebSocket ping, in milliseconds; 0, the default, for never. It keeps middleboxes from
    * forgetting an idle connection. A peer that does not answer is not dropped: deployed clients never answer.
    */
@@ -88,6 +93,10 @@ export function attachWebSockets<Data>(
 
   function refusalOf(request: IncomingMessage): [status: number, reason: string, text: string] | null {
     if (!paths.includes(pathOf(request))) return [404, 'Not Found', 'no WebSocket is served at this path'];
+    const { origin } = request.headers;
+    if (origin !== undefined && options.allowOrigin?.(origin) === false) {
+      return [403, 'Forbidden', 'pages of this origin may not connect'];
+    }
     const offered = request.headers['sec-websocket-protocol']?.split(',').map((each) => each.trim()) ?? [];
     if (!offered.includes(SUBPROTOCOL)) {
       return [400, 'Bad Request', `the WebSocket subprotocol must be ${SUBPROTOCOL}`];

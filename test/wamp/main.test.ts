@@ -91,6 +91,7 @@ describe('the router as a program', () => {
     [['--realm', 'realm1', '--ticket', 'no-colon'], 'AUTHID:TICKET'],
     [['--realm', 'realm1', '--ticket-file', '/does/not/exist'], '/does/not/exist'],
     [['--realm', 'realm1', '--nonsense'], '--nonsense'],
+    [['--realm', 'realm 1'], '"realm 1"'],
   ])('started with %j ends with 2 and says what is wrong', async (args, text) => {
     const { code, errors } = await endOf(start(...args));
     expect(code).toBe(2);

@@ -89,6 +89,14 @@ describe('the opening handshake', () => {
     expect(await upgradeStatus(router, path, protocol)).toBe(status);
   });
 
+  test('is refused to pages of origins that are not allowed, and never to programs', async () => {
+    const allowOrigin = (origin: string) => origin === 'https://builds.example';
+    await using router = await startRouter({}, {}, { allowOrigin });
+    await openClient(router.url, { origin: 'https://builds.example' });
+    await openClient(router.url);
+    await expect(openClient(router.url, { origin: 'https://evil.example' })).rejects.toThrow('403');
+  });
+
   test('is refused when there are as many connections as there may be', async () => {
     const drops: Drop[] = [];
     await using router = await startRouter(
