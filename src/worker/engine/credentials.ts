@@ -19,13 +19,15 @@ export function credentialsOf(
   return null;
 }
 
-/** All of them in the form of the header `X-Registry-Config`, in which an engine looks up each host by itself. */
-export function registryConfig(
-  credentials: ReadonlyMap<string, RegistryCredentials>,
-): Record<string, { username: string; password: string }> {
-  return Object.fromEntries(
+/**
+ * The header `X-Registry-Config`: all of them, of which the engine takes those of the host that it asks. It is base64url with
+ * padding; anything else the engine passes over in silence.
+ */
+export function registryConfigHeader(credentials: ReadonlyMap<string, RegistryCredentials>): string {
+  const config = Object.fromEntries(
     [...credentials].map(([host, { username, password }]) => [storedName(host), { username, password }]),
   );
+  return Buffer.from(JSON.stringify(config)).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }
 
 function storedName(host: string): string {

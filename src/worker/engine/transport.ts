@@ -1,4 +1,9 @@
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import {
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -40,8 +45,8 @@ export function createTransport(endpoint: Endpoint): Transport {
     'socketPath' in endpoint.address
       ? { socketPath: endpoint.address.socketPath }
       : { host: endpoint.address.host, port: endpoint.address.port, ...endpoint.address.tls };
-  const begin = ({ method, path, headers, signal }: EngineRequest) =>
-    (endpoint.protocol === 'https' ? httpsRequest : httpRequest)({
+  const begin = ({ method, path, headers, signal }: EngineRequest): ClientRequest => {
+    const outgoing = (endpoint.protocol === 'https' ? httpsRequest : httpRequest)({
       ...options,
       method,
       path,
@@ -52,8 +57,15 @@ export function createTransport(endpoint: Endpoint): Transport {
         ]),
       ),
       agent: false,
-      signal,
     });
+    // Not node's own option `signal`: that one stays with the socket, and errs there where nobody listens any more.
+    const abort = (): void => void outgoing.destroy(asError(signal.reason));
+    signal.addEventListener('abort', abort, { once: true });
+    for (const over of ['close', 'upgrade']) {
+      outgoing.on(over, () => signal.removeEventListener('abort', abort));
+    }
+    return outgoing;
+  };
   const failed = (signal: AbortSignal, error: unknown): Error =>
     signal.aborted ? asError(signal.reason) : unreachable(endpoint.name, error);
 
@@ -66,9 +78,9 @@ export function createTransport(endpoint: Endpoint): Transport {
         outgoing.on('response', resolve);
         outgoing.on('error', (error) => reject(failed(request.signal, error)));
         // A body that ends early, or is no longer wanted, shows as the request's own error, or does not matter.
-        if (request.body)
+        if (request.body) {
           pipeline(request.body, outgoing).catch((error: unknown) => outgoing.destroy(asError(error)));
-        else outgoing.end();
+        } else outgoing.end();
       });
       const status = response.statusCode ?? 0;
       if (status < 400) return response;

@@ -2,14 +2,22 @@ import { StringDecoder } from 'node:string_decoder';
 import { formatStepHeading, type EngineMessage } from '../../../contract/log-messages.ts';
 import { EngineError } from '../engine.ts';
 import { limits } from '../limits.ts';
-import { toNumber, type StatusResponse, type Vertex, type VertexLog, type VertexStatus } from './protobuf.ts';
+import {
+  toMilliseconds,
+  toNumber,
+  type StatusResponse,
+  type Time,
+  type Vertex,
+  type VertexLog,
+  type VertexStatus,
+} from './protobuf.ts';
 import { asksRegistry, isInternal, parseStepName, type StepName } from './vertex-names.ts';
 
 /** Turns what BuildKit reports of its work into the messages by which the classic builder speaks. */
 export interface BuildProgress {
   /** The messages that this report adds, in order. Throws an EngineError for a build beyond every bound. */
   read(report: StatusResponse): EngineMessage[];
-  /** What is left of output that ended within a character. */
+  /** What is left of output that ended within a character or a line. */
   end(): EngineMessage[];
   /** The work that failed, or null. */
   failure(): Failure | null;
@@ -44,63 +52,62 @@ export function createBuildProgress(): BuildProgress {
   /** Whose line is not ended yet. */
   let openLine: string | null = null;
 
-  const workOf = (vertex: Vertex): Work => {
-    const known = works.get(vertex.digest);
-    if (known) return known;
+  const learn = (vertex: Vertex): void => {
+    if (vertex.error !== '') failed ??= vertex;
+    if (works.has(vertex.digest)) return;
     if (works.size >= limits.vertexes) {
       throw new EngineError('failed', `The build has more than ${limits.vertexes} steps.`);
     }
     const step = parseStepName(vertex.name);
-    const work = { name: vertex.name, step, heading: null, saidCached: false, outputs: new Map() };
-    works.set(vertex.digest, work);
+    works.set(vertex.digest, {
+      name: vertex.name,
+      step,
+      heading: null,
+      saidCached: false,
+      outputs: new Map(),
+    });
     if (step) stepsOfStage.set(step.stage, step.ofStage);
-    return work;
   };
-  const text = (stream: string): EngineMessage => ({ stream });
   const endLine = (): EngineMessage[] => {
     if (openLine === null) return [];
     openLine = null;
-    return [text('\n')];
+    return [{ stream: '\n' }];
   };
 
-  const readVertex = (vertex: Vertex): EngineMessage[] => {
-    const work = workOf(vertex);
-    if (vertex.error !== '') failed ??= vertex;
-    if (!work.step) return [];
-    const messages: EngineMessage[] = [];
-    if (work.heading === null && (vertex.started !== null || vertex.cached)) {
-      announced += 1;
-      const total = stepsOfStage.values().reduce((sum, steps) => sum + steps, 0);
-      // Where the same step serves two stages it has two names, of which BuildKit tells one.
-      work.heading = formatStepHeading(announced, Math.max(total, announced), work.step.instruction);
-      messages.push(...endLine(), text(`${work.heading}\n`));
-    }
-    if (vertex.cached && !work.saidCached) {
-      work.saidCached = true;
-      messages.push(...endLine(), text(' ---> Using cache\n'));
-    }
-    return messages;
+  const begin = (vertex: Vertex): EngineMessage[] => {
+    const work = works.get(vertex.digest);
+    if (!work?.step || work.heading !== null) return [];
+    announced += 1;
+    const total = stepsOfStage.values().reduce((sum, steps) => sum + steps, 0);
+    // A stage of which BuildKit has told no name yet may make the sum too small.
+    work.heading = formatStepHeading(announced, Math.max(total, announced), work.step.instruction);
+    return [...endLine(), { stream: `${work.heading}\n` }];
   };
 
-  const readLog = ({ vertex, stream, msg }: VertexLog): EngineMessage[] => {
+  const complete = (vertex: Vertex): EngineMessage[] => {
+    const work = works.get(vertex.digest);
+    const messages = openLine === vertex.digest ? endLine() : [];
+    if (!work?.step || !vertex.cached || work.saidCached) return messages;
+    work.saidCached = true;
+    return [...begin(vertex), ...messages, ...endLine(), { stream: ' ---> Using cache\n' }];
+  };
+
+  const print = ({ vertex, stream, msg }: VertexLog): EngineMessage[] => {
     const work = works.get(vertex);
     if (!work || isInternal(work.name)) return [];
     const output = toNumber(stream);
     let decoder = work.outputs.get(output);
     if (!decoder) work.outputs.set(output, (decoder = new StringDecoder('utf8')));
-    const decoded = decoder.write(Buffer.from(msg.buffer, msg.byteOffset, msg.length));
-    if (decoded === '') return [];
+    const text = decoder.write(Buffer.from(msg.buffer, msg.byteOffset, msg.length));
+    if (text === '') return [];
     const before = openLine === null || openLine === vertex ? [] : endLine();
-    openLine = decoded.endsWith('\n') ? null : vertex;
-    const messages = [...before, text(decoded)];
-    if (!saidClipped && decoded.includes(CLIPPED)) {
-      saidClipped = true;
-      messages.push({ status: CLIPPED_NOTE });
-    }
-    return messages;
+    openLine = text.endsWith('\n') ? null : vertex;
+    if (saidClipped || !text.includes(CLIPPED)) return [...before, { stream: text }];
+    saidClipped = true;
+    return [...before, { stream: text }, { status: CLIPPED_NOTE }];
   };
 
-  const readStatus = ({ id, vertex, name, current, total, completed }: VertexStatus): EngineMessage[] => {
+  const transfer = ({ id, vertex, name, current, total, completed }: VertexStatus): EngineMessage[] => {
     const moved = toNumber(current);
     const size = toNumber(total);
     const isContext = id.startsWith('transferring ');
@@ -121,33 +128,49 @@ export function createBuildProgress(): BuildProgress {
   return {
     read: ({ vertexes, statuses, logs }) => {
       // All names first: how many steps there are is the sum over what is known by now.
-      for (const vertex of vertexes) workOf(vertex);
-      return [
-        ...vertexes.flatMap(readVertex),
-        ...statuses.flatMap(readStatus),
-        ...joined(logs.flatMap(readLog)),
-      ];
+      vertexes.forEach(learn);
+      const events = inOrder([
+        ...vertexes
+          .filter(({ started }) => started !== null)
+          .map((vertex) => at(vertex.started, begin, vertex)),
+        ...logs.map((log) => at(log.timestamp, print, log)),
+        ...vertexes
+          .filter(({ completed }) => completed !== null)
+          .map((vertex) => at(vertex.completed, complete, vertex)),
+      ]);
+      return joined([...events.flatMap(({ tell }) => tell()), ...statuses.flatMap(transfer)]);
     },
-    end: () =>
-      joined(
-        works
-          .values()
-          .flatMap(({ outputs }) => outputs.values())
-          .map((decoder) => decoder.end())
-          .filter((rest) => rest !== '')
-          .map(text)
-          .toArray(),
-      ),
+    end() {
+      const rests = works
+        .values()
+        .flatMap(({ outputs }) => outputs.values())
+        .map((decoder) => ({ stream: decoder.end() }))
+        .filter(({ stream }) => stream !== '');
+      return joined([...rests, ...endLine()]);
+    },
     failure() {
       if (!failed) return null;
-      const work = works.get(failed.digest);
       return {
-        heading: work?.heading ?? failed.name,
+        heading: works.get(failed.digest)?.heading ?? failed.name,
         message: failed.error,
         askedRegistry: asksRegistry(failed.name),
       };
     },
   };
+}
+
+interface Event {
+  readonly time: number;
+  readonly tell: () => EngineMessage[];
+}
+
+function at<T>(time: Time | null, tell: (subject: T) => EngineMessage[], subject: T): Event {
+  return { time: time ? toMilliseconds(time) : 0, tell: () => tell(subject) };
+}
+
+/** A report tells of steps apart from what they printed; only the times say what came after what. */
+function inOrder(events: Event[]): Event[] {
+  return events.sort((one, other) => one.time - other.time);
 }
 
 const CLIPPED_NOTE =

@@ -62,12 +62,18 @@ export interface Packet {
 }
 export const packet = codec<Packet>('fsutil.types.Packet');
 
+/** Since 1970. */
+export interface Time {
+  readonly seconds: Int64;
+  readonly nanos: number;
+}
+
 export interface Vertex {
   readonly digest: string;
   readonly name: string;
   readonly cached: boolean;
-  readonly started: object | null;
-  readonly completed: object | null;
+  readonly started: Time | null;
+  readonly completed: Time | null;
   readonly error: string;
 }
 
@@ -77,11 +83,12 @@ export interface VertexStatus {
   readonly name: string;
   readonly current: Int64;
   readonly total: Int64;
-  readonly completed: object | null;
+  readonly completed: Time | null;
 }
 
 export interface VertexLog {
   readonly vertex: string;
+  readonly timestamp: Time | null;
   readonly stream: Int64;
   readonly msg: Uint8Array;
 }
@@ -96,6 +103,11 @@ export const statusResponse = codec<StatusResponse>('moby.buildkit.v1.StatusResp
 /** The number, exact up to 2^53. */
 export function toNumber({ low, high }: Int64): number {
   return high * 4294967296 + (low >>> 0);
+}
+
+/** Milliseconds since 1970, to compare times by. */
+export function toMilliseconds({ seconds, nanos }: Time): number {
+  return toNumber(seconds) * 1000 + nanos / 1e6;
 }
 
 export function toInt64(value: bigint): Int64 {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseStepHeading } from '../../../contract/log-messages.ts';
 import { ContextError } from '../context/entries.ts';
-import { registryConfig } from '../credentials.ts';
+import { registryConfigHeader } from '../credentials.ts';
 import { EngineError, type EngineCall, type ImageBuild } from '../engine.ts';
 import { buildErrorKind, stepError } from '../errors.ts';
 import { errorOf, followMessages, logMessageOf } from '../messages.ts';
@@ -26,9 +26,7 @@ export async function buildClassically(
         path: `/build?${queryOf(build, dockerfile)}`,
         headers: {
           'Content-Type': 'application/x-tar',
-          'X-Registry-Config': Buffer.from(JSON.stringify(registryConfig(build.credentials))).toString(
-            'base64url',
-          ),
+          'X-Registry-Config': registryConfigHeader(build.credentials),
         },
         body,
         signal: call.signal,

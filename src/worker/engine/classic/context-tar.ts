@@ -72,6 +72,8 @@ async function readIgnoreFile(contextDirectory: string): Promise<Buffer | null> 
 /** The bytes of the archive that `fill` makes, at the reader's pace. */
 function archive(fill: (tar: Pack) => Promise<void>): Readable {
   const tar = pack();
+  // Its errors reach the reader through the iteration below; one after that is of no interest.
+  tar.on('error', () => undefined);
   void fill(tar).then(
     () => tar.finalize(),
     (error: unknown) => tar.destroy(error instanceof Error ? error : new Error(String(error))),
@@ -136,12 +138,13 @@ async function addEntry(tar: Pack, entry: ContextEntry): Promise<void> {
 }
 
 async function write(sink: ReturnType<Pack['entry']>, entry: ContextEntry): Promise<void> {
+  let goOn = (): void => undefined;
+  sink.on('error', () => undefined);
+  sink.on('drain', () => goOn());
+  sink.on('close', () => goOn());
   for await (const piece of readUnchanged(entry)) {
     if (sink.write(piece)) continue;
-    await new Promise<void>((resolve) => {
-      sink.once('drain', () => resolve());
-      sink.once('close', () => resolve());
-    });
+    if (!sink.destroyed) await new Promise<void>((resolve) => (goOn = resolve));
     // The reader of the archive is gone.
     if (sink.destroyed) return;
   }

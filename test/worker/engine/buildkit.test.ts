@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { importBaseImage } from '../../../lab/base-image.ts';
+import { startEngine, type LabEngine } from '../../../lab/engine.ts';
+import { createEngine } from '../../../src/worker/engine/index.ts';
+import { buildOf, makeContext, recordCall, tapWire } from './support.ts';
+
+const BASE = 'test/base:1';
+const KIB = 1024;
+let lab: LabEngine;
+
+beforeAll(async () => {
+  lab = await startEngine();
+  await importBaseImage(lab, BASE);
+});
+afterAll(() => lab.stop());
+
+test('sends of a context only what changed', async () => {
+  await using wire = await tapWire(lab.socket);
+  const engine = createEngine({ dockerHost: wire.dockerHost, builder: 'buildkit' });
+  await using context = await makeContext({
+    Dockerfile: `FROM ${BASE}\nCOPY . /context\nRUN cat /context/changes\n`,
+    big: randomBytes(4096 * KIB),
+    changes: 'one\n',
+    unused: randomBytes(KIB),
+  });
+  const build = buildOf(context.path);
+  const sentBy = async (): Promise<number> => {
+    const before = wire.sent();
+    await engine.build(build, recordCall());
+    return wire.sent() - before;
+  };
+
+  expect(await sentBy()).toBeGreaterThan(4096 * KIB);
+  await writeFile(join(context.path, 'changes'), `two ${'x'.repeat(100 * KIB)}\n`);
+  const second = await sentBy();
+  expect(second).toBeGreaterThan(100 * KIB);
+  expect(second).toBeLessThan(200 * KIB);
+  expect(await sentBy()).toBeLessThan(50 * KIB);
+  await wire.quiet();
+});
+
+test('two tenants whose files look alike get each their own', async () => {
+  const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
+  const time = new Date(1_700_000_000_000);
+  for (const content of ['one tenant', 'the other!']) {
+    await using context = await makeContext({
+      Dockerfile: `FROM ${BASE}\nCOPY file /file\nRUN cat /file\n`,
+      file: content,
+    });
+    await utimes(join(context.path, 'file'), time, time);
+    const call = recordCall();
+    await engine.build(buildOf(context.path), call);
+    expect(call.output()).toContain(content);
+  }
+});
+
+test('cache mounts of the same name are apart between shared keys, and the same within one', async () => {
+  const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
+  const sees = async (sharedKey: string, mark: string): Promise<string> => {
+    await using context = await makeContext({
+      Dockerfile: `FROM ${BASE}\nRUN --mount=type=cache,target=/c,id=shared echo "marks: $(ls /c | tr '\\n' ' ')"; touch /c/${mark}\n`,
+    });
+    const call = recordCall();
+    await engine.build(buildOf(context.path, { sharedKey }), call);
+    return /^marks: (.*)$/m.exec(call.output())?.[1]?.trim() ?? 'nothing printed';
+  };
+  expect(await sees('key of one', 'a')).toBe('');
+  expect(await sees('key of another', 'b')).toBe('');
+  expect(await sees('key of one', 'c')).toBe('a');
+});
+
+test('prints a flood of output whole, and in order', async () => {
+  const lines = 200_000;
+  const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
+  await using context = await makeContext({
+    Dockerfile: `FROM ${BASE}\nRUN seq 1 ${lines}; printf 'and the end, wéll tóld'\n`,
+  });
+  const call = recordCall();
+  await engine.build(buildOf(context.path), call);
+  const printed = call.output();
+  const start = printed.indexOf('\n1\n2\n') + 1;
+  const numbers = printed.slice(start, printed.lastIndexOf('and the end')).trim().split('\n');
+  expect(numbers.length).toBe(lines);
+  expect(numbers.every((line, index) => line === String(index + 1))).toBe(true);
+  expect(printed).toContain('and the end, wéll tóld\n');
+});
+
+test('says so when the engine clips what a step prints', async () => {
+  await using clipping = await startEngine({
+    env: { BUILDKIT_STEP_LOG_MAX_SIZE: '2000', BUILDKIT_STEP_LOG_MAX_SPEED: '1073741824' },
+  });
+  await importBaseImage(clipping, BASE);
+  const engine = createEngine({ dockerHost: clipping.dockerHost, builder: 'buildkit' });
+  await using context = await makeContext({ Dockerfile: `FROM ${BASE}\nRUN seq 1 10000\n` });
+  const call = recordCall();
+  await engine.build(buildOf(context.path), call);
+  expect(call.output()).toContain('[output clipped');
+  expect(call.messages.filter(({ status }) => status?.includes('BUILDKIT_STEP_LOG_MAX_SIZE'))).toHaveLength(
+    1,
+  );
+});

@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { importBaseImage } from '../../../lab/base-image.ts';
+import { startEngine, type LabEngine } from '../../../lab/engine.ts';
+import { createEngine } from '../../../src/worker/engine/index.ts';
+import { buildOf, makeContext, recordCall, tapWire } from './support.ts';
+
+const BASE = 'test/base:1';
+let lab: LabEngine;
+
+beforeAll(async () => {
+  lab = await startEngine();
+  await importBaseImage(lab, BASE);
+});
+afterAll(() => lab.stop());
+
+/** Whether a process with this argument runs on this machine, in a container or not. */
+async function runs(argument: string): Promise<boolean> {
+  for (const id of await readdir('/proc')) {
+    if (!/^\d+$/.test(id)) continue;
+    const line = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '');
+    if (line.split('\0').includes(argument)) return true;
+  }
+  return false;
+}
+
+/** A number that stands for this test among all that run now. */
+function seconds(): string {
+  return String(100_000 + (randomBytes(4).readUInt32BE() % 1_000_000_000));
+}
+
+describe.each(['buildkit', 'classic'] as const)('%s', (builder) => {
+  test('a build that is aborted in a step leaves no connection, no container and no process', async () => {
+    await using wire = await tapWire(lab.socket);
+    const engine = createEngine({ dockerHost: wire.dockerHost, builder });
+    const time = seconds();
+    await using context = await makeContext({
+      Dockerfile: `FROM ${BASE}\nRUN echo it begins; sleep ${time}\n`,
+    });
+    const controller = new AbortController();
+    const call = recordCall(controller.signal);
+    const build = engine.build(buildOf(context.path), call);
+    await call.printed('it begins\n');
+    await vi.waitFor(async () => expect(await runs(time)).toBe(true), { timeout: 10_000 });
+
+    controller.abort(new Error('told to stop'));
+
+    await expect(build).rejects.toThrow('told to stop');
+    await wire.quiet();
+    await vi.waitFor(async () => expect(await runs(time)).toBe(false), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await lab.docker(['ps', '-aq'])).toBe(''), { timeout: 10_000 });
+  });
+
+  test('a build that is aborted while its context goes out leaves no connection', async () => {
+    await using wire = await tapWire(lab.socket);
+    const engine = createEngine({ dockerHost: wire.dockerHost, builder });
+    const size = 32 * 1024 * 1024;
+    await using context = await makeContext({
+      Dockerfile: `FROM ${BASE}\nCOPY . /context\n`,
+      ...Object.fromEntries(
+        Array.from({ length: 8 }, (_, index) => [`part-${index}`, randomBytes(size / 8)]),
+      ),
+    });
+    const controller = new AbortController();
+    const build = engine.build(buildOf(context.path), recordCall(controller.signal));
+    build.catch(() => undefined);
+    await vi.waitFor(() => expect(wire.sent()).toBeGreaterThan(100_000), { interval: 1 });
+
+    controller.abort(new Error('told to stop'));
+
+    await expect(build).rejects.toThrow('told to stop');
+    await wire.quiet();
+    expect(wire.sent()).toBeLessThan(size);
+  });
+
+  test('a build with an aborted signal does not begin', async () => {
+    const engine = createEngine({ dockerHost: 'unix:///nowhere/docker.sock', builder });
+    await expect(
+      engine.build(buildOf('/nowhere'), recordCall(AbortSignal.abort(new Error('too late')))),
+    ).rejects.toThrow('too late');
+  });
+
+  test('an engine that is killed in mid-build is unreachable', async () => {
+    await using doomed = await startEngine();
+    await importBaseImage(doomed, BASE);
+    const engine = createEngine({ dockerHost: doomed.dockerHost, builder });
+    const time = seconds();
+    await using context = await makeContext({
+      Dockerfile: `FROM ${BASE}\nRUN echo it begins; sleep ${time}\n`,
+    });
+    const call = recordCall();
+    const build = engine.build(buildOf(context.path), call);
+    build.catch(() => undefined);
+    await call.printed('it begins\n');
+
+    process.kill(doomed.pid, 'SIGKILL');
+
+    await expect(build).rejects.toMatchObject({ name: 'EngineError', kind: 'unreachable' });
+    await expect(engine.describe(recordCall().signal)).rejects.toMatchObject({ kind: 'unreachable' });
+    await expect(engine.inspect(BASE, recordCall().signal)).rejects.toMatchObject({ kind: 'unreachable' });
+  });
+});
