@@ -48,7 +48,7 @@ export async function submit(
     const sending = { onProgress: view.sending.bind(view), signal: session.interrupted };
     const build = await interruptible(session, submitSource(session.client, request, source, sending), () => {
       view.end();
-      session.notice('Interrupted; nothing was submitted.\n');
+      session.notice('\nInterrupted before the manager had accepted the build.\n');
     });
     if (build === null) return exitCodes.interrupted;
     view.submitted(build);

@@ -1,4 +1,6 @@
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -7,6 +9,7 @@ import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
 import { buildListSchema, buildSchema, logRecordSchema, type LogRecord } from '../../src/contract/api.ts';
+import { portOf } from '../../src/manager/listen.ts';
 import type { Claim } from '../../src/store/index.ts';
 import { openTestHttp, type TestHttp } from '../manager/support/http.ts';
 import { cli, startCli } from './support/cli.ts';
@@ -135,6 +138,24 @@ describe('submit', () => {
     const [, id = ''] = /quay-build cancel (\S+)/.exec(stderr) ?? [];
     expect((await http.store.builds.get(id))?.state).toBe('waiting');
     await http.store.builds.cancel(id, 'test');
+  });
+
+  it('leaves nothing behind at Ctrl-C while it sends', async () => {
+    const hanging = createServer((request) => request.resume()).listen(0, '127.0.0.1');
+    await once(hanging, 'listening');
+    const temporary = await mkdtemp(join(folder, 'tmp-'));
+    const run = startCli(['submit', 'app', '-r', 'team/app'], {
+      url: `http://127.0.0.1:${portOf(hanging)}`,
+      cwd: folder,
+      env: { TMPDIR: temporary },
+    });
+    await once(hanging, 'request');
+    run.interrupt();
+    const { code, stderr } = await run.ended;
+    expect(stderr).toContain('Interrupted before the manager had accepted the build.');
+    expect(code).toBe(130);
+    expect(await readdir(temporary)).toEqual([]);
+    hanging.close();
   });
 
   it.each([

@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { request } from 'undici';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -169,6 +171,44 @@ describe('the log of a build', () => {
     const answer = await http.app.inject({ url: `/api/v1/builds/${lease.buildId}/log${query}`, headers });
     expect(answer.statusCode).toBe(status);
     expect(problemSchema.parse(answer.json()).code).toBe(code);
+  });
+
+  it('is read no further for a viewer who does not read', async () => {
+    let read = 0;
+    const done = Promise.withResolvers<undefined>();
+    await using own = await openTestHttp(database, {
+      followLog: async function* () {
+        try {
+          for (;;) {
+            read += 1;
+            yield { type: 'log', record: output(read, 'x'.repeat(65_536)) };
+            await nextTurn();
+          }
+        } finally {
+          done.resolve(undefined);
+        }
+      },
+    });
+    const address = await own.app.listen({ host: '127.0.0.1', port: 0 });
+    const submitted = await own.app.inject({
+      method: 'POST',
+      url: '/api/v1/builds',
+      payload: { repository: 'team/app', build_package: 'https://files.example/app.tgz' },
+    });
+    const { id } = buildSchema.parse(submitted.json());
+    const socket = connect(Number(new URL(address).port), '127.0.0.1');
+    socket.on('error', () => undefined).pause();
+    socket.write(
+      `GET /api/v1/builds/${id}/log HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n`,
+    );
+    // It has stopped when nothing was read in many turns of the event loop.
+    for (let still = 0, before = 0; still < 1000 || read === 0; before = read) {
+      await nextTurn();
+      still = read === before ? still + 1 : 0;
+    }
+    expect(read).toBeLessThan(500);
+    socket.destroy();
+    await done.promise;
   });
 
   it('lets its viewers go, without saying that it has ended, when the manager stops', async () => {

@@ -40,8 +40,10 @@ describe('a git ref', () => {
   });
 
   it('that is a whole commit id is taken as it is, without asking', async () => {
-    const id = '0123456789'.repeat(4);
-    expect(await resolveRef(readGitUrl('http://127.0.0.1:1/a.git'), id)).toBe(id);
+    const id = '0123456789abcdef'.repeat(4);
+    for (const written of [id, id.toUpperCase()]) {
+      expect(await resolveRef(readGitUrl('http://127.0.0.1:1/a.git'), written)).toBe(id);
+    }
   });
 
   it.each(['none', 'abc1234', '--upload-pack=x', 'a b', 'mai*', 'a..b', '@{-1}', 'ma\nin', ''])(
