@@ -83,11 +83,6 @@ export class Connection<Data> {
     this.#enter({ name: 'idle' });
   }
 
-  /** Whether a session is open. */
-  get isOpen(): boolean {
-    return this.#state.name === 'open';
-  }
-
   /** Takes a message. Never throws. */
   receive(text: string): void {
     if (this.#state.name === 'ended') return;
