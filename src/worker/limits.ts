@@ -48,6 +48,8 @@ export const BASE_ERROR_MAX = 8_192;
 export const DESCRIBE_WITHIN_MS = 5_000;
 /** Contract 0.3: requests that pull or push are tried so many times. */
 export const ENGINE_TRIES = 3;
+/** A pull or push of which the engine says nothing for so long has failed: the registry hangs. */
+export const TRANSFER_STALL_MS = 300_000;
 /** How long the engine may take to remove a name; then the build ends all the same. */
 export const UNTAG_WITHIN_MS = 30_000;
 /** The wait before the second try; the next is twice as long. */

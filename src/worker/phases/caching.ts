@@ -1,6 +1,6 @@
 import { isTag } from '../../contract/references.ts';
 import type { BaseImage } from '../source/source.ts';
-import { type BuildRun, engineCall } from './build-run.ts';
+import type { BuildRun } from './build-run.ts';
 import { tryThrice } from './failures.ts';
 import { isScratch } from './pulling.ts';
 
@@ -18,8 +18,8 @@ export async function primeCache(run: BuildRun, base: BaseImage): Promise<string
   await run.output.phase('priming-cache');
   const reference = `${run.build.registry}/${run.build.repository}:${tag}`;
   try {
-    await tryThrice(run, 'cannotpullforcache', () =>
-      run.engine.pull(reference, run.credentials.forCache, engineCall(run)),
+    await tryThrice(run, 'cannotpullforcache', (call) =>
+      run.engine.pull(reference, run.credentials.forCache, call),
     );
     return [reference];
   } catch (error) {

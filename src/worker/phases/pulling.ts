@@ -1,5 +1,5 @@
 import type { BaseImage, FetchedSource } from '../source/source.ts';
-import { type BuildRun, engineCall } from './build-run.ts';
+import type { BuildRun } from './build-run.ts';
 import { tryThrice } from './failures.ts';
 
 const SCRATCH = 'scratch';
@@ -18,8 +18,8 @@ export async function pullBases(run: BuildRun, { base, images }: FetchedSource):
     pull_username: isScratch(base) ? '' : (credentials?.username ?? ''),
   });
   for (const image of images) {
-    await tryThrice(run, 'cannotpullbaseimage', () =>
-      run.engine.pull(image.reference, run.credentials.forPull(image.registry), engineCall(run)),
+    await tryThrice(run, 'cannotpullbaseimage', (call) =>
+      run.engine.pull(image.reference, run.credentials.forPull(image.registry), call),
     );
   }
 }

@@ -1,5 +1,5 @@
 import { UNTAG_WITHIN_MS } from '../limits.ts';
-import { type BuildRun, engineCall, temporaryReference } from './build-run.ts';
+import { type BuildRun, temporaryReference } from './build-run.ts';
 import { engineFailure, tryThrice } from './failures.ts';
 
 /**
@@ -19,8 +19,8 @@ export async function pushTags(run: BuildRun): Promise<Map<string, string>> {
         throw engineFailure(error, 'tagissue');
       });
       tagged.push(`${name}:${tag}`);
-      const { digest } = await tryThrice(run, 'pushissue', () =>
-        run.engine.push(name, tag, run.credentials.forPush, engineCall(run)),
+      const { digest } = await tryThrice(run, 'pushissue', (call) =>
+        run.engine.push(name, tag, run.credentials.forPush, call),
       );
       digests.set(tag, digest);
     }

@@ -170,6 +170,24 @@ describe('pulling', () => {
     });
   });
 
+  it('gives up a registry that hangs', async () => {
+    const story = await build(
+      {
+        pull: (_reference, _credentials, { signal, onMessage }) => {
+          void onMessage({ status: 'Pulling fs layer', id: 'layer' });
+          return new Promise((_resolve, reject) => {
+            signal.addEventListener('abort', () => reject(signal.reason as Error));
+          });
+        },
+      },
+      { source: withBase(image('docker.io', 'alpine')) },
+    );
+    expect(story).toMatchObject({
+      error: 'io.quay.builder.cannotpullbaseimage',
+      kwargs: { base_error: 'The registry moved nothing for 300 s.' },
+    });
+  });
+
   it('goes on when the third try of a pull works', async () => {
     let tries = 0;
     const story = await build(
