@@ -2,7 +2,7 @@ import { buildWithBuildKit } from './buildkit/build.ts';
 import { hasSessions } from './buildkit/session.ts';
 import { buildClassically } from './classic/build.ts';
 import { ContextError } from './context/entries.ts';
-import { PatternError } from './context/patterns.ts';
+import { PatternError } from '../../contract/ignore-patterns.ts';
 import {
   EngineError,
   type Engine,

@@ -5,7 +5,7 @@ import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
 import { pack, type Pack } from 'tar-stream';
 import { ContextError, contextError, type ContextEntry } from '../context/entries.ts';
-import { parseIgnoreFile, compilePatterns } from '../context/patterns.ts';
+import { parseIgnoreFile, compilePatterns } from '../../../contract/ignore-patterns.ts';
 import { readUnchanged } from '../context/read-file.ts';
 import { walkContext } from '../context/walk.ts';
 import { limits } from '../limits.ts';

@@ -2,7 +2,7 @@ import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { limits } from '../limits.ts';
 import { contextError } from './entries.ts';
-import { compilePatterns } from './patterns.ts';
+import { compilePatterns } from '../../../contract/ignore-patterns.ts';
 
 const WILDCARD = /[*?[\\]/;
 

@@ -3,7 +3,11 @@ import { lstat, readdir, readlink } from 'node:fs/promises';
 import { limits } from '../limits.ts';
 import { ContextError, contextError, type ContextEntry, type ContextSelection } from './entries.ts';
 import { followPaths } from './followed-paths.ts';
-import { compilePatterns, type PatternMatcher, type PatternState } from './patterns.ts';
+import {
+  compilePatterns,
+  type PatternMatcher,
+  type PatternState,
+} from '../../../contract/ignore-patterns.ts';
 
 const SLASH = Buffer.from('/');
 const NOTHING = Buffer.alloc(0);

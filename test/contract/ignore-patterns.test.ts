@@ -5,7 +5,7 @@ import {
   parseIgnoreFile,
   PatternError,
   type PatternState,
-} from '../../../src/worker/engine/context/patterns.ts';
+} from '../../src/contract/ignore-patterns.ts';
 
 /** Whether the patterns match a path, asked from its first directory down, as a walk does. */
 function matches(patterns: readonly string[], path: string): boolean {
