@@ -1,6 +1,7 @@
 import { errorUris, ProtocolViolation } from './errors.ts';
-import { Code, isDict, parseMessage } from './messages.ts';
-import type { AuthenticateMessage, ClientMessage, Dict, HelloMessage } from './messages.ts';
+import { readHello } from './hello.ts';
+import { Code, parseMessage } from './messages.ts';
+import type { AuthenticateMessage, ClientMessage, HelloMessage } from './messages.ts';
 import type { Acceptance, Authentication, Challenge, Hello, Refusal } from './policy.ts';
 import type { OpenRealm, RealmSurroundings } from './realm.ts';
 import { JoinedSession } from './session.ts';
@@ -38,8 +39,6 @@ const roles = {
     },
   },
 } as const;
-
-const clientRoles = ['publisher', 'subscriber', 'caller', 'callee'];
 
 type State<Data> =
   | { readonly name: 'idle' | 'ended' }
@@ -191,7 +190,7 @@ export class Connection<Data> {
   }
 
   #hello(message: HelloMessage): void {
-    const hello = readHello(message, this.#transport);
+    const hello = readHello(message, this.#transport.info);
     if (!isUri(hello.realm, this.#host.limits.uriLength)) {
       this.#refuse(errorUris.invalidUri, "the realm's name is not a URI");
       return;
@@ -321,43 +320,4 @@ export class Connection<Data> {
   #send(message: readonly unknown[]): void {
     this.#transport.send(JSON.stringify(message));
   }
-}
-
-/** Reads HELLO.Details. @throws ProtocolViolation */
-function readHello([, realm, details]: HelloMessage, transport: Transport): Hello {
-  checkRoles(details['roles']);
-  const authmethods = details['authmethods'] ?? [];
-  if (!Array.isArray(authmethods) || !authmethods.every((each) => typeof each === 'string')) {
-    throw new ProtocolViolation('authmethods must be a list of strings');
-  }
-  const authextra = details['authextra'] ?? {};
-  if (!isDict(authextra)) throw new ProtocolViolation('authextra must be a dictionary');
-  return {
-    realm,
-    authid: textDetail(details, 'authid'),
-    authmethods,
-    authextra,
-    agent: textDetail(details, 'agent'),
-    details,
-    transport: transport.info,
-  };
-}
-
-/** A client says what it is; features that nobody knows are tolerated. */
-function checkRoles(announced: unknown): void {
-  if (!isDict(announced) || !clientRoles.some((role) => Object.hasOwn(announced, role))) {
-    throw new ProtocolViolation(`roles must name at least one of ${clientRoles.join(', ')}`);
-  }
-  for (const role of clientRoles) {
-    const description = announced[role] ?? {};
-    if (!isDict(description) || !isDict(description['features'] ?? {})) {
-      throw new ProtocolViolation(`role ${role} and its features must be dictionaries`);
-    }
-  }
-}
-
-function textDetail(details: Dict, name: string): string | null {
-  const value = details[name] ?? null;
-  if (value !== null && typeof value !== 'string') throw new ProtocolViolation(`${name} must be a string`);
-  return value;
 }
