@@ -1,4 +1,4 @@
-import type { Build, Worker } from '../contract/api.ts';
+import type { Build, Try, Worker } from '../contract/api.ts';
 import { formatDuration, formatTable } from './text.ts';
 
 /** How builds and workers read. */
@@ -39,15 +39,19 @@ export function describeBuild(build: Build): string {
     ['submitted', `${build.created_at} by ${build.submitted_by}`],
     ...(build.started_at === null ? [] : [['started', build.started_at] as [string, string]]),
     ...(build.ended_at === null ? [] : [['ended', build.ended_at] as [string, string]]),
-    ...build.tries.map((each): [string, string] => [
-      `try ${each.number}/${build.max_tries}`,
-      [each.outcome ?? 'running', each.phase, each.worker && `on ${each.worker}`, each.error?.message]
-        .filter((part) => part !== null && part !== undefined && part !== '')
-        .join(', '),
-    ]),
+    ...build.tries.flatMap((each) => describeTry(each, build.max_tries)),
   ];
   const table = rows.map(([label, text]) => `${label.padEnd(LABEL_COLUMNS)}${text}\n`).join('');
   return build.error === null ? table : `${table}\n${describeError(build)}`;
+}
+
+function describeTry({ number, outcome, phase, worker, error }: Try, maxTries: number): [string, string][] {
+  const parts = [outcome ?? 'running', phase, worker && `on ${worker}`, error?.message];
+  const summary = parts.filter((part) => part !== null && part !== undefined && part !== '').join(', ');
+  return [
+    [`try ${number}/${maxTries}`, summary],
+    ...(error?.base_error ? [['', error.base_error] as [string, string]] : []),
+  ];
 }
 
 /** A table of builds. `now` in milliseconds since 1970. */
