@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import pino from 'pino';
-import { isAlive } from '../src/store/embedded/home.ts';
+import { isAlive } from '../src/store/embedded/process-state.ts';
 import { startEmbeddedServer } from '../src/store/embedded/server.ts';
 import { loadMigrations, migrate } from '../src/store/migrations.ts';
 

@@ -19,13 +19,14 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { StoreUnusable } from '../errors.ts';
 import { canReach, chooseAccount, type Account } from './account.ts';
+import { isAlive } from './process-state.ts';
 import { findPrograms, type Programs } from './programs.ts';
 
 const execFileAsync = promisify(execFile);
 
 /** The superuser of our own server, and its only one. */
 export const SUPERUSER = 'quay';
-const SOCKET_NAME = '.s.PGSQL.5432';
+export const SOCKET_NAME = '.s.PGSQL.5432';
 /** Of a socket's path, in bytes: `sun_path` is 108 with its end. */
 const SOCKET_PATH_MAX = 107;
 
@@ -137,16 +138,6 @@ async function removeUnfinished(folder: string): Promise<void> {
     const pid = /^initdb-(\d+)-/.exec(entry)?.[1];
     if (pid === undefined || isAlive(Number(pid))) continue;
     await rm(join(folder, entry), { recursive: true, force: true });
-  }
-}
-
-/** Whether a process with this id runs, whoever owns it. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

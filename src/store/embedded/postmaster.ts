@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile, readlink, realpath, stat, truncate, writeFile } from 'node:fs/promises';
+import { open, readFile, readlink, realpath, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { StoreUnusable } from '../errors.ts';
 import { SERVER_LOG_BYTES, SERVER_START_TIMEOUT_MS } from '../limits.ts';
-import { isAlive, prepareSocketFolder, runAs, type Home } from './home.ts';
+import { prepareSocketFolder, runAs, SOCKET_NAME, type Home } from './home.ts';
+import { isAlive, isUnburied } from './process-state.ts';
 
 /** How often a file or a process that tells nothing of itself is looked at. */
 const LOOK_MS = 10;
@@ -66,6 +67,7 @@ async function attach(home: Home, pid: number, signal: AbortSignal): Promise<Pos
 
 async function spawnPostmaster(home: Home, signal: AbortSignal): Promise<Postmaster> {
   const socketFolder = await prepareSocketFolder(home);
+  await removeLocksOfUnburied(home, socketFolder);
   const logOffset = await shortenLog(home.log);
   const log = await open(home.log, 'a', 0o600);
   const [command = '', ...args] = [
@@ -96,7 +98,12 @@ async function spawnPostmaster(home: Home, signal: AbortSignal): Promise<Postmas
     throw new Error('A process without an id was started.');
   }
   child.unref();
-  const found = await ready(home, child.pid, () => !exited, signal);
+  const found = await ready(home, child.pid, () => !exited, signal).catch(async (error: unknown) => {
+    // Told to stop while it starts: no server is left that nobody watches.
+    child.kill('SIGINT');
+    await ended;
+    throw error;
+  });
   if (found === null) throw new StartFailed(await readFrom(home.log, logOffset));
   return { pid: child.pid, socketFolder: found, ended };
 }
@@ -121,6 +128,17 @@ async function findRunning({ data }: Home): Promise<number | null> {
   if (!Number.isSafeInteger(pid) || pid <= 1 || !isAlive(pid)) return null;
   const folder = await readlink(`/proc/${pid}/cwd`).catch(() => null);
   return folder === (await realpath(data)) ? pid : null;
+}
+
+/**
+ * PostgreSQL takes a process that nobody has buried for one that runs, and its locks for taken. Removing them is safe: that its other
+ * processes have ended, too, PostgreSQL sees from their shared memory.
+ */
+async function removeLocksOfUnburied({ data }: Home, socketFolder: string): Promise<void> {
+  const pid = Number((await readPidFile(data))[0]);
+  if (!isUnburied(pid)) return;
+  await rm(join(socketFolder, `${SOCKET_NAME}.lock`), { force: true });
+  await rm(join(data, 'postmaster.pid'), { force: true });
 }
 
 /** PostgreSQL, "postmaster.pid": process, data, start, port, socket folder, address, shared memory, status. */

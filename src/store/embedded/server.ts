@@ -3,8 +3,9 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import { connectionOptions, type Address } from '../database.ts';
 import { SERVER_RESTART_MS, SERVER_STOP_TIMEOUT_MS } from '../limits.ts';
-import { isAlive, prepareHome, removeSocketFolder, SUPERUSER } from './home.ts';
+import { prepareHome, removeSocketFolder, SUPERUSER } from './home.ts';
 import { startPostmaster, type Postmaster } from './postmaster.ts';
+import { isAlive } from './process-state.ts';
 import { findPackage } from './programs.ts';
 
 /** `down`: it ended without being told to; it is started again, and `up` follows. */

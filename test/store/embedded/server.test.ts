@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
+import { isAlive, isUnburied } from '../../../src/store/embedded/process-state.ts';
 import { startEmbeddedServer, type EmbeddedServer } from '../../../src/store/embedded/server.ts';
 import { openStore } from '../../../src/store/index.ts';
 import { makeDataFolder, uidOf } from '../support/data-folder.ts';
@@ -18,15 +19,6 @@ async function ask(server: EmbeddedServer, text: string): Promise<unknown> {
   await client.end();
   return Object.values(rows[0] ?? {})[0];
 }
-
-const isGone = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch {
-    return true;
-  }
-};
 
 function nextEvent(server: EmbeddedServer, type: 'up' | 'down'): Promise<void> {
   return new Promise((resolve) => {
@@ -50,7 +42,7 @@ describe('our own server', () => {
     expect(mode & 0o777).toBe(0o700);
     await ask(server, 'create table kept as select 7 as value');
     await server.stop();
-    expect(isGone(server.pid)).toBe(true);
+    expect(isAlive(server.pid)).toBe(false);
 
     const again = await start(join(folder.path, 'data'));
     expect(await ask(again, 'select value from kept')).toBe(7);
@@ -67,7 +59,7 @@ describe('our own server', () => {
     expect((await client.query<{ one: number }>('select 1 as one')).rows).toEqual([{ one: 1 }]);
     await client.end();
     await two.stop();
-    expect(isGone(two.pid)).toBe(true);
+    expect(isAlive(two.pid)).toBe(false);
   });
 
   test('outlives a manager that is killed, and the next one finds it and what it had accepted', async () => {
@@ -80,12 +72,12 @@ describe('our own server', () => {
     await once(manager, 'close');
 
     const attached = await start(folder.path);
-    expect(isGone(attached.pid)).toBe(false);
+    expect(isAlive(attached.pid)).toBe(true);
     const store = await openStore({ dataDirectory: folder.path, log });
     for (const id of accepted) expect(await store.builds.get(id)).not.toBeNull();
     await store.close();
     await attached.stop();
-    expect(isGone(attached.pid)).toBe(true);
+    expect(isAlive(attached.pid)).toBe(false);
   });
 
   test('starts again when it is killed, also when it was attached to', async () => {
@@ -106,7 +98,7 @@ describe('our own server', () => {
     expect(await ask(attached, 'select 1')).toBe(1);
     await starter.stop();
     await attached.stop();
-    expect(isGone(starter.pid)).toBe(true);
+    expect(isAlive(starter.pid)).toBe(false);
   });
 
   test('killed while builds are submitted, again and again, loses none that was accepted', async () => {
@@ -131,6 +123,24 @@ describe('our own server', () => {
     await store.close();
     await watcher.stop();
   });
+});
+
+test('a server whose end nobody has asked for, as in a container without an init, does not keep the next from starting', async () => {
+  await using folder = await makeDataFolder();
+  // Its parent stops before it could ask.
+  const manager = fork(new URL('../support/embedded-manager.ts', import.meta.url), [folder.path]);
+  await once(manager, 'message');
+  const next = await start(folder.path);
+  const { pid } = next;
+  manager.kill('SIGSTOP');
+  const up = nextEvent(next, 'up');
+  process.kill(pid, 'SIGKILL');
+  await up;
+  expect(isUnburied(pid)).toBe(true);
+  expect(await ask(next, 'select 1')).toBe(1);
+  manager.kill('SIGKILL');
+  await once(manager, 'close');
+  await next.stop();
 });
 
 test('a store whose server crashes says so, hides the gap where it may, and is told to look at everything', async () => {
