@@ -22,6 +22,7 @@ export default defineConfig(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
     },
   },
+  { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },
   {
     // A program's face: what it prints on its standard output is its purpose.
     files: ['src/cli/**', 'lab/demo/**', 'bench/**', 'scripts/**'],

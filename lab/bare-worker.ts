@@ -15,7 +15,7 @@ type Keywords = Record<string, unknown>;
 type Frame = readonly unknown[];
 
 /** How a build handed to a bare worker is answered. */
-export type BareAnswer =
+type BareAnswer =
   { readonly result: Keywords } | { readonly error: string; readonly kwargs?: Keywords };
 
 export interface BareWorkerOptions {

@@ -67,7 +67,7 @@ export type BuildRequest = z.output<typeof buildRequestSchema>;
 export type BuildRequestBody = z.input<typeof buildRequestSchema>;
 
 /** Why a build, or one of its tries, failed. */
-export const buildFailureSchema = z.object({
+const buildFailureSchema = z.object({
   code: z.string().meta({ description: 'A code of docs/errors.md.' }),
   message: z.string(),
   help: z.string(),
@@ -75,7 +75,7 @@ export const buildFailureSchema = z.object({
 });
 export type BuildFailure = z.output<typeof buildFailureSchema>;
 
-export const trySchema = z.object({
+const trySchema = z.object({
   number: z.int().meta({ description: 'Counts from 1.' }),
   worker: z.string().nullable().meta({ description: 'The id of the worker, and its slot.' }),
   started_at: time,
@@ -88,7 +88,7 @@ export const trySchema = z.object({
   error: buildFailureSchema.nullable(),
 });
 
-export const progressSchema = z.object({
+const progressSchema = z.object({
   step: z.int().meta({ description: 'The last step that began, from 1.' }),
   steps: z.int().nullable(),
   instruction: z.string(),
@@ -137,7 +137,6 @@ export const buildListQuerySchema = z.strictObject({
   cursor: z.string().max(256).optional().meta({ description: "The last answer's next_cursor." }),
 });
 export const buildListSchema = z.object({ builds: z.array(buildSchema), next_cursor: z.string().nullable() });
-export type BuildList = z.output<typeof buildListSchema>;
 
 /** One piece of a build's log. */
 export const logRecordSchema = z.object({

@@ -36,7 +36,6 @@ export type WorkerOffer = z.output<typeof workerOfferSchema>;
 
 /** WELCOME `authextra`, in a worker's realm. */
 export const managerAcceptanceSchema = z.object({ extensions: extensionList.default([]) });
-export type ManagerAcceptance = z.output<typeof managerAcceptanceSchema>;
 
 /** How many messages one `log-batch` call may carry. */
 export const LOG_BATCH_MAX_MESSAGES = 1000;

@@ -34,7 +34,7 @@ export const buildStates = [
 ] as const;
 export type BuildState = (typeof buildStates)[number];
 
-export const finalStates = ['complete', 'error', 'internalerror', 'cancelled'] as const;
+const finalStates = ['complete', 'error', 'internalerror', 'cancelled'] as const;
 export type FinalState = (typeof finalStates)[number];
 
 /** Whether a build in this state has ended for good. */

@@ -193,7 +193,7 @@ export const managerConfiguration: Configuration<typeof settings> = {
 };
 
 /** Whether only this machine reaches that address. */
-export function isLoopback({ host }: ListenAddress): boolean {
+function isLoopback({ host }: ListenAddress): boolean {
   return LOOPBACK.test(host);
 }
 

@@ -16,7 +16,8 @@ import { createFollowLog } from './logs/follow.ts';
 import { createMetrics } from './metrics.ts';
 import { registrationPolicy } from './realms/registration.ts';
 import { startRoster } from './realms/roster.ts';
-import { workerRealmPolicy, type WorkerRealm } from './realms/worker-realm.ts';
+import type { WorkerRealm } from './realms/slot-connection.ts';
+import { workerRealmPolicy } from './realms/worker-realm.ts';
 import { createRegistryAccess } from './registry/registry-access.ts';
 import { userScopes } from './registry/scopes.ts';
 import { ensureSigningKey } from './registry/signing-key.ts';
@@ -165,7 +166,12 @@ export async function startManager(
   });
   const wampServer = createServer((_request, response) => response.writeHead(426).end('WebSocket only\n'));
   metrics.watchSessions(() => router.sessionCount);
-  const webSockets = attachWebSockets(router, wampServer, { paths: WAMP_PATHS, now });
+  const webSockets = attachWebSockets(router, wampServer, {
+    paths: WAMP_PATHS,
+    // Workers are programs: a page in a browser on this machine is none.
+    allowOrigin: () => false,
+    now,
+  });
   const wamp = await listen(wampServer, settings.LISTEN_WAMP);
 
   const running = starting.move();

@@ -1,8 +1,17 @@
 import type { ExtensionName, LogBatch } from '../../contract/extensions.ts';
 import { topics, workerProcedures } from '../../contract/uris.ts';
+import type { RealmRow } from '../../store/index.ts';
 import { WampError, type Session } from '../../wamp/index.ts';
 import type { BuildAnswer, Slot, SlotListener } from './slot.ts';
-import type { WorkerRealm } from './worker-realm.ts';
+
+/** A realm that was allocated to one worker (worker contract 0.3, "Procedures and topics"). */
+export interface WorkerRealm {
+  readonly kind: RealmRow['kind'];
+  /** Of the token that a hosted worker shows; null for enterprise. */
+  readonly tokenHash: Uint8Array | null;
+  /** From `ready` on. */
+  slot: SlotConnection | null;
+}
 
 /** A slot as its realm sees it: what the worker's calls arrive at. */
 export interface SlotConnection extends Slot {

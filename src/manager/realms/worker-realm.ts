@@ -9,7 +9,7 @@ import {
 } from '../../contract/extensions.ts';
 import { logMessageSchema } from '../../contract/log-messages.ts';
 import { CONTRACT_VERSION, managerProcedures, topics, workerProcedures } from '../../contract/uris.ts';
-import type { RealmRow, RealmStore } from '../../store/index.ts';
+import type { RealmStore } from '../../store/index.ts';
 import {
   WampError,
   type Action,
@@ -19,16 +19,7 @@ import {
 } from '../../wamp/index.ts';
 import { REALM_KEEP_SECONDS } from '../limits.ts';
 import { hashSecret } from '../secrets/tokens.ts';
-import { createSlotConnection, type SlotConnection } from './slot-connection.ts';
-
-/** A realm that was allocated to one worker (worker contract 0.3, "Procedures and topics"). */
-export interface WorkerRealm {
-  readonly kind: RealmRow['kind'];
-  /** Of the token that a hosted worker shows; null for enterprise. */
-  readonly tokenHash: Uint8Array | null;
-  /** From `ready` on. */
-  slot: SlotConnection | null;
-}
+import { createSlotConnection, type SlotConnection, type WorkerRealm } from './slot-connection.ts';
 
 export interface WorkerRealmDependencies {
   readonly realms: RealmStore;
