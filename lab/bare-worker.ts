@@ -15,8 +15,7 @@ type Keywords = Record<string, unknown>;
 type Frame = readonly unknown[];
 
 /** How a build handed to a bare worker is answered. */
-type BareAnswer =
-  { readonly result: Keywords } | { readonly error: string; readonly kwargs?: Keywords };
+type BareAnswer = { readonly result: Keywords } | { readonly error: string; readonly kwargs?: Keywords };
 
 export interface BareWorkerOptions {
   /** The manager's WAMP URL. */

@@ -198,19 +198,17 @@ it('shows connected workers without their realms, and forgets those that leave',
       worker: { id: 'tester', slot: 1, slots: 2, labels: { size: 'small' } },
     },
   });
-  await expect
-    .poll(workers)
-    .toMatchObject([
-      {
-        id: 'tester',
-        slot: 1,
-        slots: 2,
-        labels: { size: 'small' },
-        extensions: ['cancel'],
-        state: 'ready',
-        kind: 'enterprise',
-      },
-    ]);
+  await expect.poll(workers).toMatchObject([
+    {
+      id: 'tester',
+      slot: 1,
+      slots: 2,
+      labels: { size: 'small' },
+      extensions: ['cancel'],
+      state: 'ready',
+      kind: 'enterprise',
+    },
+  ]);
   expect(JSON.stringify(await workers())).not.toContain(worker.realm);
   await worker[Symbol.asyncDispose]();
   await expect.poll(workers).toEqual([]);
