@@ -12,7 +12,7 @@ import {
 } from './engine.ts';
 import type { Transport } from './transport.ts';
 
-export type BuilderName = EngineDescription['builder'];
+type BuilderName = EngineDescription['builder'];
 /** `auto` takes BuildKit where the engine has it. */
 export type BuilderChoice = BuilderName | 'auto';
 
@@ -39,6 +39,7 @@ export function createBuilders(transport: Transport, choice: BuilderChoice): Bui
   return {
     choose,
     async build(build, call) {
+      call.signal.throwIfAborted();
       try {
         return await run(build, call);
       } catch (error) {

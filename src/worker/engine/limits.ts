@@ -26,8 +26,8 @@ export const limits = {
   contextDepth: 512,
   /** Symlinks followed on the way of one path, as the engine counts them. */
   followedLinks: 255,
-  /** A .dockerignore that is larger fails the build. */
-  ignoreFileBytes: 1024 * 1024,
+  /** A .dockerignore, or a Dockerfile outside of the context, that is larger fails the build. */
+  buildFileBytes: 1024 * 1024,
 
   /** Steps and other work of one build that BuildKit reports; a build with more fails. */
   vertexes: 100_000,

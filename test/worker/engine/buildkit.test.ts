@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { importBaseImage } from '../../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../../lab/engine.ts';
+import { startRegistry } from '../../../lab/registry.ts';
 import { createEngine } from '../../../src/worker/engine/index.ts';
 import { buildOf, makeContext, recordCall, tapWire } from './support.ts';
 
@@ -70,6 +71,31 @@ test('cache mounts of the same name are apart between shared keys, and the same 
   expect(await sees('key of one', 'a')).toBe('');
   expect(await sees('key of another', 'b')).toBe('');
   expect(await sees('key of one', 'c')).toBe('a');
+});
+
+test('an image that was pushed primes the cache of an engine that never built it', async () => {
+  await using registry = await startRegistry();
+  await using other = await startEngine();
+  const base = `${registry.host}/library/base`;
+  const first = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
+  await first.tag(BASE, base, '1', recordCall().signal);
+  await first.push(base, '1', null, recordCall());
+  await using context = await makeContext({
+    Dockerfile: `FROM ${base}:1\nCOPY file /file\nRUN cat /file; date > /time\n`,
+    file: 'content',
+  });
+  const repository = `${registry.host}/team/app`;
+  const { imageId } = await first.build(
+    buildOf(context.path, { reference: `${repository}:v1` }),
+    recordCall(),
+  );
+  await first.push(repository, 'v1', null, recordCall());
+
+  const call = recordCall();
+  const second = createEngine({ dockerHost: other.dockerHost, builder: 'buildkit' });
+  const cacheFrom = [`${repository}:never-pushed`, `${repository}:v1`];
+  expect(await second.build(buildOf(context.path, { cacheFrom }), call)).toEqual({ imageId });
+  expect(call.output()).toContain('RUN cat /file; date > /time\n ---> Using cache\n');
 });
 
 test('prints a flood of output whole, and in order', async () => {

@@ -23,7 +23,7 @@ export interface BuildProgress {
   failure(): Failure | null;
 }
 
-export interface Failure {
+interface Failure {
   /** `Step N/M : INSTRUCTION` of the step, or the name of other work. */
   readonly heading: string;
   readonly message: string;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { constants } from 'node:fs';
+import { open, realpath } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
 import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
 import { pack, type Pack } from 'tar-stream';
@@ -33,7 +34,7 @@ export async function packContext(contextDirectory: string, dockerfile: string):
   if (!isOutside) return { body: archive((tar) => addAll(tar, entries)), dockerfile: within };
 
   const name = `.dockerfile.${randomBytes(10).toString('hex')}`;
-  const text = await readFile(dockerfile).catch((error: unknown) => {
+  const text = await readSmallFile(dockerfile).catch((error: unknown) => {
     throw contextError(error, Buffer.from('Dockerfile'));
   });
   const ignoreFile = Buffer.concat([ignored ?? Buffer.from(IGNORE_FILE), Buffer.from(`\n${name}\n`)]);
@@ -55,18 +56,34 @@ function escapePattern(name: string): string {
   return name.replace(/[*?[\\]/g, '\\$&');
 }
 
+/** The .dockerignore, or null. One that leads out of the context is refused: what it leads to is not the user's. */
 async function readIgnoreFile(contextDirectory: string): Promise<Buffer | null> {
-  const path = join(contextDirectory, IGNORE_FILE);
   try {
-    const { size } = await stat(path);
-    if (size > limits.ignoreFileBytes) {
-      throw new ContextError(`${IGNORE_FILE} has more than ${limits.ignoreFileBytes} bytes`);
-    }
-    return await readFile(path);
+    const root = await realpath(contextDirectory).catch((error: unknown) => {
+      throw contextError(error, Buffer.alloc(0));
+    });
+    const path = await realpath(join(root, IGNORE_FILE)).catch(absent);
+    if (path === null) return null;
+    if (!path.startsWith(join(root, '/'))) throw new ContextError(`${IGNORE_FILE} leads out of the context`);
+    return await readSmallFile(path);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
     throw contextError(error, Buffer.from(IGNORE_FILE));
   }
+}
+
+function absent(error: unknown): null {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+  throw error;
+}
+
+async function readSmallFile(path: string): Promise<Buffer> {
+  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const stats = await file.stat();
+  if (!stats.isFile()) throw new ContextError(`${basename(path)} is not a file`);
+  if (stats.size > limits.buildFileBytes) {
+    throw new ContextError(`${basename(path)} has more than ${limits.buildFileBytes} bytes`);
+  }
+  return await file.readFile();
 }
 
 /** The bytes of the archive that `fill` makes, at the reader's pace. */
