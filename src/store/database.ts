@@ -11,6 +11,7 @@ import {
   AWAY_TRIES,
   CONFLICT_TRIES,
   CONNECT_TIMEOUT_MS,
+  DISCONNECT_TIMEOUT_MS,
   POOL_CONNECTIONS,
   STATEMENT_TIMEOUT_MS,
 } from './limits.ts';
@@ -46,6 +47,16 @@ export function connectionOptions(address: Address): pg.ClientConfig {
     keepAlive: true,
     types: typeParsers,
   };
+}
+
+/** Ends a connection, in whatever state it is: one that a server has forgotten may never say that it has ended. */
+export async function disconnect(client: pg.Client): Promise<void> {
+  const ended = new AbortController();
+  await Promise.race([
+    client.end().catch(() => undefined),
+    wait(DISCONNECT_TIMEOUT_MS, undefined, { signal: ended.signal }).catch(() => undefined),
+  ]);
+  ended.abort();
 }
 
 /** Opens a pool. Connections are made when they are needed, so that this asks nothing of the server. */

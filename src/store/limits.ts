@@ -8,6 +8,8 @@ export const CONNECT_TIMEOUT_MS = 10_000;
 export const STATEMENT_TIMEOUT_MS = 30_000;
 /** How long an answer may take before its connection is given up: the server would have ended the statement by then. */
 export const ANSWER_TIMEOUT_MS = 35_000;
+/** How long a connection may take to say goodbye; then it is left to the system. */
+export const DISCONNECT_TIMEOUT_MS = 2000;
 /** How often a statement that others got in the way of is repeated; then it fails. */
 export const CONFLICT_TRIES = 5;
 /** How often a statement that may be repeated is tried while the database is away: a restart is hidden, an outage is not. */
@@ -31,6 +33,10 @@ export const LOG_READ_CHUNKS = 8;
 
 /** How long our own server may take to be ready: replaying its log after a crash takes its time. */
 export const SERVER_START_TIMEOUT_MS = 120_000;
+/** How long a lock of our own server may be empty, as it is while it is made; then whoever made it is dead. */
+export const SERVER_LOCK_EMPTY_MS = 2000;
+/** How often, and how far apart, the connections of others are looked for when we stop: our own take a moment to go. */
+export const SERVER_CLIENTS_LOOKS = { times: 10, apartMs: 100 } as const;
 /** How long our own server may take to stop; then it is killed, and recovers when it starts again. */
 export const SERVER_STOP_TIMEOUT_MS = 60_000;
 /** The waits between restarts of a crashing server. It starts at the first again once it has stayed up for the longest. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { connectionOptions, type Address } from './database.ts';
+import { connectionOptions, disconnect, type Address } from './database.ts';
 import { StoreUnusable } from './errors.ts';
 
 /** The oldest that has all that the statements use, as `server_version_num`. */
@@ -63,7 +63,7 @@ export async function migrate(address: Address, migrations: readonly Migration[]
     for (const migration of migrations) await apply(client, migration, applied.get(migration.number));
   } finally {
     // The lock goes with the connection.
-    await client.end();
+    await disconnect(client);
   }
 }
 
@@ -79,7 +79,7 @@ async function connect(address: Address): Promise<pg.Client> {
     );
     const [server] = rows;
     if (server && server.version >= OLDEST_SERVER) return client;
-    await client.end();
+    await disconnect(client);
     throw new Error(`it is PostgreSQL ${server?.name ?? ''}, and 13 is the oldest that serves`);
   } catch (error) {
     const help =

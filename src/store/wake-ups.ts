@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Logger } from 'pino';
-import { connectionOptions, type Address } from './database.ts';
+import { connectionOptions, disconnect, type Address } from './database.ts';
 import type { HealthMonitor } from './health.ts';
 import { CONNECT_TIMEOUT_MS, LISTEN_HEARTBEAT_MS, LISTEN_RETRY_MS } from './limits.ts';
 import type { WakeUp, WakeUps } from './ports/wake-ups.ts';
@@ -35,7 +35,7 @@ export function listen(
     if (timer) clearTimeout(timer);
     health.lost();
     log.debug({ err: error }, 'The connection that listens to the database was lost.');
-    lost.end().catch(() => undefined);
+    void disconnect(lost);
     schedule(connect, retryWait);
     retryWait = Math.min(retryWait * 2, LISTEN_RETRY_MS.most);
   };
@@ -85,7 +85,7 @@ export function listen(
       if (timer) clearTimeout(timer);
       const last = client;
       client = null;
-      await last?.end().catch(() => undefined);
+      if (last) await disconnect(last);
     },
   };
 }

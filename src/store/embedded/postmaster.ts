@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile, readlink, realpath, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { open, readFile, readlink, realpath, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { StoreUnusable } from '../errors.ts';
 import { SERVER_LOG_BYTES, SERVER_START_TIMEOUT_MS } from '../limits.ts';
-import { prepareSocketFolder, runAs, SOCKET_NAME, type Home } from './home.ts';
-import { isAlive, isUnburied } from './process-state.ts';
+import { prepareSocketFolder, runAs, type Home } from './home.ts';
+import { readPidFile, removeDeadLocks } from './locks.ts';
+import { isAlive } from './process-state.ts';
 
 /** How often a file or a process that tells nothing of itself is looked at. */
 const LOOK_MS = 10;
@@ -28,9 +29,10 @@ class StartFailed extends Error {
 
   constructor(said: string) {
     super(said);
-    this.occupied = /lock file .* already exists|shared memory block .* still in use|is already in use/.test(
-      said,
-    );
+    this.occupied =
+      /lock file .* (?:already exists|is empty)|shared memory block .* still in use|is already in use/.test(
+        said,
+      );
   }
 }
 
@@ -67,7 +69,7 @@ async function attach(home: Home, pid: number, signal: AbortSignal): Promise<Pos
 
 async function spawnPostmaster(home: Home, signal: AbortSignal): Promise<Postmaster> {
   const socketFolder = await prepareSocketFolder(home);
-  await removeLocksOfUnburied(home, socketFolder);
+  await removeDeadLocks(home.data, socketFolder);
   const logOffset = await shortenLog(home.log);
   const log = await open(home.log, 'a', 0o600);
   const [command = '', ...args] = [
@@ -128,23 +130,6 @@ async function findRunning({ data }: Home): Promise<number | null> {
   if (!Number.isSafeInteger(pid) || pid <= 1 || !isAlive(pid)) return null;
   const folder = await readlink(`/proc/${pid}/cwd`).catch(() => null);
   return folder === (await realpath(data)) ? pid : null;
-}
-
-/**
- * PostgreSQL takes a process that nobody has buried for one that runs, and its locks for taken. Removing them is safe: that its other
- * processes have ended, too, PostgreSQL sees from their shared memory.
- */
-async function removeLocksOfUnburied({ data }: Home, socketFolder: string): Promise<void> {
-  const pid = Number((await readPidFile(data))[0]);
-  if (!isUnburied(pid)) return;
-  await rm(join(socketFolder, `${SOCKET_NAME}.lock`), { force: true });
-  await rm(join(data, 'postmaster.pid'), { force: true });
-}
-
-/** PostgreSQL, "postmaster.pid": process, data, start, port, socket folder, address, shared memory, status. */
-async function readPidFile(data: string): Promise<readonly string[]> {
-  const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '');
-  return text.split('\n');
 }
 
 /** Waits until this server takes connections; answers with the folder of its socket, or null when it ended instead. */

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
-import { connectionOptions, type Address } from '../database.ts';
-import { SERVER_RESTART_MS, SERVER_STOP_TIMEOUT_MS } from '../limits.ts';
+import { connectionOptions, disconnect, type Address } from '../database.ts';
+import { SERVER_CLIENTS_LOOKS, SERVER_RESTART_MS, SERVER_STOP_TIMEOUT_MS } from '../limits.ts';
 import { prepareHome, removeSocketFolder, SUPERUSER } from './home.ts';
 import { startPostmaster, type Postmaster } from './postmaster.ts';
 import { isAlive } from './process-state.ts';
@@ -95,21 +95,27 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   };
 }
 
+/** Whether another manager uses it. Connections that were just ended take a moment to go: only what stays is another's. */
 async function hasOtherClients({ socketFolder }: Postmaster): Promise<boolean> {
   const address = { host: socketFolder, user: SUPERUSER, database: 'postgres' };
   const client = new pg.Client(connectionOptions(address));
   client.on('error', () => undefined);
   try {
     await client.connect();
-    const { rows } = await client.query<{ others: number }>(
-      `select count(*) as others from pg_stat_activity
-       where backend_type = 'client backend' and pid <> pg_backend_pid()`,
-    );
-    await client.end();
-    return (rows[0]?.others ?? 0) > 0;
+    for (let looks = 1; ; looks += 1) {
+      const { rows } = await client.query<{ others: number }>(
+        `select count(*) as others from pg_stat_activity
+         where backend_type = 'client backend' and pid <> pg_backend_pid()`,
+      );
+      if (rows[0]?.others === 0) return false;
+      if (looks === SERVER_CLIENTS_LOOKS.times) return true;
+      await wait(SERVER_CLIENTS_LOOKS.apartMs);
+    }
   } catch {
     // A server that does not answer serves nobody.
     return false;
+  } finally {
+    await disconnect(client);
   }
 }
 

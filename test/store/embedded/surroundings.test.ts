@@ -123,6 +123,22 @@ test('a short folder that somebody else put in the way of the socket is not used
   await server.stop();
 });
 
+test('a lock that a server was killed before it could write does not keep the next from starting', async () => {
+  await using folder = await makeDataFolder();
+  const first = await startEmbeddedServer({ dataDirectory: folder.path, log });
+  await first.stop();
+  const { data, run } = {
+    data: join(folder.path, 'postgresql/data'),
+    run: join(folder.path, 'postgresql/run'),
+  };
+  for (const lock of [join(data, 'postmaster.pid'), join(run, '.s.PGSQL.5432.lock')]) {
+    await writeFile(lock, '');
+  }
+  const server = await startEmbeddedServer({ dataDirectory: folder.path, log });
+  await expectWorks(server);
+  await server.stop();
+});
+
 test('data of another version is refused, with what to do', async () => {
   await using folder = await makeDataFolder();
   const data = join(folder.path, 'postgresql', 'data');
