@@ -1,7 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { bridgeName, folderPrefix, removeEngineFolder, sweepOrphans } from './orphans.ts';
 import { run, startProcess } from './process.ts';
 
 /** Debian's client by its path: another one may come first on PATH. */
@@ -38,14 +39,15 @@ export interface LabEngineOptions {
  * and it leaves the machine's packet filter and forwarding alone. Needs root and Debian's `docker.io`.
  */
 export async function startEngine(options: LabEngineOptions = {}): Promise<LabEngine> {
-  const directory = await mkdtemp(join(tmpdir(), 'qlab-'));
+  await sweepOrphans();
+  const directory = await mkdtemp(folderPrefix());
   const socket = join(directory, 'docker.sock');
   const config = join(directory, 'daemon.json');
   await writeFile(
     config,
     JSON.stringify(options.mirror ? { 'registry-mirrors': [`http://${options.mirror}`] } : {}),
   );
-  const bridge = `qlab${randomBytes(4).toString('hex')}`;
+  const bridge = bridgeName(randomBytes(2).toString('base64url').replace(/\W/g, 'x'));
   const bridgeAddress = freeBridgeAddress();
   await run('ip', ['link', 'add', 'name', bridge, 'type', 'bridge']);
   await run('ip', ['addr', 'add', `${bridgeAddress}/24`, 'dev', bridge]);
@@ -77,8 +79,7 @@ export async function startEngine(options: LabEngineOptions = {}): Promise<LabEn
   const stop = async (): Promise<void> => {
     await daemon.stop();
     await run('ip', ['link', 'del', bridge]).catch(() => undefined);
-    await unmountBelow(directory);
-    await rm(directory, { recursive: true, force: true });
+    await removeEngineFolder(directory);
   };
   try {
     await daemon.printed(/API listen on/);
@@ -109,14 +110,4 @@ function freeBridgeAddress(): string {
     const address = `10.213.${randomInt(256)}.1`;
     if (!taken.has(address)) return address;
   }
-}
-
-/** Detaches what a killed engine left mounted; without it the folder cannot be removed. */
-async function unmountBelow(directory: string): Promise<void> {
-  const mounts = await readFile('/proc/self/mounts', 'utf8');
-  const below = mounts
-    .split('\n')
-    .map((line) => line.split(' ')[1] ?? '')
-    .filter((path) => path.startsWith(`${directory}/`));
-  for (const path of below.reverse()) await run('umount', ['--lazy', path]).catch(() => undefined);
 }

@@ -38,6 +38,8 @@ export function startProcess(
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: options.cwd,
     env: options.env ?? process.env,
+    // Ctrl-C is for us alone: we end it, in order.
+    detached: true,
   });
   let kept = '';
   const watchers = new Set<() => void>();
@@ -103,7 +105,11 @@ export async function run(
   args: readonly string[],
   options: ProcessOptions & { input?: Uint8Array | string } = {},
 ): Promise<string> {
-  const child = spawn(command, args, { cwd: options.cwd, env: options.env ?? process.env });
+  const child = spawn(command, args, {
+    cwd: options.cwd,
+    env: options.env ?? process.env,
+    detached: true,
+  });
   const out: Buffer[] = [];
   let err = '';
   child.stdout.on('data', (data: Buffer) => out.push(data));

@@ -27,39 +27,74 @@ const { values: options } = parseArgs({
   options: { source: { type: 'string' }, keep: { type: 'boolean', default: false } },
 });
 const started = Date.now();
-await using stack = new AsyncDisposableStack();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
+const stack = new AsyncDisposableStack();
+/** Ctrl-C. What is being started then is ended as soon as it is there. */
+const interruption = new AbortController();
+for (const [signal, exitCode] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  process.on(signal, () => {
+    if (interruption.signal.aborted) return;
+    process.exitCode = exitCode;
     say('stopping what the demo started');
-    void stack.disposeAsync().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+    interruption.abort();
   });
 }
 
-await mkdir(KEPT, { recursive: true });
-say('an open registry of its own, for the base image');
-const bases = stack.use(await startRegistry({ kind: 'open' }, { storage: join(KEPT, 'bases') }));
-say('a private engine for the worker (your engine, images and ports are not touched)');
-const engine = stack.use(await startEngine({ dataRoot: join(KEPT, 'engine'), mirror: bases.host }));
-await makeBaseImage(engine, bases);
-say('a manager with its own PostgreSQL, and a registry that takes the credentials it mints');
-const farm = stack.use(await startDemoFarm());
-say('an enterprise worker');
-await farm.startWorker(engine);
+const work = demo();
+try {
+  process.exitCode = await Promise.race([work, interrupted()]);
+} catch (error) {
+  if (!interruption.signal.aborted) throw error;
+} finally {
+  await stack.disposeAsync();
+  // What was still being started when everything else ended.
+  await work.catch(() => undefined);
+}
 
-const source = options.source ?? HELLO;
-say(`submitting ${source}`);
-const build = await submitAndFollow(farm, source);
-const [tag = '', digest] = Object.entries(build.digests)[0] ?? [];
-if (build.state !== 'complete' || !digest) {
-  console.log(`the build ended as ${build.state}`);
-  process.exitCode = 1;
-} else {
+/** Never resolves, and rejects at Ctrl-C. */
+async function interrupted(): Promise<never> {
+  if (!interruption.signal.aborted) await once(interruption.signal, 'abort');
+  throw new Error('interrupted');
+}
+
+/** Keeps what is being started until the demo ends, or ends it at once when that was interrupted. */
+async function own<T extends AsyncDisposable>(starting: Promise<T>): Promise<T> {
+  const started = await starting;
+  if (!interruption.signal.aborted) return stack.use(started);
+  await started[Symbol.asyncDispose]();
+  return interrupted();
+}
+
+/** Runs the demo and answers with its exit code. */
+async function demo(): Promise<number> {
+  await mkdir(KEPT, { recursive: true });
+  say('an open registry of its own, for the base image');
+  const bases = await own(startRegistry({ kind: 'open' }, { storage: join(KEPT, 'bases') }));
+  say('a private engine for the worker (your engine, images and ports are not touched)');
+  const engine = await own(startEngine({ dataRoot: join(KEPT, 'engine'), mirror: bases.host }));
+  await makeBaseImage(engine, bases);
+  say('a manager with its own PostgreSQL, and a registry that takes the credentials it mints');
+  const farm = await own(startDemoFarm());
+  say('an enterprise worker');
+  await farm.startWorker(engine);
+
+  const source = options.source ?? HELLO;
+  say(`submitting ${source}`);
+  const build = await submitAndFollow(farm, source);
+  const [tag = '', digest] = Object.entries(build.digests)[0] ?? [];
+  if (build.state !== 'complete' || !digest) {
+    console.log(`the build ended as ${build.state}`);
+    return 1;
+  }
   const reference = `${build.registry}/${build.repository}@${digest}`;
   await pullBackAndRun(farm, reference);
-  if (options.keep) await keepRunning(farm, build, tag);
-  await stack.disposeAsync();
   say(`done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  if (options.keep) tellHowToUse(farm, engine, build, tag);
   console.log(`built ${reference}`);
+  if (options.keep) await interrupted();
+  return 0;
 }
 
 function say(what: string): void {
@@ -76,7 +111,9 @@ async function makeBaseImage(onEngine: LabEngine, registry: LabRegistry): Promis
   await onEngine.docker(['push', '--quiet', reference]);
 }
 
-async function startDemoFarm(): Promise<LabFarm & { token: string }> {
+type DemoFarm = LabFarm & { readonly token: string; readonly tokenFile: string };
+
+async function startDemoFarm(): Promise<DemoFarm> {
   const tokensFile = join(KEPT, 'api-tokens.json');
   const token = (
     await run(join(ROOT, 'bin/quay-build-manager'), [
@@ -88,12 +125,14 @@ async function startDemoFarm(): Promise<LabFarm & { token: string }> {
       tokensFile,
     ])
   ).trim();
-  const started = await startFarm({ directory: join(KEPT, 'farm'), env: { API_TOKENS_FILE: tokensFile } });
-  return { ...started, token, cliEnv: { ...started.cliEnv, QUAY_BUILD_TOKEN: token } };
+  const tokenFile = join(KEPT, 'token');
+  await writeFile(tokenFile, token, { mode: 0o600 });
+  const farm = await startFarm({ directory: join(KEPT, 'farm'), env: { API_TOKENS_FILE: tokensFile } });
+  return { ...farm, token, tokenFile, cliEnv: { ...farm.cliEnv, QUAY_BUILD_TOKEN: token } };
 }
 
 /** Submits as a user would, shows the log as it comes, and answers with the build as it ended. */
-async function submitAndFollow({ cliEnv }: LabFarm, from: string): Promise<Build> {
+async function submitAndFollow({ cliEnv }: DemoFarm, from: string): Promise<Build> {
   const env = { ...cliEnv, TERM: process.env['TERM'], HOME: process.env['HOME'] };
   const submitted = await run(
     QUAY_BUILD,
@@ -101,18 +140,20 @@ async function submitAndFollow({ cliEnv }: LabFarm, from: string): Promise<Build
     { env },
   );
   const { id } = buildSchema.parse(JSON.parse(submitted));
-  const follower = spawn(QUAY_BUILD, ['log', id, '--follow'], { env, stdio: 'inherit' });
+  const follower = spawn(QUAY_BUILD, ['log', id, '--follow'], {
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
+    signal: interruption.signal,
+  });
   await once(follower, 'close');
   return buildSchema.parse(JSON.parse(await run(QUAY_BUILD, ['show', id, '--json'], { env })));
 }
 
 /** Proves that the image is in the registry: an engine that has never seen it pulls it by its digest and runs it. */
-async function pullBackAndRun(
-  { token, registry }: LabFarm & { token: string },
-  reference: string,
-): Promise<void> {
+async function pullBackAndRun({ token, registry }: DemoFarm, reference: string): Promise<void> {
   say('pulling it back by its digest, into a clean engine');
-  await using clean = await startEngine();
+  const clean = await own(startEngine());
   await clean.docker(['login', '--username', 'demo', '--password-stdin', registry.host], { input: token });
   await clean.docker(['pull', '--quiet', reference]);
   if (options.source !== undefined) return;
@@ -120,13 +161,11 @@ async function pullBackAndRun(
   process.stdout.write(await clean.docker(['run', '--rm', '--network', 'none', reference]));
 }
 
-async function keepRunning(running: LabFarm & { token: string }, build: Build, tag: string): Promise<void> {
-  const tokenFile = join(KEPT, 'token');
-  await writeFile(tokenFile, running.token, { mode: 0o600 });
+function tellHowToUse(running: DemoFarm, engine: LabEngine, build: Build, tag: string): void {
   console.log(`
 Everything is left running until Ctrl-C. From another terminal:
 
-  export QUAY_BUILD_URL=${running.url} QUAY_BUILD_TOKEN=$(cat ${tokenFile})
+  export QUAY_BUILD_URL=${running.url} QUAY_BUILD_TOKEN=$(cat ${running.tokenFile})
   bin/quay-build submit YOUR_FOLDER --repository demo/yours
   bin/quay-build list
   bin/quay-build show ${build.id}
@@ -136,5 +175,4 @@ Everything is left running until Ctrl-C. From another terminal:
   API        ${running.url}/openapi.json
   registry   ${running.registry.host}/${build.repository}:${tag}  (docker login, user demo, password: the token)
 `);
-  await new Promise(() => undefined);
 }
