@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { LabEngine } from './engine.ts';
-import { freePort, startProcess, type LabProcess } from './process.ts';
+import { freePort, run, startProcess, type LabProcess } from './process.ts';
 import { startRegistry, type LabRegistry, type RegistryAuth } from './registry.ts';
 
 /** The `service` of a registry whose token server is the manager. */
@@ -20,6 +20,8 @@ export interface LabFarm extends AsyncDisposable {
   readonly manager: LabProcess;
   /** Ends the manager in this way and starts it again, on the same data and ports. */
   restartManager(signal: NodeJS.Signals): Promise<void>;
+  /** The token of `user`, who may do everything; empty where the API is open. */
+  readonly token: string;
   /** The environment with which `bin/quay-build` reaches this farm. */
   readonly cliEnv: NodeJS.ProcessEnv;
   /** Starts an enterprise worker on an engine, and waits until the manager may give it builds. */
@@ -32,6 +34,8 @@ export interface LabFarmOptions {
   readonly directory: string;
   /** Whether the registry takes the manager's tokens (the default), or whatever comes. */
   readonly registryAuth?: 'token' | 'open';
+  /** Lets only who has a token use the API, and makes one for a user of this name. */
+  readonly user?: string;
   /** More of the manager's environment. */
   readonly env?: NodeJS.ProcessEnv;
   readonly onOutput?: (program: string, text: string) => void;
@@ -41,6 +45,7 @@ export interface LabFarmOptions {
 export async function startFarm({
   directory,
   registryAuth = 'token',
+  user,
   env,
   onOutput,
 }: LabFarmOptions): Promise<LabFarm> {
@@ -49,6 +54,11 @@ export async function startFarm({
   const wampUrl = `ws://127.0.0.1:${wampPort}`;
   const dataDirectory = join(directory, 'manager');
   await mkdir(dataDirectory, { recursive: true });
+  const tokensFile = join(directory, 'api-tokens.json');
+  const token =
+    user === undefined
+      ? ''
+      : await run(join(BIN, 'quay-build-manager'), ['token', user, '--scope', 'admin', '--file', tokensFile]);
   const stack = new AsyncDisposableStack();
   try {
     const startManager = async (): Promise<LabProcess> => {
@@ -61,6 +71,7 @@ export async function startFarm({
           REGISTRY: `127.0.0.1:${registryPort}`,
           ...(registryAuth === 'token' ? { REGISTRY_TOKEN_SERVICE: TOKEN_SERVICE } : {}),
           LOG_FORMAT: 'json',
+          ...(user === undefined ? {} : { API_TOKENS_FILE: tokensFile }),
           ...env,
         },
         onOutput: (text) => onOutput?.('manager', text),
@@ -93,7 +104,8 @@ export async function startFarm({
         await manager.exited;
         manager = await startManager();
       },
-      cliEnv: { PATH: process.env['PATH'], QUAY_BUILD_URL: url },
+      token: token.trim(),
+      cliEnv: { PATH: process.env['PATH'], QUAY_BUILD_URL: url, QUAY_BUILD_TOKEN: token.trim() },
       startWorker: async (engine, workerEnv) => {
         const worker = stack.use(
           startProcess(join(BIN, 'quay-builder'), [], {

@@ -22,6 +22,7 @@ const QUAY_BUILD = join(ROOT, 'bin/quay-build');
 const BASE_REPOSITORY = 'library/busybox';
 const BASE_TAG = 'stable';
 const REPOSITORY = 'demo/hello';
+const USER = 'demo';
 
 const { values: options } = parseArgs({
   options: { source: { type: 'string' }, keep: { type: 'boolean', default: false } },
@@ -76,7 +77,7 @@ async function demo(): Promise<number> {
   const engine = await own(startEngine({ dataRoot: join(KEPT, 'engine'), mirror: bases.host }));
   await makeBaseImage(engine, bases);
   say('a manager with its own PostgreSQL, and a registry that takes the credentials it mints');
-  const farm = await own(startDemoFarm());
+  const farm = await own(startFarm({ directory: join(KEPT, 'farm'), user: USER }));
   say('an enterprise worker');
   await farm.startWorker(engine);
 
@@ -91,7 +92,7 @@ async function demo(): Promise<number> {
   const reference = `${build.registry}/${build.repository}@${digest}`;
   await pullBackAndRun(farm, reference);
   say(`done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
-  if (options.keep) tellHowToUse(farm, engine, build, tag);
+  if (options.keep) await tellHowToUse(farm, engine, build, tag);
   console.log(`built ${reference}`);
   if (options.keep) await interrupted();
   return 0;
@@ -111,28 +112,8 @@ async function makeBaseImage(onEngine: LabEngine, registry: LabRegistry): Promis
   await onEngine.docker(['push', '--quiet', reference]);
 }
 
-type DemoFarm = LabFarm & { readonly token: string; readonly tokenFile: string };
-
-async function startDemoFarm(): Promise<DemoFarm> {
-  const tokensFile = join(KEPT, 'api-tokens.json');
-  const token = (
-    await run(join(ROOT, 'bin/quay-build-manager'), [
-      'token',
-      'demo',
-      '--scope',
-      'admin',
-      '--file',
-      tokensFile,
-    ])
-  ).trim();
-  const tokenFile = join(KEPT, 'token');
-  await writeFile(tokenFile, token, { mode: 0o600 });
-  const farm = await startFarm({ directory: join(KEPT, 'farm'), env: { API_TOKENS_FILE: tokensFile } });
-  return { ...farm, token, tokenFile, cliEnv: { ...farm.cliEnv, QUAY_BUILD_TOKEN: token } };
-}
-
 /** Submits as a user would, shows the log as it comes, and answers with the build as it ended. */
-async function submitAndFollow({ cliEnv }: DemoFarm, from: string): Promise<Build> {
+async function submitAndFollow({ cliEnv }: LabFarm, from: string): Promise<Build> {
   const env = { ...cliEnv, TERM: process.env['TERM'], HOME: process.env['HOME'] };
   const submitted = await run(
     QUAY_BUILD,
@@ -151,21 +132,23 @@ async function submitAndFollow({ cliEnv }: DemoFarm, from: string): Promise<Buil
 }
 
 /** Proves that the image is in the registry: an engine that has never seen it pulls it by its digest and runs it. */
-async function pullBackAndRun({ token, registry }: DemoFarm, reference: string): Promise<void> {
+async function pullBackAndRun({ token, registry }: LabFarm, reference: string): Promise<void> {
   say('pulling it back by its digest, into a clean engine');
   const clean = await own(startEngine());
-  await clean.docker(['login', '--username', 'demo', '--password-stdin', registry.host], { input: token });
+  await clean.docker(['login', '--username', USER, '--password-stdin', registry.host], { input: token });
   await clean.docker(['pull', '--quiet', reference]);
   if (options.source !== undefined) return;
   say('running it');
   process.stdout.write(await clean.docker(['run', '--rm', '--network', 'none', reference]));
 }
 
-function tellHowToUse(running: DemoFarm, engine: LabEngine, build: Build, tag: string): void {
+async function tellHowToUse(running: LabFarm, engine: LabEngine, build: Build, tag: string): Promise<void> {
+  const tokenFile = join(KEPT, 'token');
+  await writeFile(tokenFile, running.token, { mode: 0o600 });
   console.log(`
 Everything is left running until Ctrl-C. From another terminal:
 
-  export QUAY_BUILD_URL=${running.url} QUAY_BUILD_TOKEN=$(cat ${running.tokenFile})
+  export QUAY_BUILD_URL=${running.url} QUAY_BUILD_TOKEN=$(cat ${tokenFile})
   bin/quay-build submit YOUR_FOLDER --repository demo/yours
   bin/quay-build list
   bin/quay-build show ${build.id}
@@ -173,6 +156,6 @@ Everything is left running until Ctrl-C. From another terminal:
   docker --host ${engine.dockerHost} images
 
   API        ${running.url}/openapi.json
-  registry   ${running.registry.host}/${build.repository}:${tag}  (docker login, user demo, password: the token)
+  registry   ${running.registry.host}/${build.repository}:${tag}  (docker login, user ${USER}, password: the token)
 `);
 }
