@@ -2,16 +2,9 @@ import { constants } from 'node:fs';
 import { link, lutimes, mkdir, open, symlink, unlink, type FileHandle } from 'node:fs/promises';
 import { BuildError } from '../../../contract/build-errors.ts';
 import type { SourceLimits } from '../limits.ts';
+import { createFileWriter, type EntryAttributes } from './file-writer.ts';
 import { refuseEntry, splitName } from './names.ts';
 import { checkLinks, createFolderNode, findNode, type FolderNode, type TreeNode } from './tree.ts';
-
-/** What an archive says of an entry. */
-interface EntryAttributes {
-  /** Permission bits; those above 0o777 (setuid, setgid, sticky) are dropped. */
-  readonly mode: number;
-  /** Seconds since 1970, or null to keep the time of unpacking. */
-  readonly mtime: number | null;
-}
 
 /**
  * Where an archive's entries go. Every method throws a BuildError `cannotextractbuildpack` for an entry that must not be
@@ -28,12 +21,10 @@ export interface Destination extends AsyncDisposable {
 }
 
 const PERMISSIONS = 0o777;
-/** What we need of our own folders and files to read them, and to remove them again. */
+/** What we need of our own folders to read them, and to remove them again. */
 const OWN_FOLDER = 0o700;
-const OWN_FILE = 0o400;
 const DEFAULT_FOLDER_MODE = 0o755;
 const OPEN_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-const CREATE_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
  * A destination at `directory`, an existing folder. Each folder below it is opened from the one above, without following links,
@@ -41,6 +32,7 @@ const CREATE_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | 
  */
 export async function openDestination(directory: string, limits: SourceLimits): Promise<Destination> {
   const tree = createFolderNode();
+  const files = createFileWriter();
   const top = await open(directory, OPEN_FOLDER);
   let entries = 0;
   // Archives list folder by folder: the one written last stays open.
@@ -56,6 +48,13 @@ export async function openDestination(directory: string, limits: SourceLimits): 
     }
   };
 
+  /** Leaves the folder that is open, through which its files are written. */
+  const close = async (): Promise<void> => {
+    await files.settle();
+    await last?.handle.close();
+    last = null;
+  };
+
   /** The folder at these parts, made with those above it where they are missing. */
   const enter = async (
     parts: readonly string[],
@@ -64,8 +63,7 @@ export async function openDestination(directory: string, limits: SourceLimits): 
     if (parts.length === 0) return { node: tree, handle: top };
     const key = parts.join('/');
     if (last?.key === key) return last;
-    await last?.handle.close();
-    last = null;
+    await close();
     let node = tree;
     let handle = top;
     for (const part of parts) {
@@ -103,7 +101,10 @@ export async function openDestination(directory: string, limits: SourceLimits): 
     const folder = await enter(parts.slice(0, -1), name);
     const before = folder.node.children.get(base);
     if (before?.kind === 'folder') throw refuseEntry(name, 'comes as a folder too. Pack it again.');
-    if (before?.kind === 'file') await unlink(within(folder.handle, base));
+    if (before?.kind === 'file') {
+      await files.settle();
+      await unlink(within(folder.handle, base));
+    }
     folder.node.children.delete(base);
     return { folder, base };
   };
@@ -119,24 +120,12 @@ export async function openDestination(directory: string, limits: SourceLimits): 
     folder.node.children.set(base, { kind: 'symlink', target, mtime });
   };
 
-  const close = async (): Promise<void> => {
-    await last?.handle.close();
-    last = null;
-  };
-
   return {
-    file: async (name, { mode, mtime }, content) => {
+    file: async (name, attributes, content) => {
       count();
       const { folder, base } = await place(name);
-      const file = await open(within(folder.handle, base), CREATE_FILE, 0o600);
-      try {
-        folder.node.children.set(base, { kind: 'file' });
-        await file.writeFile(content);
-        await file.chmod((mode & PERMISSIONS) | OWN_FILE);
-        if (mtime !== null) await file.utimes(mtime, mtime);
-      } finally {
-        await file.close();
-      }
+      folder.node.children.set(base, { kind: 'file' });
+      await files.write(within(folder.handle, base), attributes, content);
     },
     folder: async (name, { mode, mtime }) => {
       count();
@@ -158,6 +147,7 @@ export async function openDestination(directory: string, limits: SourceLimits): 
       // A second name of a link is the same link in another place: judged like one.
       if (node.kind === 'symlink') return makeSymlink(name, node.target, node.mtime);
       if (from.join('/') === splitName(name, limits).join('/')) return;
+      await files.settle();
       const source = await openBelow(top, from.slice(0, -1));
       try {
         const { folder, base } = await place(name);
@@ -173,7 +163,8 @@ export async function openDestination(directory: string, limits: SourceLimits): 
       await complete(tree, top);
     },
     [Symbol.asyncDispose]: async () => {
-      await close();
+      await files.idle();
+      await last?.handle.close();
       await top.close();
     },
   };
