@@ -22,7 +22,7 @@ import { hashSecret } from '../secrets/tokens.ts';
 import { createSlotConnection, type SlotConnection, type WorkerRealm } from './slot-connection.ts';
 
 export interface WorkerRealmDependencies {
-  readonly realms: RealmStore;
+  readonly realms: Pick<RealmStore, 'markJoined'>;
   readonly onReady: (slot: SlotConnection) => void;
   readonly onGone: (slot: SlotConnection) => void;
   readonly logger: {
@@ -70,10 +70,14 @@ export function workerRealmPolicy({
     );
     // Taken before the store is asked, so that two calls at once cannot both win.
     realm.data.slot = connection;
-    if (!(await realms.markJoined(realm.name, REALM_KEEP_SECONDS))) {
-      realm.data.slot = null;
-      return false;
+    let isJoined = false;
+    try {
+      isJoined = await realms.markJoined(realm.name, REALM_KEEP_SECONDS);
+    } finally {
+      if (!isJoined && realm.data.slot === connection) realm.data.slot = null;
     }
+    // Its connection may have gone while the store was asked.
+    if (realm.data.slot !== connection) return false;
     onReady(connection);
     return true;
   };

@@ -23,7 +23,7 @@ export const ALL_ROLES = { roles: ROLES };
 /** Roles of a callee that understands INTERRUPT. */
 export const INTERRUPTIBLE = { roles: { ...ROLES, callee: { features: { call_canceling: true } } } };
 
-export function connect(router: Router<undefined>): Peer {
+export function connect<Data>(router: Router<Data>): Peer {
   const heard: unknown[][] = [];
   const peer: Peer = {
     heard,
