@@ -17,6 +17,7 @@ export interface ListenAddress {
 }
 
 const ADDRESS = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s]+)):(\d{1,5})$/;
+const ANY_ADDRESS = /^(?:0\.0\.0\.0|::)$/;
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
 
 const settings = {
@@ -177,6 +178,9 @@ export const managerConfiguration: Configuration<typeof settings> = {
       ? [
           'LISTEN_WAMP: is not a loopback address, and whoever reaches it could become a worker: set REGISTRATION=off, or OPEN_REGISTRATION_TO_EVERYBODY=yes',
         ]
+      : []),
+    ...(values.PUBLIC_URL === null && ANY_ADDRESS.test(values.LISTEN_HTTP.host)
+      ? ['PUBLIC_URL: say how workers and engines reach LISTEN_HTTP, which is every address of this machine']
       : []),
     ...((values.REGISTRY_USERNAME === null) === (values.REGISTRY_PASSWORD === null)
       ? []

@@ -45,7 +45,7 @@ describe("the manager's settings", () => {
   });
 
   it.each([
-    ['the API without tokens', { LISTEN_HTTP: '0.0.0.0:8686' }, 'OPEN_HTTP_TO_EVERYBODY'],
+    ['the API without tokens', { LISTEN_HTTP: '192.0.2.1:8686' }, 'OPEN_HTTP_TO_EVERYBODY'],
     ['registration', { LISTEN_WAMP: '[::]:8787' }, 'OPEN_REGISTRATION_TO_EVERYBODY'],
   ])('do not open %s beyond the loopback, unless told so in so many words', (_what, environment, word) => {
     expect(problemsOf(environment)).toEqual([expect.stringContaining(word)]);
@@ -53,8 +53,14 @@ describe("the manager's settings", () => {
   });
 
   it('let the API be reached from elsewhere with tokens, and registration when it is off', () => {
-    expect(problemsOf({ LISTEN_HTTP: '0.0.0.0:8686', API_TOKENS_FILE: '/tokens.json' })).toEqual([]);
+    expect(problemsOf({ LISTEN_HTTP: '192.0.2.1:8686', API_TOKENS_FILE: '/tokens.json' })).toEqual([]);
     expect(problemsOf({ LISTEN_WAMP: '0.0.0.0:8787', REGISTRATION: 'off' })).toEqual([]);
+  });
+
+  it('want to know how workers reach a listener of every address', () => {
+    const environment = { LISTEN_HTTP: '0.0.0.0:8686', API_TOKENS_FILE: '/tokens.json' };
+    expect(problemsOf(environment)).toEqual([expect.stringMatching(/^PUBLIC_URL: /)]);
+    expect(problemsOf({ ...environment, PUBLIC_URL: 'http://builds.example:8686' })).toEqual([]);
   });
 
   it('want the credentials of a registry whole, of one kind, and of a registry that is named', () => {
