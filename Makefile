@@ -2,8 +2,9 @@
 SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-# What Debian brings: an engine and a registry that only this project's demo, tests and benchmarks start and use.
-ENGINE_PACKAGES := docker.io docker-registry busybox-static iproute2 git ca-certificates
+# What Debian brings: an engine, a registry and a server of ssh that only this project's demo, tests and benchmarks start and use.
+ENGINE_PACKAGES := docker.io docker-registry busybox-static iproute2 git ca-certificates \
+	openssh-client openssh-server bzip2 xz-utils
 SOURCES := $(shell find src -type f) tsconfig.json tsconfig.build.json scripts/build
 
 .PHONY: help

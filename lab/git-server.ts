@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { run } from './process.ts';
+import { join } from 'node:path';
+import { createRepositories, type LabRepositories } from './repositories.ts';
 
 export interface GitServerOptions {
   /** What a client must show by HTTP Basic; nobody is asked when absent. */
@@ -14,14 +14,9 @@ export interface GitServerOptions {
   readonly oldProtocol?: boolean;
 }
 
-/** A file's content, or its content and mode, or where it links to. */
-type GitFile = string | { readonly content: string; readonly executable: true } | { readonly link: string };
-
-export interface LabGitServer extends AsyncDisposable {
+export interface LabGitServer extends AsyncDisposable, LabRepositories {
   /** `http://127.0.0.1:port`. */
   readonly origin: string;
-  /** Makes a commit with exactly these files on the branch `main` of `NAME.git`, made when it is new, and answers with its id. */
-  commit(name: string, files: Readonly<Record<string, GitFile>>): Promise<string>;
   /** The URL of `NAME.git`. */
   url(name: string): string;
   /** From now on: `hang` takes requests and never answers; an URL redirects there. */
@@ -49,20 +44,6 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<La
   const { port } = server.address() as AddressInfo;
   const origin = `http://127.0.0.1:${port}`;
 
-  const git = (cwd: string, ...args: string[]): Promise<string> =>
-    run('git', ['-c', 'init.defaultBranch=main', '-c', 'uploadpack.allowFilter=true', ...args], {
-      cwd,
-      env: {
-        PATH: process.env['PATH'],
-        HOME: root,
-        GIT_CONFIG_NOSYSTEM: '1',
-        GIT_AUTHOR_NAME: 'lab',
-        GIT_AUTHOR_EMAIL: 'lab@lab.invalid',
-        GIT_COMMITTER_NAME: 'lab',
-        GIT_COMMITTER_EMAIL: 'lab@lab.invalid',
-      },
-    });
-
   const stop = async (): Promise<void> => {
     if (server.listening) {
       server.close();
@@ -74,20 +55,7 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<La
   return {
     origin,
     url: (name) => `${origin}/${name}.git`,
-    commit: async (name, files) => {
-      const bare = join(root, `${name}.git`);
-      const tree = await mkdtemp(join(root, 'tree-'));
-      await git(root, 'init', '--quiet', '--bare', bare);
-      await git(root, 'clone', '--quiet', bare, tree);
-      await git(tree, 'rm', '-r', '--quiet', '--ignore-unmatch', '.');
-      for (const [path, file] of Object.entries(files)) await putFile(tree, path, file);
-      await git(tree, 'add', '--all');
-      await git(tree, 'commit', '--quiet', '--allow-empty', '-m', 'A commit of the lab');
-      await git(tree, 'push', '--quiet', 'origin', 'HEAD:refs/heads/main');
-      const commit = await git(tree, 'rev-parse', 'HEAD');
-      await rm(tree, { recursive: true });
-      return commit.trim();
-    },
+    ...createRepositories(root),
     fault: (fault) => {
       current = fault;
     },
@@ -102,14 +70,6 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<La
     stop,
     [Symbol.asyncDispose]: stop,
   };
-}
-
-async function putFile(tree: string, path: string, file: GitFile): Promise<void> {
-  const place = join(tree, path);
-  await mkdir(dirname(place), { recursive: true });
-  if (typeof file === 'object' && 'link' in file) await run('ln', ['-s', file.link, place]);
-  else if (typeof file === 'object') await writeFile(place, file.content, { mode: 0o755 });
-  else await writeFile(place, file);
 }
 
 function isPermitted(request: IncomingMessage, { credentials }: GitServerOptions): boolean {

@@ -6,6 +6,7 @@ import {
   type BuildRequestBody,
 } from '../contract/api.ts';
 import { createLogText } from '../contract/log-text.ts';
+import { readBuildOptions, type BuildOptions } from './build-options.ts';
 import { CliError, exitCodeOf, exitCodes, type ExitCode } from './failure.ts';
 import { findBuildId } from './find-build.ts';
 import { followBuild } from './follow.ts';
@@ -18,7 +19,7 @@ import type { ProgressView } from './view.ts';
 
 /** What each command does. Each answers with the exit code. */
 
-export interface SubmitOptions {
+export interface SubmitOptions extends BuildOptions {
   readonly repository: string;
   readonly registry?: string;
   readonly tag?: readonly string[];
@@ -41,6 +42,7 @@ export async function submit(
     ...(options.tag === undefined ? {} : { tag_names: [...options.tag] }),
     ...(options.dockerfile === undefined ? {} : { dockerfile_path: options.dockerfile }),
     ...(options.context === undefined ? {} : { context: options.context }),
+    ...readBuildOptions(options, process.env),
   };
   const json = options.json === true;
   const view = session.createView({ onNotices: json || options.detach === true });

@@ -32,6 +32,9 @@ export function describeBuild(build: Build): string {
     ['source', describeSource(build)],
     ...(build.context === '' ? [] : [['context', build.context] as [string, string]]),
     ...(build.dockerfile_path === '' ? [] : [['dockerfile', build.dockerfile_path] as [string, string]]),
+    ...(build.target === '' ? [] : [['target', build.target] as [string, string]]),
+    ...describePairs('build arg', build.build_args),
+    ...describePairs('label', build.labels),
     ...(build.progress && build.ended_at === null
       ? [['step', describeStep(build.progress)] as [string, string]]
       : []),
@@ -43,6 +46,11 @@ export function describeBuild(build: Build): string {
   ];
   const table = rows.map(([label, text]) => `${label.padEnd(LABEL_COLUMNS)}${text}\n`).join('');
   return build.error === null ? table : `${table}\n${describeError(build)}`;
+}
+
+function describePairs(label: string, pairs: Readonly<Record<string, string>>): [string, string][] {
+  const shown = (value: string): string => (/\p{Cc}/u.test(value) ? JSON.stringify(value) : value);
+  return Object.entries(pairs).map(([name, value]) => [label, `${name}=${shown(value)}`]);
 }
 
 function describeTry({ number, outcome, phase, worker, error }: Try, maxTries: number): [string, string][] {

@@ -103,6 +103,13 @@ function createProgram(inSession: InSession): Command {
     .option('-t, --tag <tag>', 'a tag; may be given several times (default: latest)', collect)
     .option('-f, --dockerfile <path>', 'the Dockerfile, relative to the context (default: Dockerfile)')
     .option('-c, --context <folder>', 'the build context within the source (default: its root)')
+    .option(
+      '--build-arg <name=value>',
+      'a value for an ARG of the Dockerfile; NAME alone takes it from the environment; may be given several times',
+      collect,
+    )
+    .option('--target <stage>', 'the stage of the Dockerfile to build (default: the last)')
+    .option('--label <name=value>', 'a label of the image; may be given several times', collect)
     .addOption(new Option('--follow', 'follow the log to the end of the build (default)').conflicts('detach'))
     .option('-d, --detach', 'print the id and return at once')
     .option('--json', 'print the build as JSON, the log on standard error')

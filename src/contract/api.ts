@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { buildArgsSchema, labelsSchema, targetSchema } from './build-options.ts';
 import { buildStates, workerPhases } from './phases.ts';
 import { isRegistryHost, isRepository, isTag } from './references.ts';
 
@@ -62,6 +63,17 @@ export const buildRequestSchema = z.strictObject({
     .strictObject({ username: z.string().max(256), password: z.string().max(4096) })
     .optional()
     .meta({ description: 'Credentials for base images in the registry that is pushed to.' }),
+  build_args: buildArgsSchema.default({}).meta({
+    description: "Values of the Dockerfile's ARGs. No place for secrets: the image's history shows them.",
+    examples: [{ VERSION: '1.4' }],
+  }),
+  target: targetSchema
+    .default('')
+    .meta({ description: "The stage to build, by name or number; '' is the last." }),
+  labels: labelsSchema.default({}).meta({
+    description: "Labels of the image; they win over the Dockerfile's.",
+    examples: [{ 'org.opencontainers.image.title': 'app' }],
+  }),
 });
 export type BuildRequest = z.output<typeof buildRequestSchema>;
 export type BuildRequestBody = z.input<typeof buildRequestSchema>;
@@ -113,6 +125,9 @@ export const buildSchema = z.object({
   ]),
   context: z.string(),
   dockerfile_path: z.string(),
+  build_args: z.record(z.string(), z.string()),
+  target: z.string(),
+  labels: z.record(z.string(), z.string()),
   progress: progressSchema.nullable(),
   error: buildFailureSchema.nullable(),
   image_id: z.string().nullable(),

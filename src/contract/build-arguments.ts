@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { buildArgsSchema, labelsSchema, targetSchema } from './build-options.ts';
 import { isRegistryHost, isRepository, isTag } from './references.ts';
 
 /**
@@ -38,6 +39,12 @@ export const buildArgumentsSchema = z.object({
       z.object({ username: z.string(), password: z.string() }),
     )
     .optional(),
+  /** Extension `build-options`: values of the Dockerfile's `ARG`s. */
+  build_args: buildArgsSchema.optional(),
+  /** Extension `build-options`: the stage that is built. */
+  target: targetSchema.optional(),
+  /** Extension `build-options`: labels of the image. */
+  labels: labelsSchema.optional(),
 });
 
 /** What a worker is told to build. */

@@ -8,8 +8,15 @@ import { z } from 'zod';
  * - `cancel`: the manager publishes `topics.cancel` in the worker's realm.
  * - `registry-auth`: the build argument `registry_auth`.
  * - `digests-by-tag`: the result's `digests_by_tag`.
+ * - `build-options`: the build arguments `build_args`, `target` and `labels`.
  */
-export const extensionNames = ['log-batch', 'cancel', 'registry-auth', 'digests-by-tag'] as const;
+export const extensionNames = [
+  'log-batch',
+  'cancel',
+  'registry-auth',
+  'digests-by-tag',
+  'build-options',
+] as const;
 export type ExtensionName = (typeof extensionNames)[number];
 
 const extensionList = z

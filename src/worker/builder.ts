@@ -11,6 +11,7 @@ import { createBatchLog } from './link/batch-log.ts';
 import type { BuildLogOptions } from './link/build-log.ts';
 import { createLineLog } from './link/line-log.ts';
 import type { Answer, RealmSession } from './link/session.ts';
+import { acceptedArguments } from './phases/accepted-arguments.ts';
 import { temporaryReference } from './phases/build-run.ts';
 import { credentialsOf } from './phases/credentials.ts';
 import { createBuildOutput } from './phases/output.ts';
@@ -114,7 +115,7 @@ async function answer(
     const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
     return failed('missingorinvalidargument', wrong.join('; '));
   }
-  const build = parsed.data;
+  const build = acceptedArguments(parsed.data, session.accepted);
   if (build.build_package === '' && !build.git) {
     return failed('missingorinvalidargument', 'build_package or git: one of them is needed');
   }

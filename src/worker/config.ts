@@ -97,6 +97,12 @@ const settings = {
     example: '/var/lib/quay-builder',
     read: (text) => (text.startsWith('/') ? text : undefined),
   }),
+  GIT_KNOWN_HOSTS_FILE: setting({
+    doc: "The host keys of the git servers that builds may fetch from over ssh, in the form of ssh's `known_hosts`: any other server is refused. When absent, the key that a server shows first is trusted, and kept in the work directory; another key later is refused.",
+    rule: 'the absolute path of a readable file',
+    example: '/etc/quay-builder/known_hosts',
+    read: (text) => (text.startsWith('/') ? text : undefined),
+  }),
   BUILDER: setting({
     doc: "Which of the engine's builders builds: `auto` takes BuildKit where the engine has it.",
     rule: 'auto, buildkit or classic',

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import type { Logger } from 'pino';
 import { BuildError } from '../contract/build-errors.ts';
@@ -30,6 +30,7 @@ async function main(args: readonly string[]): Promise<number> {
     const file = readCommandLine(args) ?? process.env['CONFIG_FILE'];
     settings = loadConfiguration(workerConfiguration, { environment: process.env, file });
     readTlsOptions(tlsPaths(settings));
+    requireReadable('GIT_KNOWN_HOSTS_FILE', settings.GIT_KNOWN_HOSTS_FILE);
   } catch (error) {
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongSetting;
@@ -102,7 +103,12 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
   await clearLeftovers({ engine, workDirectory, logger });
   const builder = createBuilder({
     engine,
-    fetchSource: createSourceFetcher(),
+    fetchSource: createSourceFetcher({
+      knownHosts:
+        settings.GIT_KNOWN_HOSTS_FILE === null
+          ? { file: workDirectory.knownHosts, pinned: false }
+          : { file: settings.GIT_KNOWN_HOSTS_FILE, pinned: true },
+    }),
     workDirectory,
     secrets,
     clock: systemClock,
@@ -144,6 +150,16 @@ async function describeEngine(engine: Engine, logger: Logger): Promise<void> {
     logger.info({ engine: description }, 'engine found');
   } catch (error) {
     logger.warn({ reason: reasonOf(error) }, 'the engine does not answer yet');
+  }
+}
+
+/** Throws a ConfigurationError when the file that a setting names cannot be read. */
+function requireReadable(name: string, path: string | null): void {
+  if (path === null) return;
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    throw new ConfigurationError([`${name}: must be the path of a readable file: ${reasonOf(error)}`]);
   }
 }
 

@@ -6,11 +6,14 @@ import { join } from 'node:path';
  * Where builds lie while they run, each in a folder of its own, mode 0700:
  *
  *   WORK_DIR/WORKER_ID/key               a secret that stays, for what is kept on the engine between builds
+ *   WORK_DIR/WORKER_ID/known_hosts       the host keys of git servers, where the first one seen is trusted
  *   WORK_DIR/WORKER_ID/BUILD/owner       the process that runs this build
  *   WORK_DIR/WORKER_ID/BUILD/content/    what the build fetches
  */
 export interface WorkDirectory {
   readonly key: Buffer;
+  /** The path of ssh's known_hosts, which ssh makes when it first trusts a server. */
+  readonly knownHosts: string;
   /** The builds of workers that were killed. Their folders stay until they are removed. */
   leftovers(): Promise<string[]>;
   /** Makes a build's folder, and answers with its empty content. */
@@ -29,6 +32,7 @@ export async function openWorkDirectory(root: string, workerId: string): Promise
   const key = await readKey(join(home, KEY));
   return {
     key,
+    knownHosts: join(home, 'known_hosts'),
     leftovers: async () => {
       const entries = await readdir(home, { withFileTypes: true });
       const builds = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);

@@ -166,6 +166,17 @@ describe('submit', () => {
     [['submit', 'app', '-r', 'team/app', '-t', 'no spaces'], 3, /tag_names\.0: must be a tag/],
     [['submit', 'git@git.example:team/app.git', '-r', 'team/app'], 3, /not one that this manager fetches/],
     [['submit', 'app', '-r', 'team/app', '--follow', '--detach'], 2, /cannot be used with/],
+    [
+      ['submit', 'app', '-r', 'team/app', '--build-arg', '=x'],
+      2,
+      /--build-arg =x has no name.*--build-arg NAME=/s,
+    ],
+    [
+      ['submit', 'app', '-r', 'team/app', '--build-arg', 'A-B=x'],
+      3,
+      /build_args\.A-B: must be the name of an ARG/,
+    ],
+    [['submit', 'app', '-r', 'team/app', '--target', 'a b'], 3, /target: must be the name of a stage/],
     [['log', 'zz'], 2, /not the id of a build/],
     [['show', 'ffffffffff'], 3, /No build begins with ffffffffff/],
     [['show', '00000000-0000-4000-8000-000000000000'], 3, /There is no build with this id/],

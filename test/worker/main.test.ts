@@ -60,6 +60,12 @@ describe('settings', () => {
   });
 
   it.each([
+    [
+      'a file of known hosts that cannot be read',
+      { GIT_KNOWN_HOSTS_FILE: '/nowhere/known_hosts' },
+      64,
+      'GIT_KNOWN_HOSTS_FILE',
+    ],
     ['a certificate that cannot be read', { TLS_CA_PATH: '/nowhere/ca.pem' }, 64, 'TLS_CA_PATH'],
     [
       'certificates of the engine that are not there',

@@ -55,9 +55,23 @@ export async function prepareHandOver(
     push_token,
     tag_names: [...build.tagNames],
     base_image: secrets.base_image ?? {},
+    ...optionArguments(spec),
     ...(access.registryAuth === undefined ? {} : { registry_auth: access.registryAuth }),
   };
   return args;
+}
+
+/** Only what is there: a deployed worker, which gets builds without options, is sent none. */
+function optionArguments({
+  build_args,
+  target,
+  labels,
+}: ImageSpec): Pick<BuildArgumentsMessage, 'build_args' | 'target' | 'labels'> {
+  return {
+    ...(Object.keys(build_args).length === 0 ? {} : { build_args }),
+    ...(target === '' ? {} : { target }),
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
+  };
 }
 
 function sourceArguments(

@@ -17,6 +17,10 @@ export const imageSpecSchema = z.object({
   ]),
   context: z.string(),
   dockerfile_path: z.string(),
+  // Builds that were submitted before there were options have none.
+  build_args: z.record(z.string(), z.string()).default({}),
+  target: z.string().default(''),
+  labels: z.record(z.string(), z.string()).default({}),
 });
 export type ImageSpec = z.output<typeof imageSpecSchema>;
 

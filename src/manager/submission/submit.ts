@@ -1,4 +1,5 @@
 import type { BuildRequest } from '../../contract/api.ts';
+import type { ExtensionName } from '../../contract/extensions.ts';
 import { namespaceOf } from '../../contract/references.ts';
 import type { BuildStore } from '../../store/index.ts';
 import type { SubmitBuild, UploadedPackage } from '../http/ports.ts';
@@ -33,6 +34,9 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       source,
       context: request.context,
       dockerfile_path: request.dockerfile_path,
+      build_args: request.build_args,
+      target: request.target,
+      labels: request.labels,
     };
     const id = newId();
     const hasSecrets = Object.keys(secrets).length > 0;
@@ -46,10 +50,16 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       registry,
       tagNames: [...new Set(request.tag_names)],
       submittedBy,
-      requiredExtensions: registryAccess(registry).requiredExtensions,
+      requiredExtensions: [...registryAccess(registry).requiredExtensions, ...extensionsFor(spec)],
       ...(uploaded ? { packageId: uploaded.id } : {}),
     });
   };
+}
+
+/** What a worker must understand so that the build is not another one without it. */
+function extensionsFor({ build_args, target, labels }: ImageSpec): ExtensionName[] {
+  const options = target !== '' || [build_args, labels].some((each) => Object.keys(each).length > 0);
+  return options ? ['build-options'] : [];
 }
 
 async function resolveSource(

@@ -31,6 +31,12 @@ export interface ImageBuild {
   readonly pull: boolean;
   /** Credentials by registry host, offered to that host only. */
   readonly credentials: ReadonlyMap<string, RegistryCredentials>;
+  /** Values of the Dockerfile's ARGs. */
+  readonly buildArgs: Readonly<Record<string, string>>;
+  /** The stage that is built, by name or number; '' is the last. */
+  readonly target: string;
+  /** Labels of the image, over the Dockerfile's. */
+  readonly labels: Readonly<Record<string, string>>;
   /** What keeps one tenant's uploaded context and cache mounts apart from another's: secret, and stable over builds. */
   readonly sharedKey: string;
 }

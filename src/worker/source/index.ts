@@ -3,6 +3,7 @@ import { BuildError } from '../../contract/build-errors.ts';
 import { locateContext } from './context.ts';
 import { readDockerfile } from './dockerfile/read-dockerfile.ts';
 import { checkOut } from './git/checkout.ts';
+import { noKnownHosts, type KnownHosts } from './git/ssh.ts';
 import { defaultSourceLimits, type SourceLimits } from './limits.ts';
 import { fetchPackage } from './package/fetch-package.ts';
 import type { FetchSource } from './source.ts';
@@ -12,6 +13,8 @@ export interface SourceFetcherOptions {
   readonly limits?: Partial<SourceLimits>;
   /** The git program, a path or a name in the PATH. */
   readonly git?: string;
+  /** The servers that git over ssh trusts; none when absent. */
+  readonly knownHosts?: KnownHosts;
   /** Waits between tries, and rejects with the signal's reason when it is aborted. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
   /** A number from 0 up to 1. */
@@ -19,7 +22,7 @@ export interface SourceFetcherOptions {
 }
 
 /**
- * The `unpacking` phase (worker contract 0.3): packages over http(s), and commits over git's http(s). Where both are given git wins,
+ * The `unpacking` phase (worker contract 0.3): packages over http(s), and commits over git's http(s) and ssh. Where both are given git wins,
  * as `build_package` is `""` then. An abort rejects with the signal's reason; what was fetched is left to who made the folder.
  */
 export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSource {
@@ -33,6 +36,7 @@ export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSo
     limits,
     executable: options.git ?? 'git',
     searchPath: process.env['PATH'] ?? '/usr/bin:/bin',
+    knownHosts: options.knownHosts ?? noKnownHosts,
   };
 
   const fetch: FetchSource = async (build, call) => {
@@ -51,7 +55,8 @@ export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSo
       );
     }
     const { contextDirectory, dockerfile, shown, text } = await locateContext(root, place, limits);
-    return { contextDirectory, dockerfile, ...readDockerfile(text, shown) };
+    const own = { buildArgs: build.build_args ?? {}, target: build.target ?? '' };
+    return { contextDirectory, dockerfile, ...readDockerfile(text, shown, own) };
   };
   return async (build, call) => {
     call.signal.throwIfAborted();

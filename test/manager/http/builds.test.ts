@@ -63,6 +63,34 @@ describe('submitting a build', () => {
     }
   });
 
+  it('gives a build that has options only to a worker that knows them, and shows them', async () => {
+    const options = { build_args: { V: '1' }, target: 'app', labels: { team: 'blue' } };
+    for (const [more, needed] of [
+      [{}, []],
+      [options, ['build-options']],
+      [{ target: 'app' }, ['build-options']],
+      [{ labels: { team: 'blue' } }, ['build-options']],
+    ] as const) {
+      const build = await submit({ ...request, ...more });
+      expect(build).toMatchObject({ build_args: {}, target: '', labels: {}, ...more });
+      expect((await http.store.builds.get(build.id))?.requiredExtensions).toEqual(needed);
+    }
+  });
+
+  it.each([
+    [
+      { build_args: { V: 'x'.repeat(40_000) } },
+      /"path":"body.build_args","message":"must be at most 100 entries/,
+    ],
+    [{ build_args: { 'A-B': '' } }, /"path":"body.build_args.A-B","message":"must be the name of an ARG/],
+    [{ labels: { 'a b': '' } }, /"path":"body.labels.a b","message":"must be the name of a label/],
+    [{ target: 'a b' }, /"path":"body.target","message":"must be the name of a stage/],
+  ])('points at the option that is wrong (%#)', async (options, words) => {
+    const { status, code, text } = await refused({ payload: { ...request, ...options } });
+    expect([status, code]).toEqual([400, 'request_invalid']);
+    expect(text).toMatch(words);
+  });
+
   it('pages through the list from the newest to the oldest', async () => {
     const submitted = [await submit(request), await submit(request), await submit(request)];
     const seen: string[] = [];

@@ -69,6 +69,9 @@ export function buildOf(contextDirectory: string, more: Partial<ImageBuild> = {}
     cacheFrom: [],
     pull: false,
     credentials: new Map(),
+    buildArgs: {},
+    target: '',
+    labels: {},
     sharedKey: randomUUID(),
     ...more,
   };

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { extensionNames } from '../../../src/contract/extensions.ts';
 import { startWorker } from '../harness.ts';
 import { isReady, READY, SILENCE, startTestManager, type Worker } from '../test-manager.ts';
 
@@ -23,7 +24,7 @@ it('registers, leaves, joins its own realm on the same connection, and says what
       {
         roles,
         authextra: {
-          extensions: ['log-batch', 'cancel', 'registry-auth', 'digests-by-tag'],
+          extensions: [...extensionNames],
           worker: { id: 'test', slot: 0, slots: 1, labels: {}, kinds: ['image'] },
         },
       },

@@ -83,6 +83,23 @@ const withBase = (base: BaseImage, ...others: BaseImage[]): Partial<FetchedSourc
   images: [base, ...others],
 });
 
+describe('options of a build', () => {
+  const kwargs = { build_args: { A: '1' }, target: 'app', labels: { team: 'blue' } };
+
+  it('reach the engine', async () => {
+    const { engine, builds } = notingEngine();
+    const story = await build(engine, { kwargs, behaviour: { extensions: ['build-options'] } });
+    expect(story.error).toBeNull();
+    expect(builds[0]).toMatchObject({ buildArgs: { A: '1' }, target: 'app', labels: { team: 'blue' } });
+  });
+
+  it('are unknown names where the manager has not accepted the extension', async () => {
+    const { engine, builds } = notingEngine();
+    await build(engine, { kwargs });
+    expect(builds[0]).toMatchObject({ buildArgs: {}, target: '', labels: {} });
+  });
+});
+
 describe('pulling', () => {
   it('pulls every image, each with the credentials of its host and no others', async () => {
     const { engine, pulls, builds } = notingEngine();

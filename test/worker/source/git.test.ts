@@ -5,6 +5,7 @@ import { startGitServer, type LabGitServer } from '../../../lab/git-server.ts';
 import { freePort, run } from '../../../lab/process.ts';
 import { createSourceFetcher } from '../../../src/worker/source/index.ts';
 import { buildOf, createWorkplace, fetchInto, refusal, type Workplace } from './harness.ts';
+import { processesIn } from './processes.ts';
 
 const CREDENTIALS = { username: 'alice', password: 's3cret/p@ss' };
 const fetchSource = createSourceFetcher();
@@ -32,21 +33,6 @@ afterAll(async () => {
 
 function withCredentials(url: string, { username, password } = CREDENTIALS): string {
   return url.replace('://', `://${username}:${encodeURIComponent(password)}@`);
-}
-
-/** The processes that work in a folder, by their arguments. */
-async function processesIn(folder: string): Promise<{ id: number; command: string }[]> {
-  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const looked = ids.map(async (id) => {
-    try {
-      const cwd = await readlink(`/proc/${id}/cwd`);
-      const command = (await readFile(`/proc/${id}/cmdline`, 'utf8')).replaceAll('\0', ' ');
-      return cwd.startsWith(folder) ? [{ id: Number(id), command }] : [];
-    } catch {
-      return [];
-    }
-  });
-  return (await Promise.all(looked)).flat();
 }
 
 test('a commit is checked out exactly, with modes, links and its .git', async () => {
@@ -119,13 +105,21 @@ test.each([
   ['http://a%0ahost=evil:b@host/x', 'hold control characters'],
   ['http://host/app.git?token=1', 'has a query'],
   ['file:///etc', 'the scheme "file:"'],
-  ['/srv/git/app.git', 'Give an http or https URL'],
-  ['ext::sh -c touch% /tmp/x', 'Give an http or https URL'],
+  ['/srv/git/app.git', 'Give an http, https or ssh URL'],
+  ['ext::sh -c touch% /tmp/x', 'Give an http, https or ssh URL'],
+  ['a@ext::sh -c touch% /tmp/x', 'Give an http, https or ssh URL'],
   ['git://host/app.git', 'the scheme "git:"'],
   ['ftp://host/app.git', 'the scheme "ftp:"'],
-  ['ssh://git@host/app.git', 'Git over ssh is not supported by this worker yet'],
-  ['git@host:team/app.git', 'Git over ssh is not supported by this worker yet'],
-  ['host:team/app.git', 'Give an http or https URL'],
+  ['host:team/app.git', 'Give an http, https or ssh URL'],
+  ['ssh://host/app.git', 'names no user'],
+  ['ssh://git:secret@host/app.git', 'has a password'],
+  ['ssh://git@-oProxyCommand=x/app.git', 'is no host name'],
+  ['ssh://-oProxyCommand=x@host/app.git', 'names no user, or an odd one'],
+  ['ssh://git@host', 'has no path'],
+  ['ssh://git@host/app.git?x', 'has a query'],
+  ['git@-oProxyCommand=x:app.git', 'is no host name'],
+  ['git@host:-x', 'begins with a dash'],
+  ['git@a b:app.git', 'is no host name'],
 ])('the URL %j is refused', async (url, message) => {
   expect(await refuseGit('gitfailure', url, first)).toContain(message);
 });

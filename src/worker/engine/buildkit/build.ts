@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { EngineError, type EngineCall, type ImageBuild } from '../engine.ts';
 import { isDockerfileError, messageOf, registryErrorKind, stepError } from '../errors.ts';
+import { optionsQuery } from '../options-query.ts';
 import { errorOf, followMessages, logMessageOf } from '../messages.ts';
 import type { Transport } from '../transport.ts';
 import { authService } from './auth.ts';
@@ -79,7 +80,10 @@ function queryOf(build: ImageBuild, session: string): string {
     forcerm: '1',
     ...(build.pull ? { pull: '1' } : {}),
     ...(build.cacheFrom.length > 0 ? { cachefrom: JSON.stringify(build.cacheFrom) } : {}),
+    ...optionsQuery(build),
     buildargs: JSON.stringify({
+      ...build.buildArgs,
+      // These come last, so that nobody sets them otherwise.
       // What is pushed can prime the next build's cache.
       BUILDKIT_INLINE_CACHE: '1',
       // Cache mounts are the engine's, by an id of the Dockerfile's choice: this keeps one tenant's from another's.

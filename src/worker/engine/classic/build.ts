@@ -4,6 +4,7 @@ import { ContextError } from '../context/entries.ts';
 import { registryConfigHeader } from '../credentials.ts';
 import { EngineError, type EngineCall, type ImageBuild } from '../engine.ts';
 import { buildErrorKind, stepError } from '../errors.ts';
+import { optionsQuery } from '../options-query.ts';
 import { errorOf, followMessages, logMessageOf } from '../messages.ts';
 import type { Transport } from '../transport.ts';
 import { packContext } from './context-tar.ts';
@@ -54,6 +55,8 @@ function queryOf(build: ImageBuild, dockerfile: string): string {
     forcerm: '1',
     ...(build.pull ? { pull: '1' } : {}),
     ...(build.cacheFrom.length > 0 ? { cachefrom: JSON.stringify(build.cacheFrom) } : {}),
+    ...optionsQuery(build),
+    buildargs: JSON.stringify(build.buildArgs),
   }).toString();
 }
 

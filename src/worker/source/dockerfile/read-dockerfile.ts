@@ -15,6 +15,14 @@ const SET_BY_ENGINE: ReadonlySet<string> = new Set(
 /** Frontends whose language this reader knows; another one may read the file in its own way. */
 const KNOWN_SYNTAX = /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/;
 
+/** What a build says of its own to its Dockerfile. */
+export interface DockerfileOptions {
+  /** The values of declared ARGs, before their defaults. */
+  readonly buildArgs: Readonly<Record<string, string>>;
+  /** The stage that is built, by name or number; '' is the last. */
+  readonly target: string;
+}
+
 interface Stage {
   readonly name: string | null;
   /** What the stage starts from: an image, the number of an earlier stage, or null when its name could not be read. */
@@ -24,19 +32,26 @@ interface Stage {
 }
 
 /**
- * Reads which images a Dockerfile builds on, without build arguments. Throws a BuildError `dockerfileissue` that points at the line for what
+ * Reads which images a Dockerfile builds on, up to the stage that is built. Throws a BuildError `dockerfileissue` that points at the line for what
  * no engine would build; what only some engines know is left to them, and makes the answer `uncertain`.
  */
-export function readDockerfile(text: string, shown: string): DockerfileImages {
+export function readDockerfile(
+  text: string,
+  shown: string,
+  { buildArgs, target }: DockerfileOptions = { buildArgs: {}, target: '' },
+): DockerfileImages {
   const dockerfile = DockerfileParser.parse(text.replace(/^\uFEFF/, ''));
   const foreign = foreignSyntax(dockerfile);
   if (foreign !== null) return { base: asWritten(foreign), images: [], uncertain: true };
 
   const escape = dockerfile.getEscapeCharacter();
   const variables: Variables = { values: new Map(), unknown: new Set(SET_BY_ENGINE) };
+  const given = new Map(Object.entries(buildArgs));
   const stages: Stage[] = [];
   const numbers = new Map<string, number>();
   const found: BaseImage[] = [];
+  /** How many images were found before each stage. */
+  const foundBefore: number[] = [];
   let uncertain = false;
   const issue = (instruction: Instruction, what: string): BuildError =>
     new BuildError(
@@ -82,6 +97,7 @@ export function readDockerfile(text: string, shown: string): DockerfileImages {
   for (const instruction of dockerfile.getInstructions()) {
     if (instruction instanceof From) {
       const stage = readFrom(instruction);
+      foundBefore.push(found.length);
       stages.push(stage);
       if (stage.name !== null) numbers.set(stage.name, stages.length - 1);
       if (stage.from === null) uncertain = true;
@@ -93,24 +109,33 @@ export function readDockerfile(text: string, shown: string): DockerfileImages {
           `${quote(instruction.getInstruction())} comes before the first FROM; only ARG may.`,
         );
       }
-      declare(instruction, variables, escape);
+      declare(instruction, variables, escape, given);
     } else {
       sourcesOf(instruction).forEach(readSource);
     }
   }
 
-  const last = stages.at(-1);
-  if (last === undefined) {
+  if (stages.length === 0) {
     throw new BuildError(
       'dockerfileissue',
       `${quote(shown)} has no FROM, which every Dockerfile begins with.`,
     );
   }
-  const base = baseOf(last, stages);
+  const number = target === '' ? stages.length - 1 : (numbers.get(target.toLowerCase()) ?? numberIn(target));
+  const built = stages[number];
+  if (built === undefined) {
+    const names = stages.flatMap(({ name }) => (name === null ? [] : [quote(name)]));
+    throw new BuildError(
+      'dockerfileissue',
+      `${quote(shown)} has no stage ${quote(target)}, which is the target. ` +
+        (names.length === 0 ? 'None of its stages has a name.' : `Its stages are ${names.join(', ')}.`),
+    );
+  }
+  const base = baseOf(built, stages);
   const first = typeof base.from === 'object' && base.from !== null ? [base.from] : [];
   return {
     base: first[0] ?? asWritten(base.written),
-    images: distinct([...first, ...found]),
+    images: distinct([...first, ...found.slice(0, foundBefore[number + 1])]),
     uncertain,
   };
 }
@@ -122,12 +147,28 @@ function foreignSyntax(dockerfile: Dockerfile): string | null {
   return image === '' || KNOWN_SYNTAX.test(image) ? null : image;
 }
 
-/** Takes the defaults of an ARG before the first FROM. Those that the engine sets stay its own, whatever default they get. */
-function declare(instruction: Arg, { values, unknown }: Variables, escape: string): void {
+/** The number that a target is, or one that no stage has. */
+function numberIn(target: string): number {
+  return /^\d{1,6}$/.test(target) ? Number(target) : -1;
+}
+
+/**
+ * Takes the values of an ARG before the first FROM: those that the build gives, else the defaults. Those that the engine sets stay
+ * its own, whatever they get.
+ */
+function declare(
+  instruction: Arg,
+  { values, unknown }: Variables,
+  escape: string,
+  given: ReadonlyMap<string, string>,
+): void {
   for (const argument of instruction.getPropertyArguments()) {
     const [, name = '', written] = /^([^=]*)(?:=(.*))?$/s.exec(argument.getValue()) ?? [];
-    if (written === undefined || SET_BY_ENGINE.has(name)) continue;
-    const value = substitute(written, { values, unknown }, escape);
+    if (SET_BY_ENGINE.has(name)) continue;
+    const value =
+      given.get(name) ??
+      (written === undefined ? undefined : substitute(written, { values, unknown }, escape));
+    if (value === undefined) continue;
     if (value === null) unknown.add(name);
     else {
       unknown.delete(name);

@@ -1,105 +1,58 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuildError } from '../../../contract/build-errors.ts';
-import type { SourceLimits } from '../limits.ts';
 import type { SourceCall } from '../source.ts';
-import { formatDuration } from '../words.ts';
-import { gitEnvironment } from './environment.ts';
-import { runGit, type GitResult } from './process.ts';
-import { parseCommit, parseRemote, type Remote } from './remote.ts';
+import { fetchCommit, type GitOptions, type GitSession } from './fetch-commit.ts';
+import { runGit } from './process.ts';
+import { parseCommit, parseRemote } from './remote.ts';
+import { writeKey } from './ssh.ts';
 
-export interface GitOptions {
-  readonly limits: SourceLimits;
-  /** The program, a path or a name in `searchPath`. */
-  readonly executable: string;
-  /** The PATH that git and its helpers are looked up in. */
-  readonly searchPath: string;
+/** A commit, as the build argument `git` names it. */
+interface GitSource {
+  readonly url: string;
+  readonly sha: string;
+  /** The key for git over ssh; may be empty. */
+  readonly private_key: string;
 }
 
-/** The server has no such object, or does not show it. */
-const NO_SUCH_COMMIT = /not our ref/i;
-/** Servers that give only the tips of their branches, or no shallow history: the whole history must be fetched. */
-const ONLY_WHOLE =
-  /unadvertised object|does not support shallow|dumb http transport|does not support --depth|want [0-9a-f]+ not valid/i;
-const FAILURE = /^(?:fatal|error|remote error): /i;
-/** Every branch and tag, as a clone takes them. */
-const ALL_REFS = ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*'];
-
 /**
- * Checks one commit of a repository out below the call's folder, with its `.git`, and answers with the work tree. Throws a BuildError
- * `gitfailure` when the repository cannot be fetched, `gitcheckout` when the commit is not in it.
+ * Checks one commit of a repository out below the call's folder, with its `.git`, and answers with the work tree. The build's key is
+ * on disk only while git needs it. Throws a BuildError `gitfailure` when the repository cannot be fetched, `gitcheckout` when the
+ * commit is not in it.
  */
-export async function checkOut(
-  source: { readonly url: string; readonly sha: string },
-  call: SourceCall,
-  options: GitOptions,
-): Promise<string> {
+export async function checkOut(source: GitSource, call: SourceCall, options: GitOptions): Promise<string> {
   const remote = parseRemote(source.url);
   const commit = parseCommit(source.sha);
   const directory = join(call.directory, 'context');
   const home = join(call.directory, 'home');
   await mkdir(directory);
   await mkdir(home);
-
-  const env = gitEnvironment(remote, home, options.searchPath, options.limits);
-  let told = Promise.resolve();
-  const tell = (line: string): void => {
-    const text = mask(line, remote).trimEnd();
-    // Why it failed is the error's to say, and some failures are followed by another way.
-    if (text === '' || FAILURE.test(text)) return;
-    told = told.then(() => call.onMessage({ stream: `${text}\n` }));
-    // A reader that fails is heard of where `told` is awaited.
-    told.catch(() => undefined);
-  };
-  const git = async (...args: string[]): Promise<GitResult> => {
-    const result = await runGit(args, {
-      executable: options.executable,
-      cwd: directory,
-      env,
-      signal: call.signal,
-      silenceMs: options.limits.gitSilenceMs,
-      outputKept: options.limits.gitOutputKept,
-      onLine: tell,
-    });
-    await told;
-    return result;
-  };
-  const fail = (code: 'gitfailure' | 'gitcheckout', result: GitResult): BuildError => {
-    const why = result.stalled
-      ? `git was silent for ${formatDuration(options.limits.gitSilenceMs)}`
-      : lastWords(result.output);
-    const what = code === 'gitcheckout' ? `Commit ${commit} of ${remote.url}` : remote.url;
-    return new BuildError(code, mask(`${what}: ${why}`, remote));
-  };
-  const need = async (code: 'gitfailure' | 'gitcheckout', ...args: string[]): Promise<void> => {
-    const result = await git(...args);
-    if (!result.ok) throw fail(code, result);
-  };
-
-  const format = commit.length === 64 ? ['--object-format=sha256'] : [];
-  await need('gitfailure', 'init', '--quiet', '--template=', ...format, '.');
-  await need('gitfailure', 'config', 'remote.origin.url', remote.url);
-  await need('gitfailure', 'config', 'remote.origin.fetch', ALL_REFS[0] ?? '');
-  const shallow = await git('fetch', '--progress', '--no-tags', '--depth=1', '--', 'origin', commit);
-  if (!shallow.ok) {
-    if (NO_SUCH_COMMIT.test(shallow.output)) throw fail('gitcheckout', shallow);
-    if (shallow.stalled || !ONLY_WHOLE.test(shallow.output)) throw fail('gitfailure', shallow);
-    await call.onMessage({ stream: 'The server gives no single commits: fetching all branches and tags.\n' });
-    await need('gitfailure', 'fetch', '--progress', '--no-tags', '--', 'origin', ...ALL_REFS);
+  try {
+    await fetchCommit(remote, commit, directory, openSession(source.private_key, home, call, options));
+    return directory;
+  } finally {
+    await rm(home, { recursive: true, force: true });
   }
-  await need('gitcheckout', 'checkout', '--progress', '--force', '--detach', commit, '--');
-  return directory;
 }
 
-/** The line that says why git failed, without its label. */
-function lastWords(output: string): string {
-  const lines = output.split(/[\r\n]+/).filter((line) => line.trim() !== '');
-  const telling = lines.findLast((line) => FAILURE.test(line)) ?? lines.at(-1);
-  return telling?.replace(/^(?:fatal|error): /, '').trim() ?? 'git ended without a word';
-}
-
-function mask(text: string, remote: Remote): string {
-  let masked = text;
-  for (const secret of remote.secrets) masked = masked.replaceAll(secret, '***');
-  return masked;
+function openSession(key: string, home: string, call: SourceCall, options: GitOptions): GitSession {
+  const { limits, searchPath } = options;
+  let keyFile: Promise<string> | null = null;
+  return {
+    call,
+    options,
+    home,
+    keyFile: () =>
+      (keyFile ??= writeKey(key, home, (...args) =>
+        runGit(args, {
+          executable: 'ssh-keygen',
+          cwd: home,
+          env: { PATH: searchPath, HOME: home, LC_ALL: 'C' },
+          signal: call.signal,
+          silenceMs: limits.gitSilenceMs,
+          outputKept: limits.gitOutputKept,
+          // What it says of a key that is wrong is for `writeKey` to put into words.
+          onLine: () => undefined,
+        }),
+      )),
+  };
 }

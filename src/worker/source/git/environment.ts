@@ -3,13 +3,14 @@ import type { Remote } from './remote.ts';
 
 /**
  * The whole environment that git runs in: nothing of the worker's own but PATH, no configuration of the machine or of a user, no
- * hooks, no prompts, no protocol but http(s). Credentials are here, and never in an argument: every user of a machine may read arguments.
+ * hooks, no prompts, no protocol but the remote's. `ssh` is the command for one over ssh. Credentials are here, and never in an argument: every user of a machine may read arguments.
  */
 export function gitEnvironment(
   remote: Remote,
   home: string,
   path: string,
   limits: SourceLimits,
+  ssh: string | null,
 ): Record<string, string> {
   const settings: [name: string, value: string][] = [
     ['core.hooksPath', '/dev/null'],
@@ -27,7 +28,7 @@ export function gitEnvironment(
     ['credential.helper', ''],
   ];
   const secrets: Record<string, string> = {};
-  if (remote.credentials !== null) {
+  if (remote.protocol === 'http' && remote.credentials !== null) {
     // Git matches scheme, host and port itself, so a redirect elsewhere is offered nothing.
     settings.push([`credential.${remote.origin}.helper`, CREDENTIAL_HELPER]);
     secrets['QUAY_GIT_USERNAME'] = remote.credentials.username;
@@ -48,7 +49,9 @@ export function gitEnvironment(
     GIT_TERMINAL_PROMPT: '0',
     GIT_ASKPASS: '',
     SSH_ASKPASS: '',
-    GIT_ALLOW_PROTOCOL: 'http:https',
+    GIT_ALLOW_PROTOCOL: remote.protocol === 'ssh' ? 'ssh' : 'http:https',
+    GIT_LITERAL_PATHSPECS: '1',
+    ...(ssh === null ? {} : { GIT_SSH_COMMAND: ssh, GIT_SSH_VARIANT: 'ssh' }),
     GIT_CONFIG_COUNT: String(settings.length),
     ...Object.fromEntries(configuration),
     ...secrets,

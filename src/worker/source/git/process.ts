@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { basename } from 'node:path';
 import { BuildError } from '../../../contract/build-errors.ts';
 
 export interface GitCall {
@@ -8,7 +9,7 @@ export interface GitCall {
   readonly signal: AbortSignal;
   /** Without output for so long, in milliseconds, git is ended. */
   readonly silenceMs: number;
-  /** What is kept of its output, in characters. */
+  /** What is kept of each of its outputs, in characters. */
   readonly outputKept: number;
   /** Each whole line of its standard error; not the ones that it draws over. */
   readonly onLine: (line: string) => void;
@@ -16,15 +17,17 @@ export interface GitCall {
 
 export interface GitResult {
   readonly ok: boolean;
-  /** The end of what it printed. */
+  /** The end of what it printed on its standard error. */
   readonly output: string;
+  /** Its standard output; null when it was more than is kept. */
+  readonly answer: string | null;
   /** Whether it was ended for its silence. */
   readonly stalled: boolean;
 }
 
 /**
- * Runs git in a process group of its own, which is killed as a whole: at an abort, after a silence, and when git has ended, since
- * `git-remote-http` would live on. Throws a BuildError `internalerror` when git cannot be started. Rejects with the signal's reason when aborted, once no process holds the output any more.
+ * Runs git, or a program of ssh, in a process group of its own, which is killed as a whole: at an abort, after a silence, and when git has ended, since
+ * `git-remote-http` and `ssh` would live on. Throws a BuildError `internalerror` when it cannot be started. Rejects with the signal's reason when aborted, once no process holds the output any more.
  */
 export async function runGit(args: readonly string[], call: GitCall): Promise<GitResult> {
   call.signal.throwIfAborted();
@@ -32,7 +35,7 @@ export async function runGit(args: readonly string[], call: GitCall): Promise<Gi
     cwd: call.cwd,
     env: call.env,
     detached: true,
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   const killGroup = (): void => {
     if (child.pid === undefined) return;
@@ -51,23 +54,33 @@ export async function runGit(args: readonly string[], call: GitCall): Promise<Gi
 
   let output = '';
   let line = '';
+  let answer: string | null = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    silence.refresh();
+    if (answer !== null) answer = answer.length + text.length > call.outputKept ? null : answer + text;
+  });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     silence.refresh();
     output = (output + text).slice(-call.outputKept);
     const lines = (line + text).split('\n');
     line = (lines.pop() ?? '').slice(-call.outputKept);
-    for (const whole of lines) call.onLine(whole.slice(whole.lastIndexOf('\r') + 1));
+    // What is drawn over ends in CR; lines of ssh end in CR LF.
+    for (const whole of lines) call.onLine(whole.replace(/\r$/, '').replace(/^.*\r/s, ''));
   });
   child.on('exit', killGroup);
   try {
     const ok = await new Promise<boolean>((resolve, reject) => {
       child.on('error', (cause) => {
-        reject(new BuildError('internalerror', 'The worker could not start git.', { cause }));
+        reject(
+          new BuildError('internalerror', `The worker could not start ${basename(call.executable)}.`, {
+            cause,
+          }),
+        );
       });
       child.on('close', (code) => resolve(code === 0));
     });
     call.signal.throwIfAborted();
-    return { ok, output, stalled };
+    return { ok, output, answer, stalled };
   } finally {
     clearTimeout(silence);
     call.signal.removeEventListener('abort', killGroup);

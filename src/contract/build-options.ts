@@ -1,0 +1,48 @@
+import { z } from 'zod';
+
+/** What a build may say of its own to its Dockerfile and image: the same in the HTTP API and in the build arguments. */
+
+const ENTRIES_MAX = 100;
+
+type TextEntries = z.ZodType<Record<string, string>, Record<string, string>>;
+
+/** Texts by name, bounded together, in bytes: an error points at the entry whose name is wrong. */
+function textEntries(name: RegExp, nameRule: string, maxBytes: number): TextEntries {
+  return z.record(z.string(), z.string()).superRefine((entries, context) => {
+    const all = Object.entries(entries);
+    const bytes = all.reduce(
+      (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
+      0,
+    );
+    if (all.length > ENTRIES_MAX || bytes > maxBytes) {
+      const message = `must be at most ${ENTRIES_MAX} entries of ${maxBytes} bytes together`;
+      context.addIssue({ code: 'custom', message });
+      return;
+    }
+    for (const [key] of all) {
+      if (!name.test(key)) context.addIssue({ code: 'custom', message: nameRule, path: [key] });
+    }
+  });
+}
+
+/** What reaches the engine in the address of a request, which it bounds. */
+const IN_ADDRESS_MAX_BYTES = 32_768;
+
+/** By the name of an `ARG`. They are no secrets: the image's history shows them. */
+export const buildArgsSchema = textEntries(
+  /^[A-Za-z_]\w{0,255}$/,
+  'must be the name of an ARG: letters, digits and _',
+  IN_ADDRESS_MAX_BYTES,
+);
+
+/** A stage of the Dockerfile, by name or number; '' is the last. */
+export const targetSchema = z
+  .string()
+  .regex(/^(?:[A-Za-z0-9][\w.-]{0,127})?$/, 'must be the name of a stage, or its number');
+
+/** Of the image's configuration; they win over the Dockerfile's. */
+export const labelsSchema = textEntries(
+  /^[^\s\p{Cc}="\\]{1,256}$/u,
+  'must be the name of a label, without spaces, quotes and =',
+  IN_ADDRESS_MAX_BYTES,
+);

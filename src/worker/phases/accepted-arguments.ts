@@ -1,0 +1,17 @@
+import type { BuildArguments } from '../../contract/build-arguments.ts';
+import type { ExtensionName } from '../../contract/extensions.ts';
+
+/** The arguments without those of extensions that this manager has not accepted: to it they are unknown names, which are ignored. */
+export function acceptedArguments(
+  build: BuildArguments,
+  accepted: ReadonlySet<ExtensionName>,
+): BuildArguments {
+  const { build_args, target, labels, ...rest } = build;
+  if (!accepted.has('build-options')) return rest;
+  return {
+    ...rest,
+    ...(build_args === undefined ? {} : { build_args }),
+    ...(target === undefined ? {} : { target }),
+    ...(labels === undefined ? {} : { labels }),
+  };
+}
