@@ -2,7 +2,7 @@ import { DatabaseAway, type LeaseStore, type WakeUps } from '../../store/index.t
 import type { Attempt } from './attempt.ts';
 
 interface LeaseKeeperDependencies {
-  readonly leases: LeaseStore;
+  readonly leases: Pick<LeaseStore, 'renew'>;
   readonly wakeUps: WakeUps;
   readonly manager: string;
   readonly leaseSeconds: number;
@@ -11,7 +11,8 @@ interface LeaseKeeperDependencies {
 
 /**
  * Renews the leases of all tries of this manager, in one statement, three times in a lease's life; and asks at once about a
- * build that changed, so that a cancellation reaches its worker at once whichever manager took it.
+ * build that changed, or about all when such a hint may have been missed, so that a cancellation reaches its worker at once
+ * whichever manager took it.
  */
 export function keepLeases(
   attempts: ReadonlyMap<string, Attempt>,
@@ -30,6 +31,7 @@ export function keepLeases(
   };
   const timer = setInterval(() => void renew([...attempts.keys()]), (leaseSeconds * 1000) / 3);
   const unsubscribe = wakeUps.subscribe((event) => {
+    if (event.type === 'resync') void renew([...attempts.keys()]);
     if (event.type !== 'build') return;
     const tokens = [...attempts]
       .filter(([, attempt]) => attempt.lease.buildId === event.id)

@@ -42,6 +42,8 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
     wanted = !stopped;
     passing ??= passes().finally(() => {
       passing = null;
+      // Woken after the last look, and before this.
+      if (wanted) wake();
     });
   };
 

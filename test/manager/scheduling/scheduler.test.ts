@@ -1,0 +1,148 @@
+import { afterEach, expect, it, vi } from 'vitest';
+import type { BuildAnswer, Slot } from '../../../src/manager/realms/slot.ts';
+import {
+  startScheduler,
+  type Scheduler,
+  type SchedulerDependencies,
+} from '../../../src/manager/scheduling/scheduler.ts';
+import type { BuildRow, Claim, WakeUp } from '../../../src/store/index.ts';
+
+/** When the scheduler looks for builds, and when it asks what became of those that run. */
+
+const build: BuildRow = {
+  id: '00000000-0000-4000-8000-000000000000',
+  kind: 'image',
+  spec: {},
+  outputs: null,
+  state: 'running',
+  phase: null,
+  progress: null,
+  error: null,
+  namespace: 'team',
+  repository: 'team/app',
+  registry: 'registry.example',
+  tagNames: ['latest'],
+  submittedBy: 'somebody',
+  cancelledBy: null,
+  requiredExtensions: [],
+  maxTries: 3,
+  notBefore: null,
+  priority: 0,
+  parentId: null,
+  platform: null,
+  createdAt: new Date(0),
+  startedAt: new Date(0),
+  endedAt: null,
+};
+const claim: Claim = { build, secrets: null, lease: { buildId: build.id, try: 1, token: 'token-1' } };
+
+const scheduler: { running: Scheduler | null } = { running: null };
+afterEach(async () => {
+  await scheduler.running?.stop();
+  await scheduler.running?.drained();
+  scheduler.running = null;
+});
+
+interface Subject {
+  readonly claims: ReturnType<typeof vi.fn<SchedulerDependencies['leases']['claim']>>;
+  readonly renewals: ReturnType<typeof vi.fn<SchedulerDependencies['leases']['renew']>>;
+  readonly tellCancelled: ReturnType<typeof vi.fn>;
+  readonly handedOver: Promise<void>;
+  readonly answer: (answer: BuildAnswer) => void;
+  readonly tell: (event: WakeUp) => void;
+}
+
+/** A scheduler with one ready slot, on a queue that a test answers for. */
+function start(claims: Subject['claims']): Subject {
+  const unexpected = (): Promise<never> => Promise.reject(new Error('this test does not come so far'));
+  const renewals: Subject['renewals'] = vi.fn(({ tokens }) =>
+    Promise.resolve({ renewed: tokens, cancelled: [], lost: [] }),
+  );
+  let tell: Subject['tell'] = () => undefined;
+  const handedOver = Promise.withResolvers<undefined>();
+  const answered = Promise.withResolvers<BuildAnswer>();
+  const tellCancelled = vi.fn();
+  const slot: Slot = {
+    realm: 'realm-1',
+    worker: { id: 'worker-1', slot: 0, slots: 1, labels: {}, kinds: ['image'] },
+    extensions: [],
+    build: () => {
+      handedOver.resolve(undefined);
+      return answered.promise;
+    },
+    tellCancelled,
+  };
+  const running = startScheduler({
+    leases: {
+      claim: claims,
+      renew: renewals,
+      finish: () => Promise.resolve(false),
+      giveBack: () => Promise.resolve(null),
+      beginRunning: unexpected,
+      enterPhase: unexpected,
+      beginStep: unexpected,
+      expireLeases: unexpected,
+    },
+    logs: { append: unexpected, read: unexpected },
+    wakeUps: {
+      subscribe: (listener) => {
+        const before = tell;
+        tell = (event) => {
+          before(event);
+          listener(event);
+        };
+        return () => undefined;
+      },
+    },
+    manager: 'manager-1',
+    leaseSeconds: 60,
+    prepare: () =>
+      Promise.resolve({
+        repository: 'team/app',
+        registry: 'registry.example',
+        tag_names: ['latest'],
+        build_package: 'http://127.0.0.1:9/package.tar',
+      }),
+    cacheTag: () => Promise.resolve(''),
+    onSlotBusy: () => undefined,
+    logger: { info: () => undefined, warn: () => undefined },
+    now: () => 0,
+    signal: new AbortController().signal,
+  });
+  scheduler.running = running;
+  running.slotReady(slot);
+  return {
+    claims,
+    renewals,
+    tellCancelled,
+    handedOver: handedOver.promise,
+    answer: answered.resolve,
+    tell: (event) => tell(event),
+  };
+}
+
+it('misses no hint, however close to the end of a look it comes', async () => {
+  for (let steps = 0; steps < 12; steps += 1) {
+    const first = Promise.withResolvers<null>();
+    const claims: Subject['claims'] = vi.fn(() => Promise.resolve(null));
+    const { tell } = start(claims.mockReturnValueOnce(first.promise));
+    first.resolve(null);
+    for (let step = 0; step < steps; step += 1) await Promise.resolve();
+    tell({ type: 'queue' });
+    await new Promise(setImmediate);
+    expect(claims, `a hint ${steps} steps after the answer`).toHaveBeenCalledTimes(2);
+    await scheduler.running?.stop();
+    await scheduler.running?.drained();
+  }
+});
+
+it('asks what became of every try when hints may have been missed', async () => {
+  const { tell, handedOver, renewals, tellCancelled, answer } = start(
+    vi.fn(() => Promise.resolve<Claim | null>(null)).mockResolvedValueOnce(claim),
+  );
+  await handedOver;
+  renewals.mockResolvedValueOnce({ renewed: [], cancelled: ['token-1'], lost: [] });
+  tell({ type: 'resync' });
+  await vi.waitFor(() => expect(tellCancelled).toHaveBeenCalledExactlyOnceWith('cancelled'));
+  answer({ type: 'result', kwargs: {} });
+});
