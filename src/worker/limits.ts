@@ -20,9 +20,6 @@ export const SILENCE_MAX_MS = 45_000;
 /** A frame from the manager that is larger closes the connection. */
 export const FRAME_MAX_BYTES = 16 * 1024 * 1024;
 
-/** Log lines sent one by one and not answered yet; at either limit the engine waits. */
-export const LINES_IN_FLIGHT_MAX = 64;
-export const LINE_BYTES_IN_FLIGHT_MAX = 1024 * 1024;
 /** How long lines are gathered for a batch, and at which size it goes at once. */
 export const BATCH_AFTER_MS = 50;
 export const BATCH_BYTES = 16 * 1024;
