@@ -72,7 +72,7 @@ it('sends lines in order and one at a time to a manager that takes no batches', 
   let most = 0;
   const engine = calmEngine({
     build: async (_build, { onMessage }) => {
-      await Promise.all(Array.from({ length: 200 }, (_, n) => onMessage({ stream: `line ${n}\n` })));
+      await Promise.all(Array.from({ length: 200 }, async (_, n) => onMessage({ stream: `line ${n}\n` })));
       return { imageId: 'sha256:image' };
     },
   });
