@@ -28,7 +28,10 @@ export interface SourceLimits {
   readonly stallMs: number;
   /** How long git may print nothing, in milliseconds: what `stallMs` cannot see, such as a connection that is never made. */
   readonly gitSilenceMs: number;
-  /** What is kept of git's output for its error message, in characters. */
+  /** The submodules of a commit, those of submodules counted, and how deep they may lie in each other. */
+  readonly submodules: number;
+  readonly submoduleDepth: number;
+  /** What is kept of git's output, in characters: for its error message, and of what it answers. */
   readonly gitOutputKept: number;
 }
 
@@ -51,5 +54,7 @@ export const defaultSourceLimits: SourceLimits = {
   connectMs: 10_000,
   stallMs: 60_000,
   gitSilenceMs: 180_000,
-  gitOutputKept: 16_384,
+  submodules: 200,
+  submoduleDepth: 8,
+  gitOutputKept: 65_536,
 };
