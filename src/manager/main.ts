@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { z } from 'zod';
 import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
 import { createProgramLog } from '../contract/program-log.ts';
 import { StoreUnusable } from '../store/index.ts';
 import { managerConfiguration, type ManagerSettings } from './config.ts';
 import { exitCodes } from './exit-codes.ts';
-import { ApiTokensError, apiScopes, type ApiScope } from './http/api-tokens.ts';
+import { ApiTokensError, apiScopes, apiTokenNameSchema, type ApiScope } from './http/api-tokens.ts';
 import { startManager } from './manager.ts';
 import { SealError } from './secrets/secret-box.ts';
 import { SecretKeyError } from './secrets/secret-key.ts';
@@ -51,7 +52,7 @@ Every setting is described in docs/reference/manager.md.`,
     .description(
       "make a token for the API, print it once, and put its hash into the manager's API_TOKENS_FILE",
     )
-    .argument('<name>', 'whose it is: the name that builds say who submitted them')
+    .argument('<name>', 'whose it is: the name that builds say who submitted them', readTokenName)
     .requiredOption('--file <path>', 'the file of API_TOKENS_FILE; made when it does not exist')
     .addOption(
       new Option(
@@ -62,9 +63,26 @@ Every setting is described in docs/reference/manager.md.`,
         .default(['read', 'write']),
     )
     .action(async (name: string, { file, scope }: { file: string; scope: ApiScope[] }) => {
-      process.stdout.write(`${await addApiToken(file, name, scope)}\n`);
+      process.exitCode = await printNewToken(file, name, scope);
     });
   return program;
+}
+
+function readTokenName(text: string): string {
+  const parsed = apiTokenNameSchema.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new InvalidArgumentError(z.prettifyError(parsed.error));
+}
+
+async function printNewToken(file: string, name: string, scopes: readonly ApiScope[]): Promise<number> {
+  try {
+    process.stdout.write(`${await addApiToken(file, name, scopes)}\n`);
+    return exitCodes.done;
+  } catch (error) {
+    if (!(error instanceof ApiTokensError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return exitCodes.cannotStart;
+  }
 }
 
 /** Runs the manager until SIGTERM or SIGINT; answers with the exit code. */
@@ -109,9 +127,11 @@ function describeStartError(error: unknown): string | null {
   ) {
     return error.message;
   }
-  if (error instanceof Error && 'code' in error && 'syscall' in error && error.syscall === 'listen') {
+  if (!(error instanceof Error) || !('syscall' in error)) return null;
+  if (error.syscall === 'listen') {
     return `${error.message}: choose other addresses with LISTEN_WAMP and LISTEN_HTTP, or end what listens there`;
   }
+  if ('path' in error) return `${error.message}: set DATA_DIR to a folder that may be written to`;
   return null;
 }
 

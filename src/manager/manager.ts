@@ -132,7 +132,10 @@ export async function startManager(
     now,
     signal: stopping.signal,
   });
-  starting.defer(() => scheduler.stop());
+  starting.defer(async () => {
+    await scheduler.stop();
+    await scheduler.drained();
+  });
   const sweeper = startSweeper({ store, blobs, leaseSeconds: settings.LEASE_SECONDS, logger });
   starting.defer(() => sweeper.stop());
 
@@ -181,13 +184,18 @@ export async function startManager(
     async stop() {
       status = 'stopping';
       const late = setTimeout(() => stopping.abort(), STOP_WITHIN_MS);
-      await scheduler.stop();
-      await webSockets.close();
-      wampServer.close();
-      await scheduler.drained();
-      clearTimeout(late);
-      stopping.abort();
-      await running.disposeAsync();
+      try {
+        await scheduler.stop();
+        await webSockets.close();
+        wampServer.close();
+        // Whoever connected and never asked for a WebSocket would keep us.
+        wampServer.closeAllConnections();
+        await scheduler.drained();
+      } finally {
+        clearTimeout(late);
+        stopping.abort();
+        await running.disposeAsync();
+      }
     },
   };
 }

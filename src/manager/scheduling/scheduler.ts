@@ -19,7 +19,7 @@ export interface Scheduler {
   slotGone(slot: Slot): void;
   /** Takes no more builds, and resolves when no claim is under way. Tries go on until the manager's signal. */
   stop(): Promise<void>;
-  /** Resolves when no try is left. */
+  /** Resolves when no try is left; no lease is renewed any more. */
   drained(): Promise<void>;
 }
 

@@ -54,7 +54,8 @@ async function readKeys(path: string): Promise<Uint8Array[]> {
     }
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if (!isCode(error, 'ENOENT')) throw error;
+    if (error instanceof SecretKeyError) throw error;
+    if (!isCode(error, 'ENOENT')) throw new SecretKeyError(`${path} cannot be read: ${String(error)}`);
     throw new SecretKeyError(
       `${path} does not exist; make one with: (umask 077; openssl rand -base64 32 > ${path})`,
     );

@@ -1,0 +1,105 @@
+import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort, startProcess, type LabProcess } from '../../lab/process.ts';
+
+/** The program itself, as it is started, stopped and told to make tokens. */
+
+const MAIN = new URL('../../src/manager/main.ts', import.meta.url).pathname;
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'quay-manager-main-'));
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+function start(env: NodeJS.ProcessEnv, args: readonly string[] = []): LabProcess {
+  return startProcess(process.execPath, [MAIN, ...args], {
+    env: {
+      PATH: process.env['PATH'],
+      LISTEN_WAMP: '127.0.0.1:0',
+      LISTEN_HTTP: '127.0.0.1:0',
+      LOG_FORMAT: 'json',
+      ...env,
+    },
+  });
+}
+
+describe('a manager that cannot start', () => {
+  it.each(['LISTEN_WAMP', 'LISTEN_HTTP'])(
+    'says so of an occupied address (%s), ends its PostgreSQL, and itself',
+    async (setting) => {
+      const occupant = createServer().listen(0, '127.0.0.1');
+      await once(occupant, 'listening');
+      const { port } = occupant.address() as AddressInfo;
+      const data = join(directory, setting);
+      await using manager = start({ DATA_DIR: data, [setting]: `127.0.0.1:${port}` });
+      expect(await manager.exited).toBe(69);
+      expect(manager.output()).toContain('choose other addresses with LISTEN_WAMP and LISTEN_HTTP');
+      await expect(access(join(data, 'postgresql/data/postmaster.pid'))).rejects.toThrow('ENOENT');
+      occupant.close();
+    },
+  );
+
+  it('says so of a data folder that cannot be made, and of a key that cannot be read', async () => {
+    await using nowhere = start({ DATA_DIR: '/dev/null/data' });
+    expect(await nowhere.exited).toBe(69);
+    expect(nowhere.output()).toContain('set DATA_DIR to a folder that may be written to');
+    const folder = join(directory, 'no-key');
+    await mkdir(folder, { mode: 0o700 });
+    await using keyless = start({ DATA_DIR: join(directory, 'keyless'), SECRET_KEY_FILE: folder });
+    expect(await keyless.exited).toBe(69);
+    expect(keyless.output()).toContain(`${folder} cannot be read`);
+  });
+});
+
+it('stops although somebody is connected who never says anything', async () => {
+  const port = await freePort();
+  await using manager = start({ DATA_DIR: join(directory, 'silent'), LISTEN_WAMP: `127.0.0.1:${port}` });
+  await manager.printed(/manager is ready/);
+  const silent = connect(port, '127.0.0.1');
+  silent.on('error', () => undefined);
+  await once(silent, 'connect');
+  manager.kill('SIGTERM');
+  expect(await manager.exited).toBe(0);
+  silent.destroy();
+});
+
+describe('quay-build-manager token', () => {
+  const make = (...args: string[]): LabProcess => start({}, ['token', ...args]);
+
+  it('prints a token once, and replaces that of the same name', async () => {
+    const file = join(directory, 'tokens.json');
+    for (const name of ['ci', 'joe', 'ci']) {
+      await using made = make(name, '--file', file);
+      expect(await made.exited).toBe(0);
+      expect(made.output()).toMatch(/^qb_[\w-]{43}\n$/);
+    }
+    const entries = JSON.parse(await readFile(file, 'utf8')) as { name: string }[];
+    expect(entries.map(({ name }) => name)).toEqual(['joe', 'ci']);
+  });
+
+  it('refuses a name that no tokens file may hold', async () => {
+    await using refused = make('two words', '--file', join(directory, 'none.json'));
+    expect(await refused.exited).toBe(64);
+    expect(refused.output()).toContain('must be 1 to 64 of');
+    expect(await readdir(directory)).not.toContain('none.json');
+  });
+
+  it('leaves a file alone that is no list of tokens, or cannot be written', async () => {
+    const file = join(directory, 'broken.json');
+    await writeFile(file, '{');
+    await using broken = make('ci', '--file', file);
+    expect(await broken.exited).toBe(69);
+    expect(broken.output()).toBe(`${file} cannot be read: it is not JSON\n`);
+    expect(await readFile(file, 'utf8')).toBe('{');
+    await using unwritable = make('ci', '--file', '/dev/null/tokens.json');
+    expect(await unwritable.exited).toBe(69);
+    expect(unwritable.output()).toContain('/dev/null/tokens.json cannot be written');
+  });
+});
