@@ -91,6 +91,13 @@ const settings = {
     default: '',
     read: readLabels,
   }),
+  CONCURRENCY: setting({
+    doc: 'How many builds run at once. Each has a slot: a connection and a realm of its own. They share the engine, and what it has cached.',
+    rule: 'a whole number from 1 to 64',
+    example: '4',
+    default: '1',
+    read: readInteger(1, 64),
+  }),
   WORK_DIR: setting({
     doc: "Where builds lie while they run, each in a folder of its own. A folder of the worker's user in the system's temporary folder when absent.",
     rule: 'an absolute path',
@@ -138,6 +145,9 @@ export const workerConfiguration: Configuration<typeof settings> = {
   program: 'quay-builder',
   settings,
   check: (values) => [
+    ...(values.REALM !== null && values.CONCURRENCY > 1
+      ? ['CONCURRENCY: a hosted worker (REALM) runs one build; leave it out']
+      : []),
     ...(values.ENDPOINT || values.SERVER
       ? []
       : ['ENDPOINT: it or SERVER must be given, for example wss://builds.example.com/b1/socket']),

@@ -2,17 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import type { Logger } from 'pino';
-import { BuildError } from '../contract/build-errors.ts';
 import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
 import { createProgramLog } from '../contract/program-log.ts';
 import { extensionNames } from '../contract/extensions.ts';
-import { type Builder, clearLeftovers, createBuilder } from './builder.ts';
+import { clearLeftovers, createBuilder } from './builder.ts';
 import { systemClock } from './clock.ts';
 import { endpointOf, workDirOf, workerConfiguration, workerIdOf, type WorkerSettings } from './config.ts';
 import type { Engine } from './engine/engine.ts';
 import { createEngine } from './engine/index.ts';
 import { exitCodes } from './exit-codes.ts';
 import { DESCRIBE_WITHIN_MS } from './limits.ts';
+import { leaveOnSignals } from './leaving.ts';
 import { enterpriseRetryDelay, hostedRetryDelay } from './link/reconnecting.ts';
 import { readTlsOptions } from './link/tls.ts';
 import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
@@ -101,7 +101,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
   }
   await describeEngine(engine, logger);
   await clearLeftovers({ engine, workDirectory, logger });
-  const builder = createBuilder({
+  const builderOptions = {
     engine,
     fetchSource: createSourceFetcher({
       knownHosts:
@@ -113,7 +113,10 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     secrets,
     clock: systemClock,
     newId: randomUUID,
-    logger,
+  };
+  const slots = Array.from({ length: settings.CONCURRENCY }, (_, slot) => {
+    const slotLogger = settings.CONCURRENCY === 1 ? logger : logger.child({ slot });
+    return { slot, logger: slotLogger, builder: createBuilder({ ...builderOptions, logger: slotLogger }) };
   });
   const endpoint = endpointOf(settings);
   const hosted = settings.REALM !== null;
@@ -121,24 +124,31 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     { worker: id, endpoint: endpoint.origin + endpoint.pathname, engine: settings.DOCKER_HOST, hosted },
     'worker starts',
   );
-  const { leaving, interrupted } = leaveOnSignals(builder, settings.SHUTDOWN_TIMEOUT, logger);
-  const end = await runSlot(
-    {
-      endpoint,
-      tls: tlsPaths(settings),
-      realm: settings.REALM,
-      token: hosted ? (settings.TOKEN ?? '') : '',
-      offer: {
-        extensions: [...extensionNames],
-        worker: { id, slot: 0, slots: 1, labels: settings.LABELS, kinds: ['image'] },
-      },
-      builder,
-      retryDelay: hosted ? hostedRetryDelay : enterpriseRetryDelay(Math.random),
-      clock: systemClock,
-      logger,
-    },
-    leaving,
+  const builders = slots.map(({ builder }) => builder);
+  const { leaving, interrupted } = leaveOnSignals(builders, settings.SHUTDOWN_TIMEOUT, logger);
+  const ends = await Promise.all(
+    slots.map(({ slot, builder, logger: slotLogger }) =>
+      runSlot(
+        {
+          endpoint,
+          tls: tlsPaths(settings),
+          realm: settings.REALM,
+          token: hosted ? (settings.TOKEN ?? '') : '',
+          offer: {
+            extensions: [...extensionNames],
+            worker: { id, slot, slots: slots.length, labels: settings.LABELS, kinds: ['image'] },
+          },
+          builder,
+          retryDelay: hosted ? hostedRetryDelay : enterpriseRetryDelay(Math.random),
+          clock: systemClock,
+          logger: slotLogger,
+        },
+        leaving,
+      ),
+    ),
   );
+  // Enterprise slots end by leaving alone, and a hosted worker has one.
+  const end = ends.find((each) => each !== 'left') ?? 'left';
   logger.info({ end }, 'worker ends');
   return interrupted() ? exitCodes.interrupted : exitCodeOf(end);
 }
@@ -187,35 +197,4 @@ function exitCodeOf(end: SlotEnd): number {
     case 'lost':
       return exitCodes.lost;
   }
-}
-
-/**
- * SIGTERM: takes no more work, and leaves when the running build has ended or its time is over. SIGINT, or a second SIGTERM:
- * stops that build and leaves.
- */
-function leaveOnSignals(
-  builder: Builder,
-  timeoutSeconds: number,
-  logger: Logger,
-): { readonly leaving: AbortSignal; readonly interrupted: () => boolean } {
-  const controller = new AbortController();
-  let interrupted = false;
-  const interrupt = (): void => {
-    interrupted ||= builder.busy;
-    controller.abort();
-    void builder.stop(new BuildError('internalerror', 'The worker was stopped by its operator.'));
-  };
-  const onSignal = (signal: NodeJS.Signals): void => {
-    const now = signal === 'SIGINT' || controller.signal.aborted;
-    logger.info({ signal, busy: builder.busy }, now ? 'leaving now' : 'leaving when the build is done');
-    if (now) {
-      interrupt();
-      return;
-    }
-    controller.abort();
-    if (builder.busy) setTimeout(interrupt, timeoutSeconds * 1000).unref();
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  return { leaving: controller.signal, interrupted: () => interrupted };
 }

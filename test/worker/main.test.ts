@@ -154,7 +154,7 @@ describe('signals', () => {
     await using _worker = worker;
     for (const [index, signal] of signals.entries()) {
       worker.kill(signal);
-      if (index < signals.length - 1) await worker.printed(/leaving when the build is done/);
+      if (index < signals.length - 1) await worker.printed(/leaving when the builds are done/);
     }
     expect(await answer).toBe('io.quay.builder.internalerror');
     expect(await worker.exited).toBe(75);
