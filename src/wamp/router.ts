@@ -96,7 +96,15 @@ export function createRouter<Data = undefined>(options: RouterOptions<Data> = {}
       .then((definition) => definition && addRealm(name, definition.policy, definition.data))
       .finally(() => opening.delete(name));
     opening.set(name, found);
+    void found.then(forgetUnlessHeld, () => undefined);
     return found;
+  }
+
+  /** Who asked for a realm may have gone before it was found. */
+  function forgetUnlessHeld(realm: OpenRealm<Data> | null): void {
+    realm?.hold();
+    // After those who wait for it, whose turn comes before that of a new microtask.
+    queueMicrotask(() => realm?.release());
   }
 
   return {

@@ -280,6 +280,18 @@ describe('realms', () => {
     expect(router.realms.size).toBe(0);
   });
 
+  test('are forgotten, too, when all who asked for one have gone before it was found', async () => {
+    const definition = { policy: { forgetWhenEmpty: () => true }, data: undefined };
+    const { promise, resolve } = Promise.withResolvers<typeof definition>();
+    const router = createRouter({ openRealm: () => promise });
+    const peer = connect(router);
+    peer.say(HELLO);
+    peer.vanish();
+    resolve(definition);
+    await new Promise(setImmediate);
+    expect(router.realms.size).toBe(0);
+  });
+
   test('that are closed say GOODBYE to all, and let nobody in who was on the way', async () => {
     const { promise, resolve } = Promise.withResolvers<Authentication>();
     const verdicts: (Authentication | Promise<Authentication>)[] = [{ type: 'accept' }, promise];
