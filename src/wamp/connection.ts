@@ -99,7 +99,7 @@ export class Connection<Data> {
         this.violation(error.message);
         return;
       }
-      this.#host.logger.warn({ error }, 'a message could not be handled');
+      this.#host.logger.warn({ err: error }, 'a message could not be handled');
       this.#abort(errorUris.runtimeError, 'internal error');
     }
   }
@@ -229,7 +229,7 @@ export class Connection<Data> {
   /** Asks for something that may take time, and goes on with it, unless the connection has gone on meanwhile. */
   #step<Value>(opening: State<Data>, ask: () => Value | Promise<Value>, next: (value: Value) => void): void {
     const undecided = (error: unknown) => {
-      this.#host.logger.warn({ error }, 'whether a session may be opened could not be decided');
+      this.#host.logger.warn({ err: error }, 'whether a session may be opened could not be decided');
       if (this.#state === opening) this.#refuse(errorUris.authorizationFailed, 'try again later');
     };
     let value;
@@ -258,10 +258,8 @@ export class Connection<Data> {
       }
       case 'challenge':
         this.#enter({ name: 'challenging', hello, realm, challenge: verdict });
-        {
-          this.#send([Code.CHALLENGE, verdict.method, verdict.extra ?? {}]);
-          return;
-        }
+        this.#send([Code.CHALLENGE, verdict.method, verdict.extra ?? {}]);
+        return;
       case 'accept': {
         this.#welcome(hello, realm, verdict);
         return;

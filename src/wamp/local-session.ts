@@ -185,7 +185,7 @@ export class LocalSessionMember<Data> extends Member implements LocalSession<Dat
       try {
         handler?.(args, kwargs, event);
       } catch (error) {
-        home.logger.warn({ realm: home.name, topic, error }, 'the handler of an event failed');
+        home.logger.warn({ topic, err: error }, 'the handler of an event failed');
       }
     }
   }
@@ -227,7 +227,7 @@ export class LocalSessionMember<Data> extends Member implements LocalSession<Dat
   }
 
   #fail(call: PendingCall, procedure: string, error: unknown): void {
-    const { dealer, logger, name } = this.#home;
+    const { dealer, logger } = this.#home;
     if (error instanceof WampError) {
       try {
         dealer.fail(call, error.uri, error.args, error.kwargs);
@@ -237,7 +237,7 @@ export class LocalSessionMember<Data> extends Member implements LocalSession<Dat
         return;
       }
     }
-    logger.warn({ realm: name, procedure, error }, 'the handler of a procedure failed');
+    logger.warn({ procedure, err: error }, 'the handler of a procedure failed');
     dealer.fail(call, errorUris.runtimeError, ['internal error']);
   }
 

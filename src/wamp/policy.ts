@@ -198,7 +198,10 @@ export interface RealmPolicy<Data = unknown> {
   forgetWhenEmpty?(realm: Realm<Data>): boolean;
 }
 
-/** What the router tells of itself. The loggers of pino fit. */
+/**
+ * What the router tells of itself. The loggers of pino fit: errors are in `err`. No realm is named, since its name may be all that
+ * one needs to join it.
+ */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

@@ -106,7 +106,7 @@ export class OpenRealm<Data> implements Realm<Data> {
     try {
       this.policy[what]?.(session);
     } catch (error) {
-      this.logger.warn({ realm: this.name, session: session.id, error }, `the hook "${what}" failed`);
+      this.logger.warn({ session: session.id, err: error }, `the hook "${what}" failed`);
     }
   }
 }

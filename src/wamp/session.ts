@@ -105,10 +105,8 @@ export class JoinedSession<Data> extends Member implements Session<Data> {
       case Code.CALL:
         if (!this.#may('call', Code.CALL, message[1], message[3], 'exact')) return;
         if (!this.#hasRoom(this.calls, limits.pendingCalls, Code.CALL, message[1])) return;
-        {
-          dealer.handleCall(this, message);
-          return;
-        }
+        dealer.handleCall(this, message);
+        return;
       case Code.YIELD: {
         dealer.handleYield(this, message);
         return;
@@ -185,7 +183,7 @@ export class JoinedSession<Data> extends Member implements Session<Data> {
       if (verdict === true) return null;
       return verdict === false ? errorUris.notAuthorized : verdict;
     } catch (error) {
-      logger.warn({ realm: this.realm.name, action, uri, error }, 'the policy could not decide');
+      logger.warn({ session: this.id, action, uri, err: error }, 'the policy could not decide');
       return errorUris.authorizationFailed;
     }
   }

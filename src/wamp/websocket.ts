@@ -70,7 +70,7 @@ export function attachWebSockets<Data>(
   // Without a listener ws answers a malformed handshake itself, as it does here; only the count is added.
   webSockets.on('wsClientError', (error, socket) => {
     router.dropped('connection');
-    logger.debug({ error }, 'an opening handshake was malformed');
+    logger.debug({ err: error }, 'an opening handshake was malformed');
     refuse(socket, 400, 'Bad Request', error.message);
   });
 
@@ -159,7 +159,7 @@ class WebSocketPeer<Data> implements Transport {
     // A malformed or oversized frame: ws closes the connection with the status that RFC 6455 says.
     webSocket.on('error', (error) => {
       router.dropped('violation');
-      router.logger.debug({ address: this.info.address, error }, 'a WebSocket failed');
+      router.logger.debug({ address: this.info.address, err: error }, 'a WebSocket failed');
     });
     this.#closed = new Promise((resolve) => {
       webSocket.on('close', () => {
