@@ -12,6 +12,7 @@ import { findBuildId } from './find-build.ts';
 import { followBuild } from './follow.ts';
 import { describeBuild, describeEnd, listBuilds, listWorkers } from './describe.ts';
 import { readLog } from './read-log.ts';
+import { readSecrets } from './secrets.ts';
 import type { Session } from './session.ts';
 import { readSource } from './source.ts';
 import { submitSource } from './upload.ts';
@@ -20,6 +21,7 @@ import type { ProgressView } from './view.ts';
 /** What each command does. Each answers with the exit code. */
 
 export interface SubmitOptions extends BuildOptions {
+  readonly secret?: readonly string[];
   readonly repository: string;
   readonly registry?: string;
   readonly tag?: readonly string[];
@@ -43,6 +45,7 @@ export async function submit(
     ...(options.dockerfile === undefined ? {} : { dockerfile_path: options.dockerfile }),
     ...(options.context === undefined ? {} : { context: options.context }),
     ...readBuildOptions(options, process.env),
+    ...(options.secret === undefined ? {} : { secrets: await readSecrets(options.secret, process.env) }),
   };
   const json = options.json === true;
   const view = session.createView({ onNotices: json || options.detach === true });

@@ -110,6 +110,11 @@ function createProgram(inSession: InSession): Command {
     )
     .option('--target <stage>', 'the stage of the Dockerfile to build (default: the last)')
     .option('--label <name=value>', 'a label of the image; may be given several times', collect)
+    .option(
+      '--secret <id=name,src=file>',
+      'what steps may mount with RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE; may be given several times',
+      collect,
+    )
     .addOption(new Option('--follow', 'follow the log to the end of the build (default)').conflicts('detach'))
     .option('-d, --detach', 'print the id and return at once')
     .option('--json', 'print the build as JSON, the log on standard error')

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { buildArgsSchema, labelsSchema, targetSchema } from './build-options.ts';
+import { buildArgsSchema, labelsSchema, secretsSchema, targetSchema } from './build-options.ts';
 import { buildStates, workerPhases } from './phases.ts';
 import { isRegistryHost, isRepository, isTag } from './references.ts';
 
@@ -73,6 +73,11 @@ export const buildRequestSchema = z.strictObject({
   labels: labelsSchema.default({}).meta({
     description: "Labels of the image; they win over the Dockerfile's.",
     examples: [{ 'org.opencontainers.image.title': 'app' }],
+  }),
+  secrets: secretsSchema.default({}).meta({
+    description:
+      'What steps may mount with RUN --mount=type=secret, by id; encrypted at rest, never shown again. It needs BuildKit.',
+    examples: [{ npmrc: '//registry.example/:_authToken=…' }],
   }),
 });
 export type BuildRequest = z.output<typeof buildRequestSchema>;

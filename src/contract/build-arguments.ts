@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { buildArgsSchema, labelsSchema, targetSchema } from './build-options.ts';
+import { buildArgsSchema, labelsSchema, secretsSchema, targetSchema } from './build-options.ts';
 import { isRegistryHost, isRepository, isTag } from './references.ts';
 
 /**
@@ -45,6 +45,8 @@ export const buildArgumentsSchema = z.object({
   target: targetSchema.optional(),
   /** Extension `build-options`: labels of the image. */
   labels: labelsSchema.optional(),
+  /** Extension `secrets`: what steps may mount, by id. */
+  secrets: secretsSchema.optional(),
 });
 
 /** What a worker is told to build. */

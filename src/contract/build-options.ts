@@ -35,6 +35,19 @@ export const buildArgsSchema = textEntries(
   IN_ADDRESS_MAX_BYTES,
 );
 
+/** Each line of a secret is looked for in each line of the log. */
+const SECRET_LINES_MAX = 2000;
+
+/** What steps mount by id: texts, since what is no text cannot be masked in a log. */
+export const secretsSchema = textEntries(
+  /^[A-Za-z0-9][\w.-]{0,127}$/,
+  'must be the id of a secret: letters, digits, dots, dashes and _',
+  131_072,
+).refine(
+  (secrets) => Object.values(secrets).join('\n').split('\n').length <= SECRET_LINES_MAX,
+  `must have at most ${SECRET_LINES_MAX} lines together`,
+);
+
 /** A stage of the Dockerfile, by name or number; '' is the last. */
 export const targetSchema = z
   .string()

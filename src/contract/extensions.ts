@@ -9,6 +9,7 @@ import { z } from 'zod';
  * - `registry-auth`: the build argument `registry_auth`.
  * - `digests-by-tag`: the result's `digests_by_tag`.
  * - `build-options`: the build arguments `build_args`, `target` and `labels`.
+ * - `secrets`: the build argument `secrets`.
  */
 export const extensionNames = [
   'log-batch',
@@ -16,6 +17,7 @@ export const extensionNames = [
   'registry-auth',
   'digests-by-tag',
   'build-options',
+  'secrets',
 ] as const;
 export type ExtensionName = (typeof extensionNames)[number];
 

@@ -118,6 +118,7 @@ export function secretsOf(build: BuildArguments): string[] {
     build.push_token,
     build.base_image?.password ?? '',
     ...Object.values(build.registry_auth ?? {}).map(({ password }) => password),
+    ...Object.values(build.secrets ?? {}).flatMap((value) => [value, ...value.split(/\r?\n/)]),
     ...urlSecrets(build.build_package),
     ...urlSecrets(build.git?.url ?? ''),
   ];

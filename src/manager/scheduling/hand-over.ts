@@ -56,6 +56,7 @@ export async function prepareHandOver(
     tag_names: [...build.tagNames],
     base_image: secrets.base_image ?? {},
     ...optionArguments(spec),
+    ...(secrets.secrets === undefined ? {} : { secrets: secrets.secrets }),
     ...(access.registryAuth === undefined ? {} : { registry_auth: access.registryAuth }),
   };
   return args;

@@ -32,6 +32,8 @@ export const imageSecretsSchema = z.object({
   git_url: z.string().optional(),
   private_key: z.string().optional(),
   base_image: z.object({ username: z.string(), password: z.string() }).optional(),
+  /** What steps may mount, by id. */
+  secrets: z.record(z.string(), z.string()).optional(),
 });
 export type ImageSecrets = z.output<typeof imageSecretsSchema>;
 

@@ -30,6 +30,7 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
     if (registry === null) throw new ApiProblem('registry_missing');
     const { source, secrets } = await resolveSource(request, uploaded, dependencies.resolveRef);
     if (request.base_image) secrets.base_image = request.base_image;
+    if (Object.keys(request.secrets).length > 0) secrets.secrets = request.secrets;
     const spec: ImageSpec = {
       source,
       context: request.context,
@@ -50,16 +51,19 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       registry,
       tagNames: [...new Set(request.tag_names)],
       submittedBy,
-      requiredExtensions: [...registryAccess(registry).requiredExtensions, ...extensionsFor(spec)],
+      requiredExtensions: [...registryAccess(registry).requiredExtensions, ...extensionsFor(spec, secrets)],
       ...(uploaded ? { packageId: uploaded.id } : {}),
     });
   };
 }
 
 /** What a worker must understand so that the build is not another one without it. */
-function extensionsFor({ build_args, target, labels }: ImageSpec): ExtensionName[] {
+function extensionsFor(
+  { build_args, target, labels }: ImageSpec,
+  { secrets }: ImageSecrets,
+): ExtensionName[] {
   const options = target !== '' || [build_args, labels].some((each) => Object.keys(each).length > 0);
-  return options ? ['build-options'] : [];
+  return [...(options ? (['build-options'] as const) : []), ...(secrets ? (['secrets'] as const) : [])];
 }
 
 async function resolveSource(

@@ -37,6 +37,8 @@ export interface ImageBuild {
   readonly target: string;
   /** Labels of the image, over the Dockerfile's. */
   readonly labels: Readonly<Record<string, string>>;
+  /** What steps may mount (`RUN --mount=type=secret`), by id; only BuildKit can. */
+  readonly secrets: ReadonlyMap<string, string>;
   /** What keeps one tenant's uploaded context and cache mounts apart from another's: secret, and stable over builds. */
   readonly sharedKey: string;
 }

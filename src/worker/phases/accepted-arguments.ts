@@ -6,12 +6,13 @@ export function acceptedArguments(
   build: BuildArguments,
   accepted: ReadonlySet<ExtensionName>,
 ): BuildArguments {
-  const { build_args, target, labels, ...rest } = build;
-  if (!accepted.has('build-options')) return rest;
+  const { build_args, target, labels, secrets, ...rest } = build;
+  const options = accepted.has('build-options');
   return {
     ...rest,
-    ...(build_args === undefined ? {} : { build_args }),
-    ...(target === undefined ? {} : { target }),
-    ...(labels === undefined ? {} : { labels }),
+    ...(options && build_args !== undefined ? { build_args } : {}),
+    ...(options && target !== undefined ? { target } : {}),
+    ...(options && labels !== undefined ? { labels } : {}),
+    ...(accepted.has('secrets') && secrets !== undefined ? { secrets } : {}),
   };
 }

@@ -23,6 +23,7 @@ export async function buildImage(
         buildArgs: run.build.build_args ?? {},
         target: run.build.target ?? '',
         labels: run.build.labels ?? {},
+        secrets: new Map(Object.entries(run.build.secrets ?? {})),
         sharedKey: run.sharedKey,
       },
       engineCall(run),

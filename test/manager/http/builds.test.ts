@@ -70,9 +70,11 @@ describe('submitting a build', () => {
       [options, ['build-options']],
       [{ target: 'app' }, ['build-options']],
       [{ labels: { team: 'blue' } }, ['build-options']],
+      [{ secrets: { token: 'SECRET-VALUE-1' } }, ['secrets']],
     ] as const) {
       const build = await submit({ ...request, ...more });
-      expect(build).toMatchObject({ build_args: {}, target: '', labels: {}, ...more });
+      if (!('secrets' in more))
+        expect(build).toMatchObject({ build_args: {}, target: '', labels: {}, ...more });
       expect((await http.store.builds.get(build.id))?.requiredExtensions).toEqual(needed);
     }
   });
@@ -84,6 +86,8 @@ describe('submitting a build', () => {
     ],
     [{ build_args: { 'A-B': '' } }, /"path":"body.build_args.A-B","message":"must be the name of an ARG/],
     [{ labels: { 'a b': '' } }, /"path":"body.labels.a b","message":"must be the name of a label/],
+    [{ secrets: { 'a/b': 'SECRET' } }, /^(?!.*SECRET).*"path":"body.secrets.a\/b","message":"must be the id/],
+    [{ secrets: { a: '\n'.repeat(2000) } }, /"path":"body.secrets","message":"must have at most 2000 lines/],
     [{ target: 'a b' }, /"path":"body.target","message":"must be the name of a stage/],
   ])('points at the option that is wrong (%#)', async (options, words) => {
     const { status, code, text } = await refused({ payload: { ...request, ...options } });

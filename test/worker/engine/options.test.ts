@@ -54,6 +54,36 @@ describe.each(['buildkit', 'classic'] as const)('%s', (builder) => {
   });
 });
 
+test('gives a step the secrets that it mounts, whole, and fails a step that mounts another', async () => {
+  const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
+  await using context = await makeContext({
+    Dockerfile: `FROM ${BASE}\nRUN --mount=type=secret,id=file,target=/s --mount=type=secret,id=word cat /s /run/secrets/word\n`,
+  });
+  const secrets = new Map([
+    ['file', 'line one\nline two – with ünï=côdé\n'],
+    ['word', 'last'],
+    ['other', 'unused'],
+  ]);
+  const call = recordCall();
+  await engine.build(buildOf(context.path, { secrets }), call);
+  expect(call.output()).toContain('line one\nline two – with ünï=côdé\nlast');
+
+  await using needy = await makeContext({
+    Dockerfile: `FROM ${BASE}\nRUN --mount=type=secret,id=absent,required true\n`,
+  });
+  await expect(engine.build(buildOf(needy.path, { secrets }), recordCall())).rejects.toThrow(/absent/);
+});
+
+test('a build with secrets is refused where only the classic builder is', async () => {
+  const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'classic' });
+  await using context = await makeContext({ Dockerfile: `FROM ${BASE}\n` });
+  const build = buildOf(context.path, { secrets: new Map([['word', 'VALUE-OF-IT']]) });
+  await expect(engine.build(build, recordCall())).rejects.toMatchObject({
+    kind: 'failed',
+    message: expect.stringMatching(/^This build has secrets, which only BuildKit can give/) as string,
+  });
+});
+
 test('no build argument takes a build to the cache mounts of others', async () => {
   const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
   const sees = async (sharedKey: string): Promise<string> => {

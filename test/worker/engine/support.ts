@@ -72,6 +72,7 @@ export function buildOf(contextDirectory: string, more: Partial<ImageBuild> = {}
     buildArgs: {},
     target: '',
     labels: {},
+    secrets: new Map(),
     sharedKey: randomUUID(),
     ...more,
   };

@@ -84,7 +84,7 @@ const withBase = (base: BaseImage, ...others: BaseImage[]): Partial<FetchedSourc
 });
 
 describe('options of a build', () => {
-  const kwargs = { build_args: { A: '1' }, target: 'app', labels: { team: 'blue' } };
+  const kwargs = { build_args: { A: '1' }, target: 'app', labels: { team: 'blue' }, secrets: { a: 'bcd' } };
 
   it('reach the engine', async () => {
     const { engine, builds } = notingEngine();
@@ -93,10 +93,33 @@ describe('options of a build', () => {
     expect(builds[0]).toMatchObject({ buildArgs: { A: '1' }, target: 'app', labels: { team: 'blue' } });
   });
 
+  it('may be secrets, which are masked in the log, also where they are printed in pieces', async () => {
+    const { engine, builds } = notingEngine();
+    const story = await build(
+      {
+        ...engine,
+        build: async (each, { onMessage }) => {
+          builds.push(each);
+          await onMessage({ stream: 'the token is SECRET-TO' });
+          await onMessage({ stream: 'KEN and the second line is LINE-TWO\n' });
+          return { imageId: 'sha256:image' };
+        },
+      },
+      {
+        kwargs: { secrets: { npmrc: 'SECRET-TOKEN\r\nLINE-TWO\n' } },
+        behaviour: { extensions: ['secrets'] },
+      },
+    );
+    expect(builds[0]?.secrets).toEqual(new Map([['npmrc', 'SECRET-TOKEN\r\nLINE-TWO\n']]));
+    expect(story.log.join('')).toContain('the token is ');
+    expect(story.log.join('')).toContain('*** and the second line is ***');
+    expect(story.log.join('')).not.toMatch(/SECRET-TO|LINE-TWO/);
+  });
+
   it('are unknown names where the manager has not accepted the extension', async () => {
     const { engine, builds } = notingEngine();
     await build(engine, { kwargs });
-    expect(builds[0]).toMatchObject({ buildArgs: {}, target: '', labels: {} });
+    expect(builds[0]).toMatchObject({ buildArgs: {}, target: '', labels: {}, secrets: new Map() });
   });
 });
 

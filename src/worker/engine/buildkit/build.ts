@@ -11,6 +11,7 @@ import { fileSyncService } from './file-sync.ts';
 import { healthService } from './health.ts';
 import { createBuildProgress, type BuildProgress } from './progress.ts';
 import { statusResponse, type StatusResponse } from './protobuf.ts';
+import { secretsService } from './secrets.ts';
 import { openSession } from './session.ts';
 
 /** A build with very many COPY lines can fail so, whoever the client is; the next time it works. */
@@ -43,6 +44,7 @@ async function buildOnce(
     handlers: new Map([
       ...healthService,
       ...authService(build.credentials),
+      ...secretsService(build.secrets),
       ...fileSyncService(
         new Map([
           ['context', build.contextDirectory],

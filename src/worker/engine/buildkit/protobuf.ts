@@ -4,7 +4,9 @@ import protobuf from 'protobufjs';
 /** The messages of BuildKit's APIs, by the schemas in `proto/`. Fields that are not in a schema are passed over. */
 
 const root = protobuf.loadSync(
-  ['auth', 'health', 'fsutil', 'status'].map((name) => join(import.meta.dirname, 'proto', `${name}.proto`)),
+  ['auth', 'secrets', 'health', 'fsutil', 'status'].map((name) =>
+    join(import.meta.dirname, 'proto', `${name}.proto`),
+  ),
 );
 
 /** A 64-bit integer, in the form that protobufjs keeps it in. */
@@ -34,6 +36,9 @@ export const credentialsRequest = codec<{ host: string }>('moby.filesync.v1.Cred
 export const credentialsResponse = codec<{ username: string; secret: string }>(
   'moby.filesync.v1.CredentialsResponse',
 );
+
+export const getSecretRequest = codec<{ id: string }>('moby.buildkit.secrets.v1.GetSecretRequest');
+export const getSecretResponse = codec<{ data: Uint8Array }>('moby.buildkit.secrets.v1.GetSecretResponse');
 
 export const healthCheckResponse = codec<{ status: number }>('grpc.health.v1.HealthCheckResponse');
 /** `HealthCheckResponse.ServingStatus.SERVING` */

@@ -18,6 +18,12 @@ export async function buildClassically(
   build: ImageBuild,
   call: EngineCall,
 ): Promise<{ imageId: string }> {
+  if (build.secrets.size > 0) {
+    throw new EngineError(
+      'failed',
+      'This build has secrets, which only BuildKit can give to a step; the engine of this worker builds with the classic builder.',
+    );
+  }
   const { body, dockerfile } = await packContext(build.contextDirectory, build.dockerfile);
   body.on('error', () => undefined);
   try {

@@ -1,0 +1,40 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CliError } from '../../src/cli/failure.ts';
+import { readSecrets } from '../../src/cli/secrets.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cli-secrets-'));
+  await writeFile(join(folder, 'text'), 'one\ntwo\n');
+  await writeFile(join(folder, 'bytes'), Buffer.of(0xff, 0xfe, 0x00));
+  await writeFile(join(folder, 'large'), 'x'.repeat(131_073));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+it('reads secrets from files, byte for byte, and from the environment', async () => {
+  const read = await readSecrets(
+    [`id=a,src=${folder}/text`, `source=${folder}/text,id=b`, 'id=c,env=C_VALUE', 'id=D'],
+    { C_VALUE: 'of c', D: '' },
+  );
+  expect(read).toEqual({ a: 'one\ntwo\n', b: 'one\ntwo\n', c: 'of c', D: '' });
+});
+
+it.each([
+  ['id=a,src=FOLDER/bytes', /bytes is no text in UTF-8/],
+  ['id=a,src=FOLDER/large', /large is too large for a secret/],
+  ['id=a,src=FOLDER/missing', /no such file/],
+  ['id=a,env=NOT_SET', /variable NOT_SET, of the secret a, is not set/],
+  ['id=a,src=x,env=y', /has both src= and env=/],
+  ['src=x', /has no id/],
+  ['id=a,VALUE-OF-IT', /^A --secret has a part that is none of id=, src= and env=\.$/],
+])('refuses %s, and repeats no value', async (option, words) => {
+  const error: unknown = await readSecrets([option.replace('FOLDER', folder)], {}).catch(
+    (caught: unknown) => caught,
+  );
+  expect(error).toBeInstanceOf(Error);
+  expect(error instanceof Error ? error.message : '').toMatch(words);
+  expect(error instanceof CliError ? error.message + error.help : '').not.toContain('VALUE-OF-IT');
+});
