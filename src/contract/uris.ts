@@ -27,6 +27,6 @@ export const workerProcedures = {
 export const topics = {
   /** Published by the worker every second, for as long as it lives. */
   heartbeat: 'io.quay.builder.heartbeat',
-  /** Extension `cancel`: published by the manager in the worker's realm; kwargs `{build, try}`. */
+  /** Extension `cancel`: published by the manager in the worker's realm; kwargs `{reason}`. */
   cancel: 'io.quay.builder.cancel',
 } as const;

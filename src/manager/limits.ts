@@ -38,7 +38,7 @@ export const PACKAGE_KEEP_SECONDS = 3_600;
 /** The longest `base_error` that is kept, in characters; its middle is cut. */
 export const BASE_ERROR_MAX_CHARACTERS = 8_192;
 
-/** While the database is away, what must be written is tried again after so long, in milliseconds, doubling up to the second. */
+/** While the database is away, what must be written is tried again after so long, in milliseconds, doubled up to the longest. */
 export const PERSIST_FIRST_WAIT_MS = 50;
 export const PERSIST_LONGEST_WAIT_MS = 5_000;
 
