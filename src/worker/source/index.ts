@@ -13,6 +13,8 @@ export interface SourceFetcherOptions {
   readonly limits?: Partial<SourceLimits>;
   /** The git program, a path or a name in the PATH. */
   readonly git?: string;
+  /** Where git, ssh, bzip2 and xz are looked up; the worker's own PATH when absent. */
+  readonly searchPath?: string;
   /** The servers that git over ssh trusts; none when absent. */
   readonly knownHosts?: KnownHosts;
   /** Waits between tries, and rejects with the signal's reason when it is aborted. */
@@ -27,15 +29,17 @@ export interface SourceFetcherOptions {
  */
 export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSource {
   const limits = { ...defaultSourceLimits, ...options.limits };
+  const searchPath = options.searchPath ?? process.env['PATH'] ?? '/usr/bin:/bin';
   const download = {
     limits,
+    searchPath,
     wait: options.wait ?? ((ms, signal) => setTimeout(ms, undefined, { signal })),
     random: options.random ?? Math.random,
   };
   const git = {
     limits,
     executable: options.git ?? 'git',
-    searchPath: process.env['PATH'] ?? '/usr/bin:/bin',
+    searchPath,
     knownHosts: options.knownHosts ?? noKnownHosts,
   };
 

@@ -9,6 +9,7 @@ import { paxEntry, writeTar, writeTarGz } from './tar-writer.ts';
 import { writeZip } from './zip-writer.ts';
 
 const signal = new AbortController().signal;
+const searchPath = process.env['PATH'] ?? '';
 
 /** Names as an attacker would mix them, and the bytes of any text. */
 const name = fc.oneof(
@@ -45,7 +46,7 @@ test('whatever an archive holds, nothing comes to lie outside of its folder, and
       const context = join(place.directory, `context-${round}`);
       const whole = entries.map((each) => (each.type === '0' ? each : { ...each, content: '' }));
       await writeFile(archive, writeTar(whole));
-      await unpackArchive(archive, 'tar', context, { limits: defaultSourceLimits, signal }).catch(
+      await unpackArchive(archive, 'tar', context, { limits: defaultSourceLimits, searchPath, signal }).catch(
         (error: unknown) =>
           expect(error).toMatchObject({ name: 'BuildError', code: 'cannotextractbuildpack' }),
       );
@@ -99,7 +100,7 @@ test.each(whole)(
         for (const { at, byte } of changes) damaged[at] = byte;
         const archive = join(place.directory, `package-${round}`);
         await writeFile(archive, damaged);
-        const call = { limits: { ...defaultSourceLimits, unpackedBytes: 1024 * 1024 }, signal };
+        const call = { limits: { ...defaultSourceLimits, unpackedBytes: 1024 * 1024 }, searchPath, signal };
         await unpackArchive(archive, kind, join(place.directory, `context-${round}`), call).catch(
           (error: unknown) =>
             expect(error).toMatchObject({ name: 'BuildError', code: 'cannotextractbuildpack' }),

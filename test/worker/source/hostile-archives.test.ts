@@ -10,13 +10,14 @@ import { writeZip, type ZipEntry } from './zip-writer.ts';
 
 type Kind = 'tar' | 'tar.gz' | 'zip';
 const signal = new AbortController().signal;
+const searchPath = process.env['PATH'] ?? '';
 
 /** Unpacks an archive that must be refused, and sees that nothing came to lie outside of its folder. */
 async function refuse(body: Uint8Array, kind: Kind, limits: Partial<SourceLimits> = {}): Promise<string> {
   await using place = await createWorkplace();
   const archive = join(place.directory, 'package');
   await writeFile(archive, body);
-  const call = { limits: { ...defaultSourceLimits, ...limits }, signal };
+  const call = { limits: { ...defaultSourceLimits, ...limits }, searchPath, signal };
   const unpacked = unpackArchive(archive, kind, join(place.directory, 'context'), call);
   const { message } = await refusal(unpacked, 'cannotextractbuildpack');
   expect(await place.leftOutside()).toEqual([]);
@@ -249,7 +250,7 @@ test('a chain of more links than Linux follows is refused, a circle is not', asy
     { name: 'self', type: '2', link: 'self' },
   ];
   await writeFile(archive, writeTar(circle));
-  const call = { limits: defaultSourceLimits, signal };
+  const call = { limits: defaultSourceLimits, searchPath, signal };
   await unpackArchive(archive, 'tar', join(place.directory, 'context'), call);
   expect(await readdir(join(place.directory, 'context'))).toEqual(['a', 'b', 'self']);
 });
@@ -290,7 +291,7 @@ test.each<[Kind, Buffer]>([
   const archive = join(place.directory, 'package');
   await writeFile(archive, body);
   const abort = new AbortController();
-  const call = { limits: defaultSourceLimits, signal: abort.signal };
+  const call = { limits: defaultSourceLimits, searchPath, signal: abort.signal };
   const unpacking = unpackArchive(archive, kind, join(place.directory, 'context'), call);
   setImmediate(() => abort.abort(new Error('cancelled')));
   await expect(unpacking).rejects.toThrow('cancelled');
@@ -301,7 +302,7 @@ test('a disk that refuses is not taken for a damaged archive', async () => {
   const archive = join(place.directory, 'package');
   await writeFile(archive, writeTar([{ name: 'f', content: 'x' }]));
   await mkdir(join(place.directory, 'context'));
-  const call = { limits: defaultSourceLimits, signal };
+  const call = { limits: defaultSourceLimits, searchPath, signal };
   await expect(unpackArchive(archive, 'tar', join(place.directory, 'context'), call)).rejects.toMatchObject({
     code: 'EEXIST',
   });

@@ -2,27 +2,44 @@ import { BuildError } from '../../../contract/build-errors.ts';
 import { quote } from '../words.ts';
 
 /** What a package is (worker contract 0.3, "Build arguments", last paragraph). */
-export type ArchiveKind = 'zip' | 'tar' | 'tar.gz';
+export type ArchiveKind = 'zip' | 'tar' | 'tar.gz' | 'tar.bz2' | 'tar.xz';
 export type PackageKind = ArchiveKind | 'dockerfile';
 
 /** How much of a package is looked at to tell its kind, in bytes. */
 export const HEAD_BYTES = 512;
 
 const ZIP_TYPES = ['application/zip', 'application/x-zip-compressed'];
-const TAR_TYPES = ['application/x-tar', 'application/gzip', 'application/x-gzip'];
+const TAR_TYPES = [
+  'application/x-tar',
+  'application/gzip',
+  'application/x-gzip',
+  'application/x-bzip2',
+  'application/x-xz',
+];
 /** What servers say when they do not know, object stores above all: the content decides. */
 const GENERIC_TYPES = ['', 'text/plain', 'application/octet-stream', 'binary/octet-stream'];
 
+/** What is said to be damaged, when the content is none of these. */
+const KIND_OF_TYPE: Readonly<Record<string, ArchiveKind>> = {
+  'application/gzip': 'tar.gz',
+  'application/x-gzip': 'tar.gz',
+  'application/x-bzip2': 'tar.bz2',
+  'application/x-xz': 'tar.xz',
+};
+
 const UNKNOWN = 'binary data of a kind that is not known';
-const SUPPORTED = 'Send a tar, tar.gz or zip archive, or a lone Dockerfile.';
+const SUPPORTED = 'Send a tar, tar.gz, tar.bz2, tar.xz or zip archive, or a lone Dockerfile.';
+
+/** What follows bzip2's `BZh` and a digit: the mark of a block. A Dockerfile may begin with BZh. */
+const BZIP2_BLOCK = [0x31, 0x41, 0x59, 0x26, 0x53, 0x59];
 
 /** Kinds that are known by their first bytes, but not unpacked. */
 const OTHER_KINDS: readonly { readonly name: string; readonly magic: readonly number[] }[] = [
-  { name: 'a bzip2 file', magic: [0x42, 0x5a, 0x68] },
-  { name: 'an xz file', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
   { name: 'a zstd file', magic: [0x28, 0xb5, 0x2f, 0xfd] },
   { name: 'a 7-Zip archive', magic: [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c] },
   { name: 'a RAR archive', magic: [0x52, 0x61, 0x72, 0x21, 0x1a, 0x07] },
+  { name: 'an lz4 file', magic: [0x04, 0x22, 0x4d, 0x18] },
+  { name: 'an lzip file', magic: [0x4c, 0x5a, 0x49, 0x50, 0x01] },
   { name: 'a PDF', magic: [0x25, 0x50, 0x44, 0x46, 0x2d] },
   { name: 'a PNG image', magic: [0x89, 0x50, 0x4e, 0x47] },
   { name: 'an ELF program', magic: [0x7f, 0x45, 0x4c, 0x46] },
@@ -37,10 +54,10 @@ export function decideKind(contentType: string | null, head: Uint8Array): Packag
   if (ZIP_TYPES.includes(type)) return 'zip';
   const found = lookInto(head);
   if (TAR_TYPES.includes(type)) {
-    // One media type stands for both: what is inside says whether gzip lies around the tar.
-    if (found === 'tar.gz' || found === 'tar') return found;
+    // One media type stands for all: what is inside says what lies around the tar.
+    if (typeof found === 'string' && found.startsWith('tar')) return found;
     if (typeof found === 'object' && found.other !== UNKNOWN) throw unsupported(found.other);
-    return type === 'application/x-tar' ? 'tar' : 'tar.gz';
+    return KIND_OF_TYPE[type] ?? 'tar';
   }
   if (!GENERIC_TYPES.includes(type)) throw unsupported(`of the media type ${quote(type)}`);
   if (typeof found === 'object') throw unsupported(found.other);
@@ -57,6 +74,8 @@ function unsupported(what: string): BuildError {
 function lookInto(head: Uint8Array): PackageKind | { readonly other: string } {
   if (startsWith(head, [0x50, 0x4b, 0x03, 0x04]) || startsWith(head, [0x50, 0x4b, 0x05, 0x06])) return 'zip';
   if (startsWith(head, [0x1f, 0x8b])) return 'tar.gz';
+  if (startsWith(head, [0x42, 0x5a, 0x68]) && startsWith(head.subarray(4), BZIP2_BLOCK)) return 'tar.bz2';
+  if (startsWith(head, [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00])) return 'tar.xz';
   if (isTarHeader(head)) return 'tar';
   const other = OTHER_KINDS.find((kind) => startsWith(head, kind.magic));
   if (other) return { other: other.name };

@@ -3,10 +3,11 @@ import { stat } from 'node:fs/promises';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { extract, type ExtractEvents, type Header } from 'tar-stream';
+import { extract, type Extract, type ExtractEvents, type Header } from 'tar-stream';
 import { BuildError } from '../../../contract/build-errors.ts';
 import type { SourceLimits } from '../limits.ts';
 import { isSystemError } from '../system-error.ts';
+import { decompress, type Decompressor } from './decompress.ts';
 import type { Destination } from './destination.ts';
 import { createMeter, type Meter } from './meter.ts';
 import { refuseEntry } from './names.ts';
@@ -14,6 +15,8 @@ import { refuseEntry } from './names.ts';
 export interface UnpackCall {
   readonly limits: SourceLimits;
   readonly signal: AbortSignal;
+  /** The PATH that the programs of bzip2 and xz are looked up in. */
+  readonly searchPath: string;
 }
 
 type Entry = ExtractEvents['entry'][1];
@@ -23,10 +26,10 @@ const BLOCK = 512;
 /** Also tars from before POSIX, which have no magic; tar-stream knows the option, its types do not. */
 const ANY_FORMAT = { highWaterMark: CHUNK, allowUnknownFormat: true };
 
-/** Unpacks a tar, POSIX or GNU, plain or through gzip. */
+/** Unpacks a tar, POSIX or GNU, plain or through what compresses it. */
 export async function unpackTar(
   archive: string,
-  compression: 'none' | 'gzip',
+  compression: 'none' | 'gzip' | Decompressor,
   destination: Destination,
   call: UnpackCall,
 ): Promise<void> {
@@ -34,12 +37,8 @@ export async function unpackTar(
   const end = watchEnd(createMeter(size, call.limits));
   // Names that are not UTF-8 arrive with U+FFFD in them, which the destination refuses.
   const entries = extract(ANY_FORMAT);
-  const source = createReadStream(archive, { highWaterMark: CHUNK });
   const { signal } = call;
-  const reading =
-    compression === 'gzip'
-      ? pipeline(source, createGunzip({ chunkSize: CHUNK }), end.stream, entries, { signal })
-      : pipeline(source, end.stream, entries, { signal });
+  const reading = readTar(archive, compression, call, end.stream, entries);
   const writing = (async () => {
     for await (const entry of entries) await unpackEntry(entry, destination);
   })();
@@ -57,6 +56,23 @@ export async function unpackTar(
       'The archive ends without its end mark: it is not complete. Pack it, or upload it, again.',
     );
   }
+}
+
+function readTar(
+  archive: string,
+  compression: Parameters<typeof unpackTar>[1],
+  call: UnpackCall,
+  end: Transform,
+  entries: Extract,
+): Promise<void> {
+  const { signal } = call;
+  if (compression !== 'none' && compression !== 'gzip') {
+    return pipeline(decompress(compression, archive, call), end, entries, { signal });
+  }
+  const source = createReadStream(archive, { highWaterMark: CHUNK });
+  return compression === 'gzip'
+    ? pipeline(source, createGunzip({ chunkSize: CHUNK }), end, entries, { signal })
+    : pipeline(source, end, entries, { signal });
 }
 
 async function unpackEntry(entry: Entry, destination: Destination): Promise<void> {

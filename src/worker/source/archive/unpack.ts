@@ -6,6 +6,8 @@ import type { ArchiveKind } from './kind.ts';
 import { unpackTar, type UnpackCall } from './tar.ts';
 import { unpackZip } from './zip.ts';
 
+const COMPRESSIONS = { tar: 'none', 'tar.gz': 'gzip', 'tar.bz2': 'bzip2', 'tar.xz': 'xz' } as const;
+
 /**
  * Unpacks an archive into `directory`, which it makes. Throws a BuildError `cannotextractbuildpack` for an archive that is damaged, over
  * a limit, or would write what a package must not, and the system's error when the worker's own disk refuses.
@@ -20,7 +22,7 @@ export async function unpackArchive(
     await mkdir(directory);
     await using destination = await openDestination(directory, call.limits);
     if (kind === 'zip') await unpackZip(archive, destination, call);
-    else await unpackTar(archive, kind === 'tar.gz' ? 'gzip' : 'none', destination, call);
+    else await unpackTar(archive, COMPRESSIONS[kind], destination, call);
     await destination.finish();
   } catch (error) {
     call.signal.throwIfAborted();

@@ -16,7 +16,7 @@ export interface FetchedPackage {
 export async function fetchPackage(
   address: string,
   call: SourceCall,
-  options: DownloadOptions,
+  options: DownloadOptions & { readonly searchPath: string },
 ): Promise<FetchedPackage> {
   const file = join(call.directory, 'package');
   const directory = join(call.directory, 'context');
@@ -30,7 +30,8 @@ export async function fetchPackage(
     await chmod(dockerfile, 0o644);
     return { directory, lone: true };
   }
-  await unpackArchive(file, kind, directory, { limits: options.limits, signal: call.signal });
+  const { limits, searchPath } = options;
+  await unpackArchive(file, kind, directory, { limits, searchPath, signal: call.signal });
   await unlink(file);
   return { directory, lone: false };
 }
