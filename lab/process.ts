@@ -34,7 +34,7 @@ export function startProcess(
   args: readonly string[],
   options: ProcessOptions = {},
 ): LabProcess {
-  const child: ChildProcess = spawn('setpriv', ['--pdeathsig', 'TERM', '--', command, ...args], {
+  const child: ChildProcess = spawn('/usr/bin/setpriv', ['--pdeathsig', 'TERM', '--', command, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: options.cwd,
     env: options.env ?? process.env,

@@ -10,6 +10,7 @@ import {
   type SettingValues,
 } from '../contract/configuration.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
+import type { TlsPaths } from './link/tls.ts';
 
 /** The path that `SERVER` lacks (contract 0.3, "How a worker is started"). */
 const SOCKET_PATH = '/b1/socket';
@@ -167,6 +168,16 @@ export function endpointOf({ ENDPOINT, SERVER }: Pick<WorkerSettings, 'ENDPOINT'
   url.protocol = url.protocol === 'https:' || url.protocol === 'wss:' ? 'wss:' : 'ws:';
   url.pathname = url.pathname.replace(/\/+$/, '') + SOCKET_PATH;
   return url;
+}
+
+/** The files of TLS that these settings name. */
+export function tlsPathsOf(settings: WorkerSettings): TlsPaths {
+  return {
+    ca: settings.TLS_CA_PATH,
+    certificate: settings.TLS_CERT_PATH,
+    key: settings.TLS_KEY_PATH,
+    serverName: settings.TLS_SERVER_NAME,
+  };
 }
 
 export function workerIdOf({ WORKER_ID }: Pick<WorkerSettings, 'WORKER_ID'>): string {

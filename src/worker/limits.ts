@@ -43,6 +43,9 @@ export const PROGRESS_LAYERS_MAX = 1_000;
 export const BASE_ERROR_MAX = 8_192;
 /** How long the engine may take, at start, to say what it is. */
 export const DESCRIBE_WITHIN_MS = 5_000;
+/** How long `doctor` waits for a manager, a registry or a program, and with how little free disk it warns. */
+export const DOCTOR_WITHIN_MS = 10_000;
+export const DOCTOR_DISK_BYTES = 10 * 1024 ** 3;
 /** Contract 0.3: requests that pull or push are tried so many times. */
 export const ENGINE_TRIES = 3;
 /** A pull or push of which the engine says nothing for so long has failed: the registry hangs. */

@@ -7,7 +7,15 @@ import { createProgramLog } from '../contract/program-log.ts';
 import { extensionNames } from '../contract/extensions.ts';
 import { clearLeftovers, createBuilder } from './builder.ts';
 import { systemClock } from './clock.ts';
-import { endpointOf, workDirOf, workerConfiguration, workerIdOf, type WorkerSettings } from './config.ts';
+import {
+  endpointOf,
+  tlsPathsOf,
+  workDirOf,
+  workerConfiguration,
+  workerIdOf,
+  type WorkerSettings,
+} from './config.ts';
+import { examine } from './doctor.ts';
 import type { Engine } from './engine/engine.ts';
 import { createEngine } from './engine/index.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -25,11 +33,13 @@ import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
+  let command: CommandLine;
   let settings: WorkerSettings;
   try {
-    const file = readCommandLine(args) ?? process.env['CONFIG_FILE'];
+    command = readCommandLine(args);
+    const file = command.config ?? process.env['CONFIG_FILE'];
     settings = loadConfiguration(workerConfiguration, { environment: process.env, file });
-    readTlsOptions(tlsPaths(settings));
+    readTlsOptions(tlsPathsOf(settings));
     requireReadable('GIT_KNOWN_HOSTS_FILE', settings.GIT_KNOWN_HOSTS_FILE);
   } catch (error) {
     if (error instanceof CommanderError)
@@ -40,6 +50,7 @@ async function main(args: readonly string[]): Promise<number> {
     );
     return exitCodes.wrongSetting;
   }
+  if (command.doctor) return await doctor(settings, command.registry);
   const secrets = createSecretKeeper();
   if (settings.TOKEN !== null) secrets.keep([settings.TOKEN]);
   const logger = createProgramLog({
@@ -56,11 +67,19 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Answers with the settings file, when the command line names one. */
-function readCommandLine(args: readonly string[]): string | undefined {
+interface CommandLine {
+  /** A settings file. */
+  readonly config: string | undefined;
+  readonly doctor: boolean;
+  /** A registry for the doctor to look at. */
+  readonly registry: string | undefined;
+}
+
+function readCommandLine(args: readonly string[]): CommandLine {
   const packageFile = new URL('../../package.json', import.meta.url);
   const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
-  return new Command('quay-builder')
+  let asked: Pick<CommandLine, 'doctor' | 'registry'> = { doctor: false, registry: undefined };
+  const program = new Command('quay-builder')
     .description('Builds images for a build manager, on a Docker or Podman engine.')
     .version(version)
     .option('--config <file>', 'a JSON file of settings; CONFIG_FILE does the same')
@@ -71,12 +90,44 @@ Settings come from the environment. The least is where the manager is:
 
   SERVER=wss://builds.example.com quay-builder                          enterprise: builds for ever
   SERVER=wss://builds.example.com REALM=… TOKEN=… quay-builder          hosted: one build, then it exits
+  SERVER=wss://builds.example.com quay-builder doctor                   is all there that it needs?
 
 Every setting is described in docs/reference/worker.md; what the exit codes mean, in docs/worker.md.`,
     )
-    .exitOverride()
-    .parse(args, { from: 'user' })
-    .opts<{ config?: string }>().config;
+    .exitOverride();
+  program
+    .command('work', { isDefault: true })
+    .description('work (what happens without a command)')
+    .action(() => undefined);
+  program
+    .command('doctor')
+    .description('look at engine, disk, manager and programs with these settings, and say what to do')
+    .option('--registry <host>', 'a registry to look at too')
+    .action(({ registry }: { registry?: string }) => {
+      asked = { doctor: true, registry };
+    });
+  program.parse(args, { from: 'user' });
+  return { config: program.opts<{ config?: string }>().config, ...asked };
+}
+
+/** Prints each finding as it is made; the exit code says whether builds can run. */
+async function doctor(settings: WorkerSettings, registry: string | undefined): Promise<number> {
+  const signs = { good: 'ok  ', warning: 'warn', bad: 'FAIL' };
+  let exitCode: number = exitCodes.done;
+  const engine = createEngine(engineOptions(settings));
+  for await (const { level, what, advice } of examine(settings, engine, registry)) {
+    process.stdout.write(`${signs[level]}  ${what}\n${advice === '' ? '' : `      ${advice}\n`}`);
+    if (level === 'bad') exitCode = exitCodes.unwell;
+  }
+  return exitCode;
+}
+
+function engineOptions(settings: WorkerSettings): Parameters<typeof createEngine>[0] {
+  return {
+    dockerHost: settings.DOCKER_HOST,
+    ...(settings.DOCKER_CERT_PATH === null ? {} : { certPath: settings.DOCKER_CERT_PATH }),
+    builder: settings.BUILDER,
+  };
 }
 
 async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Logger): Promise<number> {
@@ -90,11 +141,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
   }
   let engine: Engine;
   try {
-    engine = createEngine({
-      dockerHost: settings.DOCKER_HOST,
-      ...(settings.DOCKER_CERT_PATH === null ? {} : { certPath: settings.DOCKER_CERT_PATH }),
-      builder: settings.BUILDER,
-    });
+    engine = createEngine(engineOptions(settings));
   } catch (error) {
     logger.fatal({ reason: reasonOf(error) }, 'no engine (DOCKER_HOST, DOCKER_CERT_PATH)');
     return exitCodes.wrongSetting;
@@ -131,7 +178,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
       runSlot(
         {
           endpoint,
-          tls: tlsPaths(settings),
+          tls: tlsPathsOf(settings),
           realm: settings.REALM,
           token: hosted ? (settings.TOKEN ?? '') : '',
           offer: {
@@ -175,15 +222,6 @@ function requireReadable(name: string, path: string | null): void {
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function tlsPaths(settings: WorkerSettings): Parameters<typeof readTlsOptions>[0] {
-  return {
-    ca: settings.TLS_CA_PATH,
-    certificate: settings.TLS_CERT_PATH,
-    key: settings.TLS_KEY_PATH,
-    serverName: settings.TLS_SERVER_NAME,
-  };
 }
 
 function exitCodeOf(end: SlotEnd): number {

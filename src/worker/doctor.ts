@@ -1,0 +1,145 @@
+import { execFile } from 'node:child_process';
+import { mkdir, statfs } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { request } from 'undici';
+import { REGISTRATION_REALM } from '../contract/uris.ts';
+import { systemClock } from './clock.ts';
+import { endpointOf, tlsPathsOf, workDirOf, type WorkerSettings } from './config.ts';
+import type { Engine } from './engine/engine.ts';
+import { DESCRIBE_WITHIN_MS, DOCTOR_DISK_BYTES, DOCTOR_WITHIN_MS } from './limits.ts';
+import { joinRealm } from './link/session.ts';
+import { readTlsOptions } from './link/tls.ts';
+import { openTransport } from './link/transport.ts';
+
+/** Something that was looked at: well, worth knowing, or in the way of builds. */
+export interface Finding {
+  readonly level: 'good' | 'warning' | 'bad';
+  readonly what: string;
+  /** What to do about it; empty where nothing need be done. */
+  readonly advice: string;
+}
+
+const GIB = 1024 ** 3;
+const execFileAsync = promisify(execFile);
+
+/** Looks, one after the other, at all that a worker with these settings needs, and changes nothing. */
+export async function* examine(
+  settings: WorkerSettings,
+  engine: Engine,
+  registry: string | undefined,
+): AsyncGenerator<Finding> {
+  yield await examineEngine(engine);
+  yield await examineDisk(workDirOf(settings));
+  yield await examineManager(settings);
+  yield await examineProgram('git', ['--version'], 'builds of a git commit need it: install git');
+  yield await examineProgram('ssh', ['-V'], 'commits fetched over ssh need it: install openssh-client');
+  if (registry !== undefined) yield await examineRegistry(registry);
+}
+
+async function examineEngine(engine: Engine): Promise<Finding> {
+  try {
+    const { name, version, builder } = await engine.describe(AbortSignal.timeout(DESCRIBE_WITHIN_MS));
+    const what = `engine: ${name} ${version}, builds with ${builder}`;
+    if (builder === 'buildkit') return good(what);
+    return warning(
+      what,
+      'it has no BuildKit, or BUILDER asks for none: cache and secret mounts do not work, and every build sends its whole context',
+    );
+  } catch (error) {
+    return bad(
+      `engine: ${reasonOf(error)}`,
+      'check that it runs, that DOCKER_HOST is its address, and that this user may use its socket',
+    );
+  }
+}
+
+async function examineDisk(directory: string): Promise<Finding> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const { bavail, bsize } = await statfs(directory);
+    const free = bavail * bsize;
+    const what = `disk: ${(free / GIB).toFixed(1)} GiB are free at ${directory}`;
+    return free >= DOCTOR_DISK_BYTES
+      ? good(what)
+      : warning(what, 'a package and its unpacked files lie there: free some, or set WORK_DIR');
+  } catch (error) {
+    return bad(`disk: ${reasonOf(error)}`, 'set WORK_DIR to a folder that this user may write');
+  }
+}
+
+/** Joins the registration realm and leaves it, which leaves no trace. */
+async function examineManager(settings: WorkerSettings): Promise<Finding> {
+  const endpoint = endpointOf(settings);
+  const where = `manager: ${endpoint.origin}${endpoint.pathname}`;
+  try {
+    const signal = AbortSignal.timeout(DOCTOR_WITHIN_MS);
+    const transport = await openTransport(
+      endpoint,
+      readTlsOptions(tlsPathsOf(settings)),
+      systemClock,
+      signal,
+    );
+    try {
+      if (settings.REALM !== null) return good(`${where} answers`);
+      const session = await joinRealm(transport, REGISTRATION_REALM, null, systemClock);
+      await session.leave('wamp.close.normal');
+      return good(`${where} answers, and lets enterprise workers in`);
+    } finally {
+      transport.end();
+    }
+  } catch (error) {
+    return bad(
+      `${where}: ${reasonOf(error)}`,
+      'check SERVER or ENDPOINT, that the manager runs and takes enterprise workers, and for wss the TLS settings',
+    );
+  }
+}
+
+async function examineProgram(program: string, args: readonly string[], advice: string): Promise<Finding> {
+  try {
+    const { stdout, stderr } = await execFileAsync(program, args, { timeout: DOCTOR_WITHIN_MS });
+    return good(`${program}: ${(stdout || stderr).trim().split('\n')[0] ?? ''}`);
+  } catch {
+    return bad(`${program}: it cannot be started`, advice);
+  }
+}
+
+/** Asks the registry's base endpoint (OCI distribution specification, "end-1"): 401 is an answer too. */
+async function examineRegistry(host: string): Promise<Finding> {
+  let reason = '';
+  for (const scheme of ['https', 'http']) {
+    try {
+      const answer = await request(`${scheme}://${host}/v2/`, {
+        signal: AbortSignal.timeout(DOCTOR_WITHIN_MS),
+      });
+      await answer.body.dump();
+      const what = `registry: ${scheme}://${host} answers ${answer.statusCode}`;
+      if (answer.statusCode !== 200 && answer.statusCode !== 401) continue;
+      return scheme === 'https'
+        ? good(what)
+        : warning(what, 'it speaks http: the engine must list it as insecure, unless it is on the loopback');
+    } catch (error) {
+      reason ||= reasonOf(error);
+    }
+  }
+  return bad(
+    `registry: ${host}: ${reason || 'it is no registry'}`,
+    'check its name and port, that it is up, and that this machine and its engine reach it',
+  );
+}
+
+function good(what: string): Finding {
+  return { level: 'good', what, advice: '' };
+}
+
+function warning(what: string, advice: string): Finding {
+  return { level: 'warning', what, advice };
+}
+
+function bad(what: string, advice: string): Finding {
+  return { level: 'bad', what, advice };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
