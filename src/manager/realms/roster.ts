@@ -3,8 +3,8 @@ import { REALM_KEEP_SECONDS, WORKER_WATCH_MS, WORKER_WRITE_MS } from '../limits.
 import type { SlotConnection } from './slot-connection.ts';
 
 interface RosterDependencies {
-  readonly workers: WorkerStore;
-  readonly realms: RealmStore;
+  readonly workers: Pick<WorkerStore, 'put' | 'remove'>;
+  readonly realms: Pick<RealmStore, 'keep' | 'remove'>;
   readonly manager: string;
   readonly heartbeatTimeoutSeconds: number;
   readonly logger: { warn(fields: object, message: string): void };
@@ -44,24 +44,25 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     buildId: slot.buildId,
   });
 
-  const write = (which: Iterable<SlotConnection>): void => {
-    writing = writing.then(async () => {
-      const rows = [...which].filter((slot) => slots.has(slot.realm)).map(row);
-      const gone = [...removed];
-      try {
-        if (gone.length > 0) {
-          await workers.remove(gone);
-          for (const realm of gone) {
-            await realms.remove(realm);
-            removed.delete(realm);
-          }
-        }
-        if (rows.length > 0) await workers.put(rows);
-      } catch (error) {
-        // The next round writes them all.
-        if (!(error instanceof DatabaseAway)) logger.warn({ err: error }, 'writing the workers failed');
-      }
+  /** One after the other. What fails is made up for by the next round, which writes all of them. */
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    writing = writing.then(work).catch((error: unknown) => {
+      if (!(error instanceof DatabaseAway)) logger.warn({ err: error }, 'writing the workers failed');
     });
+    return writing;
+  };
+
+  const write = async (which: Iterable<SlotConnection>): Promise<void> => {
+    const rows = [...which].filter((slot) => slots.has(slot.realm)).map(row);
+    const gone = [...removed];
+    if (gone.length > 0) {
+      await workers.remove(gone);
+      for (const realm of gone) {
+        await realms.remove(realm);
+        removed.delete(realm);
+      }
+    }
+    if (rows.length > 0) await workers.put(rows);
   };
 
   /** Changes of one moment are written together. */
@@ -69,7 +70,7 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     if (dirty.size === 0 && removed.size === 0) return;
     const which = new Set(dirty);
     dirty.clear();
-    write(which);
+    void inTurn(() => write(which));
   };
 
   const watch = setInterval(() => {
@@ -83,10 +84,15 @@ export function startRoster(dependencies: RosterDependencies): Roster {
       slot.session.abort('wamp.error.timeout', `nothing was heard for ${Math.round(silent)} s`);
     }
   }, WORKER_WATCH_MS);
+  let round: Promise<void> | null = null;
   const writer = setInterval(() => {
-    write(slots.values());
-    const names = [...slots.keys()];
-    if (names.length > 0) void realms.keep(names, REALM_KEEP_SECONDS).catch(() => undefined);
+    // A database that is slow is not asked for more.
+    round ??= inTurn(async () => {
+      await write(slots.values());
+      if (slots.size > 0) await realms.keep([...slots.keys()], REALM_KEEP_SECONDS);
+    }).finally(() => {
+      round = null;
+    });
   }, WORKER_WRITE_MS);
 
   return {

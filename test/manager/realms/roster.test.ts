@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { CONTRACT_VERSION, managerProcedures } from '../../../src/contract/uris.ts';
+import { startRoster, type Roster } from '../../../src/manager/realms/roster.ts';
+import type { SlotConnection, WorkerRealm } from '../../../src/manager/realms/slot-connection.ts';
+import { workerRealmPolicy } from '../../../src/manager/realms/worker-realm.ts';
+import { DatabaseAway } from '../../../src/store/index.ts';
+import { createRouter } from '../../../src/wamp/index.ts';
+import { ALL_ROLES, connect } from '../../wamp/support/peer.ts';
+
+/** How the rows of connected workers are kept while the database is slow, away, or fails. */
+
+const logger = { info: vi.fn(), warn: vi.fn() };
+const put = vi.fn<(rows: readonly object[]) => Promise<void>>();
+const keep = vi.fn<(names: readonly string[]) => Promise<readonly string[]>>();
+let roster: Roster;
+
+/** Enough for several rounds of writing. */
+const ROUNDS_MS = 60_000;
+
+beforeEach(async () => {
+  vi.resetAllMocks();
+  put.mockResolvedValue();
+  keep.mockResolvedValue([]);
+  const slot = await connectedSlot();
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  roster = startRoster({
+    workers: { put, remove: () => Promise.resolve() },
+    realms: { keep, remove: () => Promise.resolve() },
+    manager: 'manager-1',
+    heartbeatTimeoutSeconds: 60,
+    logger,
+    now: () => 0,
+  });
+  roster.add(slot);
+});
+afterEach(async () => {
+  await roster.stop();
+  vi.useRealTimers();
+});
+
+async function connectedSlot(): Promise<SlotConnection> {
+  const ready = Promise.withResolvers<SlotConnection>();
+  const router = createRouter<WorkerRealm>();
+  const policy = workerRealmPolicy({
+    realms: { markJoined: () => Promise.resolve(true) },
+    onReady: ready.resolve,
+    onGone: () => undefined,
+    logger,
+    now: () => 0,
+  });
+  router.addRealm('realm1', policy, { kind: 'enterprise', tokenHash: null, slot: null });
+  const peer = connect(router);
+  peer.say([1, 'realm1', ALL_ROLES]);
+  peer.say([48, 1, {}, managerProcedures.ready, [], { token: '', version: CONTRACT_VERSION }]);
+  return ready.promise;
+}
+
+it('asks a database that does not answer once, however long that takes', async () => {
+  const answered = Promise.withResolvers<undefined>();
+  put.mockReturnValueOnce(answered.promise);
+  await vi.advanceTimersByTimeAsync(ROUNDS_MS);
+  expect(put).toHaveBeenCalledOnce();
+  answered.resolve(undefined);
+  await vi.waitFor(() => expect(keep).toHaveBeenCalledExactlyOnceWith(['realm1'], expect.any(Number)));
+});
+
+it('says what fails, but for a database that is away, and goes on', async () => {
+  keep.mockRejectedValueOnce(new DatabaseAway('The database does not answer.'));
+  const bug = new Error('no such column');
+  keep.mockRejectedValueOnce(bug);
+  await vi.advanceTimersByTimeAsync(ROUNDS_MS);
+  await vi.waitFor(() => expect(keep.mock.calls.length).toBeGreaterThan(2));
+  expect(logger.warn).toHaveBeenCalledExactlyOnceWith({ err: bug }, 'writing the workers failed');
+});
