@@ -16,8 +16,6 @@ export interface TryLog {
   message(phase: string, jsonData: string): Promise<boolean>;
   /** Many messages a call: answered when they are stored. */
   batch(batch: LogBatch): Promise<boolean>;
-  /** Adds the manager's own words. */
-  note(text: string): void;
   /** The worker has no more to say: resolves when everything is stored, or the try has ended. */
   flush(): Promise<void>;
   /** Nothing is taken or stored any more. */
@@ -155,10 +153,6 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
         await store();
         return !over;
       }),
-
-    note(text) {
-      if (!over) add({ stream: 'note', text }, now());
-    },
 
     flush: async () => {
       await turn;
