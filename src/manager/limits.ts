@@ -54,3 +54,18 @@ export const TRY_MAX_SECONDS = 86_400;
 
 /** How many of a repository's last builds are looked at for an image that may prime the cache. */
 export const CACHE_LOOK_BACK_BUILDS = 20;
+
+/** How long a token for the registry lives at most, since it cannot be taken back before. */
+export const REGISTRY_TOKEN_MAX_SECONDS = 300;
+
+/** How far the clock of a registry may be behind ours: it takes a new token at once all the same. */
+export const CLOCK_SKEW_SECONDS = 10;
+
+/** How many repositories one token for the registry may name; more are left out. A push that mounts layers asks for a few. */
+export const SCOPES_MAX = 32;
+
+/** A longer scope is left out. */
+export const SCOPE_MAX_CHARACTERS = 512;
+
+/** How many lines a key file may have, the key in use and those it replaced; one with more is refused. */
+export const SECRET_KEYS_MAX = 16;

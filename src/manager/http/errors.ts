@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { DatabaseAway } from '../../store/index.ts';
+import { RETRY_AFTER_SECONDS } from './limits.ts';
 import { ApiProblem, type ProblemCode } from './problems.ts';
 import { validationProblem } from './validation.ts';
 
@@ -26,13 +27,11 @@ const KNOWN: Readonly<Record<string, ProblemCode>> = {
   FST_MP_PREMATURE_CLOSE: 'multipart_invalid',
 };
 
-const STORE_RETRY_SECONDS = 5;
-
 /** The problem that an error is to the caller. */
 export function asProblem(error: unknown): ApiProblem {
   if (error instanceof ApiProblem) return error;
   if (error instanceof DatabaseAway) {
-    return new ApiProblem('store_unavailable', { cause: error, retryAfterSeconds: STORE_RETRY_SECONDS });
+    return new ApiProblem('store_unavailable', { cause: error, retryAfterSeconds: RETRY_AFTER_SECONDS });
   }
   if (hasZodFastifySchemaValidationErrors(error)) {
     const where = error.validationContext ?? 'request';

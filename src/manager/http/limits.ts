@@ -5,6 +5,8 @@ const MIB = 1024 * KIB;
 
 /** A JSON body, or the part `request`, above this: `body_too_large`. An ssh key is the largest thing in it. */
 export const JSON_BODY_MAX = 256 * KIB;
+/** A form above this, for the registry's token server: `body_too_large`. */
+export const FORM_BODY_MAX = 16 * KIB;
 /** A package above this, unless the operator says otherwise: `package_too_large`, and what was stored is removed. */
 export const PACKAGE_MAX_DEFAULT = 2048 * MIB;
 /** What a multipart body may have beside the package's bytes: the request, boundaries and headers. */
@@ -21,6 +23,9 @@ export const CONNECTION_IDLE_MS = 120_000;
 export const KEEP_ALIVE_MS = 10_000;
 /** A part of a path above this: `uri_too_long`. A capability has 43 characters, a build's id 36. */
 export const PATH_PARAMETER_MAX = 256;
+
+/** What `Retry-After` says where there is no database, or no room for another viewer, in seconds. */
+export const RETRY_AFTER_SECONDS = 5;
 
 /** How many may follow logs at once: the next one gets `too_many_viewers`. */
 export const VIEWERS_MAX = 512;

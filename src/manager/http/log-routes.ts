@@ -10,14 +10,19 @@ import {
   type LogRecord,
 } from '../../contract/api.ts';
 import { requireScope } from './access.ts';
-import { CONNECTION_IDLE_MS, LOG_KEEP_ALIVE_MS, LOG_PAGE_RECORDS, VIEWERS_MAX } from './limits.ts';
+import {
+  CONNECTION_IDLE_MS,
+  LOG_KEEP_ALIVE_MS,
+  LOG_PAGE_RECORDS,
+  RETRY_AFTER_SECONDS,
+  VIEWERS_MAX,
+} from './limits.ts';
 import { asLines, asServerSentEvent, asText, chooseLogMediaType, logMediaTypes } from './log-format.ts';
 import { problems } from './openapi.ts';
 import type { HttpDependencies } from './ports.ts';
 import { ApiProblem } from './problems.ts';
 import { issuesProblem } from './validation.ts';
 
-const VIEWER_RETRY_SECONDS = 5;
 const COMMENT = ': still here\n\n';
 
 /** A stream is sent as it is; the forms are for the reader of the API's description. */
@@ -44,7 +49,7 @@ export function addLogRoutes(app: FastifyInstance, dependencies: HttpDependencie
 
   const follow = (id: string, after: LogPosition, reply: FastifyReply): FastifyReply => {
     if (viewers.size >= (limits?.viewersMax ?? VIEWERS_MAX)) {
-      throw new ApiProblem('too_many_viewers', { retryAfterSeconds: VIEWER_RETRY_SECONDS });
+      throw new ApiProblem('too_many_viewers', { retryAfterSeconds: RETRY_AFTER_SECONDS });
     }
     const viewer = new AbortController();
     viewers.add(viewer);

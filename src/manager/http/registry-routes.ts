@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { FORM_BODY_MAX } from './limits.ts';
 import { ApiProblem } from './problems.ts';
 import type { RegistryTokenServer, TokenRequest } from '../registry/token-server.ts';
 
 /** The token server's face (Docker Registry v2 "Token Authentication Specification", and its OAuth2 form by POST). */
 
 const FORM = 'application/x-www-form-urlencoded';
-const FORM_MAX_BYTES = 16_384;
 const BASIC = /^Basic +([A-Za-z0-9+/=]{1,2048}) *$/i;
 
 /** Adds `/registry/token` and `/registry/certificates.pem`. */
@@ -31,7 +31,7 @@ export function addRegistryRoutes(app: FastifyInstance, server: RegistryTokenSer
   app.register((scope, _options, done) => {
     scope.addContentTypeParser(
       FORM,
-      { parseAs: 'string', bodyLimit: FORM_MAX_BYTES },
+      { parseAs: 'string', bodyLimit: FORM_BODY_MAX },
       (_request, body, parsed) => parsed(null, new URLSearchParams(String(body))),
     );
     scope.get('/registry/token', { schema: { hide: true } }, async (request, reply) => {

@@ -1,4 +1,5 @@
 import { isRepository, namespaceOf } from '../../contract/references.ts';
+import { SCOPE_MAX_CHARACTERS, SCOPES_MAX } from '../limits.ts';
 
 /**
  * What a registry's client asks for, and what a capability allows, in the registry's own words
@@ -7,15 +8,13 @@ import { isRepository, namespaceOf } from '../../contract/references.ts';
 
 type RegistryAction = 'pull' | 'push';
 
-export interface RegistryAccess {
+/** One entry of a token's `access` claim. */
+export interface AccessEntry {
   readonly type: 'repository';
   readonly name: string;
   readonly actions: readonly RegistryAction[];
 }
 
-/** How many repositories one token may name; more are left out. A push that mounts layers asks for a few. */
-const SCOPES_MAX = 32;
-const SCOPE_MAX_LENGTH = 512;
 /** A name may hold colons (a host's port), so the actions come after the last one. A class, as in `repository(plugin)`, is refused. */
 const SCOPE = /^repository:(.+):([a-z*,]+)$/;
 const EVERY = '/*';
@@ -43,7 +42,7 @@ export function userScopes(mayWrite: boolean): string[] {
  * The part of what is asked that the allowed scopes give: never more, in the order asked. What cannot be read is left out, as
  * the token specification wants ("the token server should return a token with the subset").
  */
-export function grantedAccess(asked: readonly string[], allowed: readonly string[]): RegistryAccess[] {
+export function grantedAccess(asked: readonly string[], allowed: readonly string[]): AccessEntry[] {
   const rules = allowed.map(parseScope).filter((rule) => rule !== null);
   const granted = new Map<string, RegistryAction[]>();
   const wanted = asked.flatMap((text) => text.split(' ')).filter((text) => text !== '');
@@ -61,7 +60,7 @@ export function grantedAccess(asked: readonly string[], allowed: readonly string
 }
 
 function parseScope(text: string): { name: string; actions: RegistryAction[] } | null {
-  const match = text.length <= SCOPE_MAX_LENGTH ? SCOPE.exec(text) : null;
+  const match = text.length <= SCOPE_MAX_CHARACTERS ? SCOPE.exec(text) : null;
   if (!match) return null;
   const [, name = '', actions = ''] = match;
   return {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { CapabilityStore } from '../../store/index.ts';
+import { CLOCK_SKEW_SECONDS, REGISTRY_TOKEN_MAX_SECONDS } from '../limits.ts';
 import { hashSecret } from '../secrets/tokens.ts';
 import { grantedAccess } from './scopes.ts';
 import type { SigningKey } from './signing-key.ts';
@@ -14,10 +15,6 @@ import type { SigningKey } from './signing-key.ts';
 export const TOKEN_ISSUER = 'quay-build-manager';
 /** The user that goes with a push or pull token (worker contract 0.3, "Build arguments"). */
 const TOKEN_USERNAME = '$token';
-/** No token lives longer: it cannot be taken back before. */
-const TOKEN_MAX_SECONDS = 300;
-/** A registry whose clock is behind takes the token at once all the same. */
-const CLOCK_SKEW_SECONDS = 10;
 
 export interface TokenRequest {
   readonly service: string;
@@ -79,7 +76,7 @@ export function createRegistryTokenServer(options: TokenServerOptions): Registry
 
       const issuedAt = Math.floor(now() / 1000);
       const endsAt = Math.floor((subject.endsAt ?? Infinity) / 1000);
-      const expiresAt = Math.min(issuedAt + TOKEN_MAX_SECONDS, endsAt);
+      const expiresAt = Math.min(issuedAt + REGISTRY_TOKEN_MAX_SECONDS, endsAt);
       const token = await new SignJWT({ access: grantedAccess(scopes, subject.scopes) })
         .setProtectedHeader({ alg: 'ES256', typ: 'JWT', x5c: [signingKey.x5c] })
         .setIssuer(TOKEN_ISSUER)

@@ -1,11 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { SECRET_KEYS_MAX } from '../limits.ts';
 
 /** The keys that secrets at rest are sealed with: a file, `SECRET_KEY_FILE`, of one key a line. */
 
 const KEY_BYTES = 32;
-/** How many lines a key file may have: the key in use, and those it replaced. */
-const KEYS_MAX = 16;
 
 /** A key file that cannot be used. The message says which rule it broke and what to do; it never holds a key. */
 export class SecretKeyError extends Error {
@@ -64,8 +63,10 @@ async function readKeys(path: string): Promise<Uint8Array[]> {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  if (lines.length === 0 || lines.length > KEYS_MAX) {
-    throw new SecretKeyError(`${path} must hold 1 to ${KEYS_MAX} keys, one a line; it has ${lines.length}`);
+  if (lines.length === 0 || lines.length > SECRET_KEYS_MAX) {
+    throw new SecretKeyError(
+      `${path} must hold 1 to ${SECRET_KEYS_MAX} keys, one a line; it has ${lines.length}`,
+    );
   }
   return lines.map((line, index) => parseKey(line, `${path}, line ${index + 1}`));
 }
