@@ -6,6 +6,7 @@ export interface BuildOptions {
   readonly buildArg?: readonly string[];
   readonly target?: string;
   readonly label?: readonly string[];
+  readonly ociLabels?: boolean;
 }
 
 /**
@@ -13,15 +14,16 @@ export interface BuildOptions {
  * set there. Throws a CliError for what is none.
  */
 export function readBuildOptions(
-  { buildArg = [], target, label = [] }: BuildOptions,
+  { buildArg = [], target, label = [], ociLabels = true }: BuildOptions,
   environment: NodeJS.ProcessEnv,
-): Pick<BuildRequestBody, 'build_args' | 'target' | 'labels'> {
+): Pick<BuildRequestBody, 'build_args' | 'target' | 'labels' | 'oci_labels'> {
   const buildArgs = readPairs('--build-arg', buildArg, (name) => environment[name]);
   const labels = readPairs('--label', label, () => '');
   return {
     ...(buildArg.length === 0 ? {} : { build_args: buildArgs }),
     ...(target === undefined ? {} : { target }),
     ...(label.length === 0 ? {} : { labels }),
+    ...(ociLabels ? {} : { oci_labels: false }),
   };
 }
 

@@ -110,6 +110,7 @@ function createProgram(inSession: InSession): Command {
     )
     .option('--target <stage>', 'the stage of the Dockerfile to build (default: the last)')
     .option('--label <name=value>', 'a label of the image; may be given several times', collect)
+    .option('--no-oci-labels', 'do not label the image with its source, revision, base and time')
     .option(
       '--secret <id=name,src=file>',
       'what steps may mount with RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE; may be given several times',

@@ -74,6 +74,10 @@ export const buildRequestSchema = z.strictObject({
     description: "Labels of the image; they win over the Dockerfile's.",
     examples: [{ 'org.opencontainers.image.title': 'app' }],
   }),
+  oci_labels: z.boolean().default(true).meta({
+    description:
+      'Whether the worker labels the image with where it comes from: org.opencontainers.image.created, .source, .revision and .base.name.',
+  }),
   secrets: secretsSchema.default({}).meta({
     description:
       'What steps may mount with RUN --mount=type=secret, by id; encrypted at rest, never shown again. It needs BuildKit.',
@@ -133,6 +137,7 @@ export const buildSchema = z.object({
   build_args: z.record(z.string(), z.string()),
   target: z.string(),
   labels: z.record(z.string(), z.string()),
+  oci_labels: z.boolean(),
   progress: progressSchema.nullable(),
   error: buildFailureSchema.nullable(),
   image_id: z.string().nullable(),

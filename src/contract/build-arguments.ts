@@ -45,6 +45,8 @@ export const buildArgumentsSchema = z.object({
   target: targetSchema.optional(),
   /** Extension `build-options`: labels of the image. */
   labels: labelsSchema.optional(),
+  /** Extension `build-options`: false leaves out the labels that say where an image comes from. */
+  oci_labels: z.boolean().optional(),
   /** Extension `secrets`: what steps may mount, by id. */
   secrets: secretsSchema.optional(),
 });

@@ -8,7 +8,7 @@ import { z } from 'zod';
  * - `cancel`: the manager publishes `topics.cancel` in the worker's realm.
  * - `registry-auth`: the build argument `registry_auth`.
  * - `digests-by-tag`: the result's `digests_by_tag`.
- * - `build-options`: the build arguments `build_args`, `target` and `labels`.
+ * - `build-options`: the build arguments `build_args`, `target`, `labels` and `oci_labels`.
  * - `secrets`: the build argument `secrets`.
  */
 export const extensionNames = [

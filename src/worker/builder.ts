@@ -37,6 +37,8 @@ export interface BuilderOptions {
   readonly engine: Engine;
   readonly fetchSource: FetchSource;
   readonly workDirectory: WorkDirectory;
+  /** Whether images are labelled with where they come from, unless a build says otherwise. */
+  readonly ociLabels: boolean;
   readonly secrets: SecretKeeper;
   readonly clock: Clock;
   /** A name that no other build has: lower-case letters, digits and dashes. */
@@ -155,7 +157,7 @@ interface RunOptions {
 }
 
 async function run(
-  { engine, fetchSource, workDirectory, clock }: BuilderOptions,
+  { engine, fetchSource, workDirectory, ociLabels, clock }: BuilderOptions,
   session: RealmSession,
   build: BuildArguments,
   { id, masker, logger, controller }: RunOptions,
@@ -179,6 +181,7 @@ async function run(
       sharedKey: createHmac('sha256', workDirectory.key)
         .update(`${build.registry}/${build.repository}`)
         .digest('hex'),
+      ociLabels,
       engine,
       fetchSource,
       output,

@@ -9,6 +9,7 @@ import {
   setting,
   type SettingValues,
 } from '../contract/configuration.ts';
+import { type PrivateAddresses, readSubnets } from './source/addresses.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import type { TlsPaths } from './link/tls.ts';
 
@@ -111,12 +112,27 @@ const settings = {
     example: '/etc/quay-builder/known_hosts',
     read: (text) => (text.startsWith('/') ? text : undefined),
   }),
+  PRIVATE_ADDRESSES: setting({
+    doc: 'Which loopback and private addresses packages and git repositories may be fetched from. Link-local addresses and the metadata services of clouds are refused whatever is set. What the manager itself serves lies at an address too.',
+    rule: 'allow, refuse, or the addresses and ranges that are allowed, with commas between them',
+    example: '10.20.0.0/16,fd12:3456::/32',
+    default: 'allow',
+    read: (text): PrivateAddresses | undefined =>
+      text === 'allow' ? 'all' : text === 'refuse' ? [] : readSubnets(text),
+  }),
   BUILDER: setting({
     doc: "Which of the engine's builders builds: `auto` takes BuildKit where the engine has it.",
     rule: 'auto, buildkit or classic',
     example: 'classic',
     default: 'auto',
     read: readChoice(['auto', 'buildkit', 'classic']),
+  }),
+  OCI_LABELS: setting({
+    doc: 'Whether images get the labels `org.opencontainers.image.` `created`, `source`, `revision` and `base.name`, where the Dockerfile has none of that name. A build may turn them off for itself.',
+    rule: 'on or off',
+    example: 'off',
+    default: 'on',
+    read: readChoice(['on', 'off']),
   }),
   SHUTDOWN_TIMEOUT: setting({
     doc: 'How long a worker that is asked to leave (SIGTERM) lets the running build go on, in seconds.',

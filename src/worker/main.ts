@@ -151,12 +151,14 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
   const builderOptions = {
     engine,
     fetchSource: createSourceFetcher({
+      privateAddresses: settings.PRIVATE_ADDRESSES,
       knownHosts:
         settings.GIT_KNOWN_HOSTS_FILE === null
           ? { file: workDirectory.knownHosts, pinned: false }
           : { file: settings.GIT_KNOWN_HOSTS_FILE, pinned: true },
     }),
     workDirectory,
+    ociLabels: settings.OCI_LABELS === 'on',
     secrets,
     clock: systemClock,
     newId: randomUUID,

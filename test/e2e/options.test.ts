@@ -2,7 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildSchema } from '../../src/contract/api.ts';
-import { logOf, quayBuild, startE2e, type E2e } from './support.ts';
+import { startGitServer } from '../../lab/git-server.ts';
+import { ended, logOf, quayBuild, startE2e, submit, type E2e } from './support.ts';
 
 /** What a build says of its own to its Dockerfile and image, from the command line to the image in the registry. */
 
@@ -20,6 +21,13 @@ RUN echo "<$WORDS> <$FROM_ENVIRONMENT>"
 FROM nowhere.invalid/base
 RUN exit 1
 `;
+
+async function labelsOf(image: string): Promise<unknown> {
+  const { engine } = e2e;
+  await engine.docker(['rmi', '--force', image]);
+  await engine.docker(['pull', '--quiet', image]);
+  return JSON.parse(await engine.docker(['inspect', '--format', '{{json .Config.Labels}}', image]));
+}
 
 it.each(['buildkit', 'classic'])(
   'takes build arguments, a target and labels with the %s builder',
@@ -60,7 +68,48 @@ it.each(['buildkit', 'classic'])(
       await engine.docker(['inspect', '--format', '{{json .Config.Labels}}', pushed]),
     );
     expect(labels).toMatchObject({ team: 'blue', empty: '' });
+    expect(labels).toHaveProperty(['org.opencontainers.image.base.name'], 'docker.io/library/busybox:stable');
     expect(worker.output()).not.toContain('two words');
     await worker.stop();
   },
 );
+
+it('labels an image with where it comes from and nothing secret, takes every step from the cache, and leaves it when it is told to', async () => {
+  const { farm, engine } = e2e;
+  const worker = await farm.startWorker(engine);
+  const git = await startGitServer();
+  const sha = await git.commit('app', {
+    Dockerfile: 'FROM busybox:stable\nRUN echo built\nLABEL org.opencontainers.image.revision=mine\n',
+  });
+  const url = git.url('app');
+  const build = async (more: object): Promise<{ id: string; labels: unknown; log: string }> => {
+    const withPassword = url.replace('http://', 'http://user:SECRET-PASSWORD@');
+    const { id } = await submit(farm, {
+      repository: 'team/git',
+      git: { url: withPassword, ref: sha },
+      ...more,
+    });
+    expect(await ended(farm, id)).toMatchObject({ state: 'complete' });
+    return {
+      id,
+      labels: await labelsOf(`${farm.registry.host}/team/git:latest`),
+      log: await logOf(farm, id),
+    };
+  };
+  const first = await build({});
+  expect(first.labels).toEqual({
+    'org.opencontainers.image.created': expect.stringMatching(/^20\d\d-.*Z$/) as string,
+    'org.opencontainers.image.source': url,
+    'org.opencontainers.image.revision': 'mine',
+    'org.opencontainers.image.base.name': 'docker.io/library/busybox:stable',
+  });
+  const second = await build({ labels: { 'org.opencontainers.image.source': 'elsewhere' } });
+  expect(second.labels).toMatchObject({ 'org.opencontainers.image.source': 'elsewhere' });
+  expect(second.labels).not.toEqual(first.labels);
+  expect(second.log).toContain('RUN echo built\n ---> Using cache\n');
+  expect((await build({ oci_labels: false })).labels).toEqual({
+    'org.opencontainers.image.revision': 'mine',
+  });
+  await git.stop();
+  await worker.stop();
+});

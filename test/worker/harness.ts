@@ -87,6 +87,7 @@ export interface HarnessOptions {
   readonly realm?: string;
   readonly token?: string;
   readonly clock?: Clock;
+  readonly ociLabels?: boolean;
 }
 
 export interface RunningWorker extends AsyncDisposable {
@@ -119,6 +120,7 @@ export async function startWorker(options: HarnessOptions): Promise<RunningWorke
     engine: options.engine ?? calmEngine(),
     fetchSource: options.fetchSource ?? (() => Promise.resolve(scratchSource)),
     workDirectory: await openWorkDirectory(root, 'test'),
+    ociLabels: options.ociLabels ?? false,
     secrets,
     clock: options.clock ?? fastClock,
     newId: randomUUID,

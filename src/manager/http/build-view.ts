@@ -24,6 +24,7 @@ export function viewBuild(row: BuildWithTries): Build {
     build_args: spec.build_args,
     target: spec.target,
     labels: spec.labels,
+    oci_labels: spec.oci_labels,
     progress: row.progress,
     error: row.error,
     image_id: outputs?.image_id ?? null,

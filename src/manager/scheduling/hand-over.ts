@@ -67,11 +67,13 @@ function optionArguments({
   build_args,
   target,
   labels,
-}: ImageSpec): Pick<BuildArgumentsMessage, 'build_args' | 'target' | 'labels'> {
+  oci_labels,
+}: ImageSpec): Pick<BuildArgumentsMessage, 'build_args' | 'target' | 'labels' | 'oci_labels'> {
   return {
     ...(Object.keys(build_args).length === 0 ? {} : { build_args }),
     ...(target === '' ? {} : { target }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    ...(oci_labels ? {} : { oci_labels }),
   };
 }
 

@@ -21,6 +21,7 @@ export const imageSpecSchema = z.object({
   build_args: z.record(z.string(), z.string()).default({}),
   target: z.string().default(''),
   labels: z.record(z.string(), z.string()).default({}),
+  oci_labels: z.boolean().default(true),
 });
 export type ImageSpec = z.output<typeof imageSpecSchema>;
 

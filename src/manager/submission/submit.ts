@@ -38,6 +38,7 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       build_args: request.build_args,
       target: request.target,
       labels: request.labels,
+      oci_labels: request.oci_labels,
     };
     const id = newId();
     const hasSecrets = Object.keys(secrets).length > 0;
@@ -59,10 +60,11 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
 
 /** What a worker must understand so that the build is not another one without it. */
 function extensionsFor(
-  { build_args, target, labels }: ImageSpec,
+  { build_args, target, labels, oci_labels }: ImageSpec,
   { secrets }: ImageSecrets,
 ): ExtensionName[] {
-  const options = target !== '' || [build_args, labels].some((each) => Object.keys(each).length > 0);
+  const options =
+    !oci_labels || target !== '' || [build_args, labels].some((each) => Object.keys(each).length > 0);
   return [...(options ? (['build-options'] as const) : []), ...(secrets ? (['secrets'] as const) : [])];
 }
 

@@ -6,13 +6,14 @@ export function acceptedArguments(
   build: BuildArguments,
   accepted: ReadonlySet<ExtensionName>,
 ): BuildArguments {
-  const { build_args, target, labels, secrets, ...rest } = build;
+  const { build_args, target, labels, oci_labels, secrets, ...rest } = build;
   const options = accepted.has('build-options');
   return {
     ...rest,
     ...(options && build_args !== undefined ? { build_args } : {}),
     ...(options && target !== undefined ? { target } : {}),
     ...(options && labels !== undefined ? { labels } : {}),
+    ...(options && oci_labels !== undefined ? { oci_labels } : {}),
     ...(accepted.has('secrets') && secrets !== undefined ? { secrets } : {}),
   };
 }

@@ -18,6 +18,8 @@ export interface BuildRun {
   readonly directory: string;
   /** Keeps one repository's context and cache mounts apart from another's on the engine. */
   readonly sharedKey: string;
+  /** Whether images are labelled with where they come from. */
+  readonly ociLabels: boolean;
   readonly engine: Engine;
   readonly fetchSource: FetchSource;
   readonly output: BuildOutput;

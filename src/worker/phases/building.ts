@@ -1,8 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import type { BuildErrorCode } from '../../contract/build-errors.ts';
 import { EngineError } from '../engine/engine.ts';
 import type { FetchedSource } from '../source/source.ts';
 import { type BuildRun, engineCall, temporaryReference } from './build-run.ts';
 import { engineFailure } from './failures.ts';
+import { ociLabels } from './oci-labels.ts';
 
 /** Phase `building`: builds the image under its temporary name, and answers with its id. */
 export async function buildImage(
@@ -22,7 +24,7 @@ export async function buildImage(
         credentials: run.credentials.byHost,
         buildArgs: run.build.build_args ?? {},
         target: run.build.target ?? '',
-        labels: run.build.labels ?? {},
+        labels: { ...(await ownLabels(run, source)), ...run.build.labels },
         secrets: new Map(Object.entries(run.build.secrets ?? {})),
         sharedKey: run.sharedKey,
       },
@@ -32,6 +34,11 @@ export async function buildImage(
   } catch (error) {
     throw engineFailure(error, error instanceof EngineError ? codeOf(error) : 'internalerror');
   }
+}
+
+async function ownLabels(run: BuildRun, source: FetchedSource): Promise<Record<string, string>> {
+  if (!run.ociLabels || run.build.oci_labels === false) return {};
+  return ociLabels(run.build, source, await readFile(source.dockerfile, 'utf8'), run.clock.now());
 }
 
 function codeOf(error: EngineError): BuildErrorCode {

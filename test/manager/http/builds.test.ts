@@ -70,6 +70,7 @@ describe('submitting a build', () => {
       [options, ['build-options']],
       [{ target: 'app' }, ['build-options']],
       [{ labels: { team: 'blue' } }, ['build-options']],
+      [{ oci_labels: false }, ['build-options']],
       [{ secrets: { token: 'SECRET-VALUE-1' } }, ['secrets']],
     ] as const) {
       const build = await submit({ ...request, ...more });
