@@ -1,18 +1,10 @@
 import type { Database } from './database.ts';
+import { fence, type Fence } from './fence.ts';
 import type { CapabilityRow, CapabilityStore } from './ports/capabilities.ts';
 import { statement } from './statements.ts';
 
 const grantCapability =
-  statement<
-    [
-      buildId: string,
-      number: number,
-      token: string,
-      hash: Uint8Array,
-      scopes: readonly string[],
-      seconds: number,
-    ]
-  >('grant-capability');
+  statement<[...Fence, hash: Uint8Array, scopes: readonly string[], seconds: number]>('grant-capability');
 const findCapability = statement<[hash: Uint8Array], CapabilityRow>('find-capability');
 const revokeCapabilities = statement<[buildId: string, number: number]>('revoke-capabilities');
 const sweepCapabilities = statement<[]>('sweep-capabilities');
@@ -21,10 +13,8 @@ const sweepCapabilities = statement<[]>('sweep-capabilities');
 export function createCapabilityStore({ run }: Database): CapabilityStore {
   return {
     async grant(lease, { hash, scopes, expiresInSeconds }) {
-      const { buildId, try: number, token } = lease;
-      return (
-        (await run(grantCapability, [buildId, number, token, hash, scopes, expiresInSeconds])).length > 0
-      );
+      const rows = await run(grantCapability, [...fence(lease), hash, scopes, expiresInSeconds]);
+      return rows.length > 0;
     },
     async find(hash) {
       const [row] = await run(findCapability, [hash]);

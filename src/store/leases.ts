@@ -1,12 +1,11 @@
 import type { BuildState } from '../contract/phases.ts';
 import type { Database } from './database.ts';
+import { fence, type Fence } from './fence.ts';
 import type { HealthMonitor } from './health.ts';
 import type { BuildRow, TryOutcome } from './ports/builds.ts';
-import type { Lease, LeaseStore } from './ports/leases.ts';
+import type { LeaseStore } from './ports/leases.ts';
 import { statement } from './statements.ts';
 import { keepableText, toJsonb } from './values.ts';
-
-type Fence = [buildId: string, number: number, token: string];
 
 interface ClaimedBuild extends BuildRow {
   readonly number: number;
@@ -110,8 +109,4 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
       return run(expireLeases, [graceSeconds, toJsonb(error), counted, delaySeconds]);
     },
   };
-}
-
-function fence({ buildId, try: number, token }: Lease): Fence {
-  return [buildId, number, token];
 }

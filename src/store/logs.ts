@@ -1,11 +1,10 @@
 import type { LogRecord } from '../contract/api.ts';
 import type { Database } from './database.ts';
+import { fence, type Fence } from './fence.ts';
 import { LOG_CHUNK_CHARACTERS, LOG_CHUNK_RECORDS, LOG_READ_CHUNKS } from './limits.ts';
 import type { Lease } from './ports/leases.ts';
 import type { LogStore } from './ports/logs.ts';
 import { statement } from './statements.ts';
-
-type Fence = [buildId: string, number: number, token: string];
 
 const appendChunk = statement<
   [...Fence, firstSeq: number, lastSeq: number, records: string],
@@ -75,10 +74,6 @@ export function createLogStore({ run }: Database): LogStore {
       }
     },
   };
-}
-
-function fence({ buildId, try: number, token }: Lease): Fence {
-  return [buildId, number, token];
 }
 
 /** As many of the records as a chunk holds, at least one. */
