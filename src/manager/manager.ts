@@ -1,27 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { REGISTRATION_REALM } from '../contract/uris.ts';
-import { openBlobFolder, openStore, type Store } from '../store/index.ts';
-import { attachWebSockets, createRouter, type RealmDefinition } from '../wamp/index.ts';
+import { openBlobFolder, openStore } from '../store/index.ts';
 import type { ListenAddress, ManagerSettings } from './config.ts';
-import { loadApiTokens, type ApiTokens } from './http/api-tokens.ts';
+import { loadApiTokens } from './http/api-tokens.ts';
 import { createHttpServer } from './http/server.ts';
 import { STOP_WITHIN_MS } from './limits.ts';
-import { listen, portOf } from './listen.ts';
+import { portOf } from './listen.ts';
 import { createFollowLog } from './logs/follow.ts';
 import { createMetrics } from './metrics.ts';
-import { registrationPolicy } from './realms/registration.ts';
 import { startRoster } from './realms/roster.ts';
-import type { WorkerRealm } from './realms/slot-connection.ts';
-import { workerRealmPolicy } from './realms/worker-realm.ts';
+import { startWorkerListener } from './realms/worker-listener.ts';
 import { createRegistryAccess } from './registry/registry-access.ts';
-import { userScopes } from './registry/scopes.ts';
-import { ensureSigningKey } from './registry/signing-key.ts';
-import { createRegistryTokenServer, type RegistryTokenServer } from './registry/token-server.ts';
+import { openTokenServer } from './registry/open-token-server.ts';
 import { findCacheTag } from './scheduling/cache-tag.ts';
 import { prepareHandOver } from './scheduling/hand-over.ts';
 import { startScheduler } from './scheduling/scheduler.ts';
@@ -30,9 +23,6 @@ import { createSecretBox, type SecretBox } from './secrets/secret-box.ts';
 import { loadSecretKeys } from './secrets/secret-key.ts';
 import { resolveRef } from './submission/resolve-ref.ts';
 import { createSubmit } from './submission/submit.ts';
-
-/** Where workers connect (worker contract 0.3, "How a worker is started"). */
-const WAMP_PATHS = ['/', '/b1/socket'];
 
 export interface Manager {
   /** Where its listeners listen, the ports that were chosen for 0 included. */
@@ -95,7 +85,14 @@ export async function startManager(
       newId: randomUUID,
     }),
     followLog: createFollowLog(store),
-    registryTokens: await openTokenServer(settings, store, box, tokens, dataDirectory),
+    registryTokens: await openTokenServer({
+      service: settings.REGISTRY_TOKEN_SERVICE,
+      store,
+      box,
+      tokens,
+      dataDirectory,
+      now,
+    }),
     tokens,
     metrics: metrics.registry,
     logger,
@@ -139,8 +136,10 @@ export async function startManager(
   const sweeper = startSweeper({ store, blobs, leaseSeconds: settings.LEASE_SECONDS, logger });
   starting.defer(() => sweeper.stop());
 
-  const workers = workerRealmPolicy({
+  const listener = await startWorkerListener({
+    address: settings.LISTEN_WAMP,
     realms: store.realms,
+    isRegistrationOpen: settings.REGISTRATION === 'open',
     onReady: (slot) => {
       roster.add(slot);
       scheduler.slotReady(slot);
@@ -149,47 +148,21 @@ export async function startManager(
       scheduler.slotGone(slot);
       roster.remove(slot);
     },
+    metrics,
     logger,
     now,
   });
-  const registration = registrationPolicy<WorkerRealm>(store.realms, now);
-  const router = createRouter<WorkerRealm>({
-    logger,
-    onDrop: metrics.onDrop,
-    openRealm: async (name): Promise<RealmDefinition<WorkerRealm> | null> => {
-      if (name === REGISTRATION_REALM) {
-        const isOpen = settings.REGISTRATION === 'open';
-        return isOpen
-          ? { policy: registration, data: { kind: 'enterprise', tokenHash: null, slot: null } }
-          : null;
-      }
-      const row = await store.realms.find(name);
-      return row && { policy: workers, data: { kind: row.kind, tokenHash: row.tokenHash, slot: null } };
-    },
-  });
-  const wampServer = createServer((_request, response) => response.writeHead(426).end('WebSocket only\n'));
-  metrics.watchSessions(() => router.sessionCount);
-  const webSockets = attachWebSockets(router, wampServer, {
-    paths: WAMP_PATHS,
-    // Workers are programs: a page in a browser on this machine is none.
-    allowOrigin: () => false,
-    now,
-  });
-  const wamp = await listen(wampServer, settings.LISTEN_WAMP);
 
   const running = starting.move();
   return {
-    wamp,
+    wamp: listener.address,
     http,
     async stop() {
       status = 'stopping';
       const late = setTimeout(() => stopping.abort(), STOP_WITHIN_MS);
       try {
         await scheduler.stop();
-        await webSockets.close();
-        wampServer.close();
-        // Whoever connected and never asked for a WebSocket would keep us.
-        wampServer.closeAllConnections();
+        await listener.close();
         await scheduler.drained();
       } finally {
         clearTimeout(late);
@@ -209,29 +182,6 @@ async function openSecretBox(
   const { keys, created } = await loadSecretKeys(path, { create: settings.SECRET_KEY_FILE === null });
   if (created) logger.info({ path }, 'made the key that seals credentials: keep it with the data');
   return createSecretBox(keys);
-}
-
-/** The registry's token server, where the manager is one; the registry reads the certificates from a file. */
-async function openTokenServer(
-  settings: ManagerSettings,
-  store: Store,
-  box: SecretBox,
-  tokens: ApiTokens | null,
-  dataDirectory: string,
-): Promise<RegistryTokenServer | null> {
-  if (settings.REGISTRY_TOKEN_SERVICE === null) return null;
-  const signingKey = await ensureSigningKey(store.keys, box, Date.now);
-  await writeFile(join(dataDirectory, 'registry-token.pem'), signingKey.certificates);
-  return createRegistryTokenServer({
-    capabilities: store.capabilities,
-    users: async ({ username, password }) => {
-      const caller = (await tokens?.authenticate(password)) ?? null;
-      return caller?.name === username ? userScopes(caller.scopes.some((scope) => scope !== 'read')) : null;
-    },
-    signingKey,
-    service: settings.REGISTRY_TOKEN_SERVICE,
-    now: Date.now,
-  });
 }
 
 function authority({ host, port }: ListenAddress): string {

@@ -1,0 +1,68 @@
+import { createServer } from 'node:http';
+import { REGISTRATION_REALM } from '../../contract/uris.ts';
+import type { RealmStore } from '../../store/index.ts';
+import { attachWebSockets, createRouter, type Logger } from '../../wamp/index.ts';
+import type { ListenAddress } from '../config.ts';
+import { listen } from '../listen.ts';
+import type { ManagerMetrics } from '../metrics.ts';
+import { registrationPolicy } from './registration.ts';
+import type { WorkerRealm } from './slot-connection.ts';
+import { workerRealmPolicy, type WorkerRealmDependencies } from './worker-realm.ts';
+
+/** Where workers connect (worker contract 0.3, "How a worker is started"). */
+const PATHS = ['/', '/b1/socket'];
+
+export interface WorkerListenerOptions extends Omit<WorkerRealmDependencies, 'realms' | 'logger'> {
+  readonly address: ListenAddress;
+  readonly realms: RealmStore;
+  /** Whether enterprise workers may ask for a realm. */
+  readonly isRegistrationOpen: boolean;
+  readonly metrics: Pick<ManagerMetrics, 'onDrop' | 'watchSessions'>;
+  readonly logger: Logger;
+}
+
+/** The manager's WAMP side. */
+export interface WorkerListener {
+  /** Where it listens, the port that was chosen for 0 included. */
+  readonly address: ListenAddress;
+  /** Tells all workers that the manager leaves, and lets go of every connection. */
+  close(): Promise<void>;
+}
+
+/** Opens the realms that the store knows to the workers that connect. Fails as `listen` does. */
+export async function startWorkerListener(options: WorkerListenerOptions): Promise<WorkerListener> {
+  const { realms, isRegistrationOpen, metrics, logger, now } = options;
+  const workers = workerRealmPolicy(options);
+  const registration = registrationPolicy<WorkerRealm>(realms, now);
+  const router = createRouter<WorkerRealm>({
+    logger,
+    onDrop: metrics.onDrop,
+    openRealm: async (name) => {
+      if (name === REGISTRATION_REALM) {
+        return isRegistrationOpen
+          ? { policy: registration, data: { kind: 'enterprise', tokenHash: null, slot: null } }
+          : null;
+      }
+      const row = await realms.find(name);
+      return row && { policy: workers, data: { kind: row.kind, tokenHash: row.tokenHash, slot: null } };
+    },
+  });
+  metrics.watchSessions(() => router.sessionCount);
+  const server = createServer((_request, response) => response.writeHead(426).end('WebSocket only\n'));
+  const webSockets = attachWebSockets(router, server, {
+    paths: PATHS,
+    // Workers are programs: a page in a browser on this machine is none.
+    allowOrigin: () => false,
+    now,
+  });
+  const address = await listen(server, options.address);
+  return {
+    address,
+    async close() {
+      await webSockets.close();
+      server.close();
+      // Whoever connected and never asked for a WebSocket would keep us.
+      server.closeAllConnections();
+    },
+  };
+}
