@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { BuildError } from '../../contract/build-errors.ts';
+import { createAddressGuard, type Lookup, type PrivateAddresses } from './addresses.ts';
 import { locateContext } from './context.ts';
 import { readDockerfile } from './dockerfile/read-dockerfile.ts';
 import { checkOut } from './git/checkout.ts';
@@ -15,6 +16,10 @@ export interface SourceFetcherOptions {
   readonly git?: string;
   /** Where git, ssh, bzip2 and xz are looked up; the worker's own PATH when absent. */
   readonly searchPath?: string;
+  /** Which private addresses a source may be fetched from; all when absent. */
+  readonly privateAddresses?: PrivateAddresses;
+  /** The system's resolver when absent. */
+  readonly lookup?: Lookup;
   /** The servers that git over ssh trusts; none when absent. */
   readonly knownHosts?: KnownHosts;
   /** Waits between tries, and rejects with the signal's reason when it is aborted. */
@@ -30,8 +35,10 @@ export interface SourceFetcherOptions {
 export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSource {
   const limits = { ...defaultSourceLimits, ...options.limits };
   const searchPath = options.searchPath ?? process.env['PATH'] ?? '/usr/bin:/bin';
+  const guard = createAddressGuard(options.privateAddresses ?? 'all', options.lookup);
   const download = {
     limits,
+    guard,
     searchPath,
     wait: options.wait ?? ((ms, signal) => setTimeout(ms, undefined, { signal })),
     random: options.random ?? Math.random,
@@ -40,6 +47,7 @@ export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSo
     limits,
     executable: options.git ?? 'git',
     searchPath,
+    guard,
     knownHosts: options.knownHosts ?? noKnownHosts,
   };
 

@@ -3,14 +3,15 @@ import type { Remote } from './remote.ts';
 
 /**
  * The whole environment that git runs in: nothing of the worker's own but PATH, no configuration of the machine or of a user, no
- * hooks, no prompts, no protocol but the remote's. `ssh` is the command for one over ssh. Credentials are here, and never in an argument: every user of a machine may read arguments.
+ * hooks, no prompts, no protocol but the remote's. `ssh` is the command for one over ssh, `addresses` what the name of one over
+ * http(s) stands for, null when it is an address itself. Credentials are here, and never in an argument: every user of a machine may read arguments.
  */
 export function gitEnvironment(
   remote: Remote,
   home: string,
   path: string,
   limits: SourceLimits,
-  ssh: string | null,
+  { ssh, addresses }: { readonly ssh: string | null; readonly addresses: readonly string[] | null },
 ): Record<string, string> {
   const settings: [name: string, value: string][] = [
     ['core.hooksPath', '/dev/null'],
@@ -24,9 +25,15 @@ export function gitEnvironment(
     // A server that sends less than one byte a second for so long is gone.
     ['http.lowSpeedLimit', '1'],
     ['http.lowSpeedTime', String(Math.max(1, Math.ceil(limits.stallMs / 1000)))],
+    // Who redirects, and where to, is looked at before.
+    ['http.followRedirects', 'false'],
     // An empty value drops every helper named before.
     ['credential.helper', ''],
   ];
+  if (addresses !== null) {
+    // Since git 2.37: it connects where we looked, whatever a second answer would be.
+    settings.push(['http.curloptResolve', `${remote.host}:${remote.port}:${addresses.join(',')}`]);
+  }
   const secrets: Record<string, string> = {};
   if (remote.protocol === 'http' && remote.credentials !== null) {
     // Git matches scheme, host and port itself, so a redirect elsewhere is offered nothing.

@@ -1,9 +1,12 @@
+import { isIP } from 'node:net';
 import { BuildError } from '../../../contract/build-errors.ts';
+import { ForbiddenAddress, type AddressGuard, type HostAddress } from '../addresses.ts';
 import type { SourceLimits } from '../limits.ts';
 import type { SourceCall } from '../source.ts';
 import { formatDuration } from '../words.ts';
 import { gitEnvironment } from './environment.ts';
 import { runGit, type GitResult } from './process.ts';
+import { findRedirect } from './redirect.ts';
 import type { Remote } from './remote.ts';
 import { explainSsh, sshCommand, type KnownHosts } from './ssh.ts';
 
@@ -14,6 +17,7 @@ export interface GitOptions {
   /** The PATH that git and its helpers are looked up in. */
   readonly searchPath: string;
   readonly knownHosts: KnownHosts;
+  readonly guard: AddressGuard;
 }
 
 /** What the repositories of one build share. */
@@ -38,6 +42,7 @@ const NO_SUCH_COMMIT = /not our ref/i;
 /** Servers that give only the tips of their branches, or no shallow history: the whole history must be fetched. */
 const ONLY_WHOLE =
   /unadvertised object|does not support shallow|dumb http transport|does not support --depth|want [0-9a-f]+ not valid/i;
+const REDIRECTED = /returned error: 30[12378]/;
 const FAILURE = /^(?:fatal|error|remote error): /i;
 /** What git says of any failure of ssh, after what tells more. */
 const BOILERPLATE =
@@ -50,14 +55,15 @@ const ALL_REFS = ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags
  * `gitfailure` when the repository cannot be fetched, `gitcheckout` when the commit is not in it.
  */
 export async function fetchCommit(
-  remote: Remote,
+  asked: Remote,
   commit: string,
   directory: string,
-  { call, options, home, keyFile }: GitSession,
+  session: GitSession,
 ): Promise<CheckedOut> {
+  const { call, options } = session;
   const { limits, knownHosts } = options;
-  const ssh = remote.protocol === 'ssh' ? sshCommand(await keyFile(), knownHosts, limits) : null;
-  const env = gitEnvironment(remote, home, options.searchPath, limits, ssh);
+  let remote = asked;
+  let env = await environmentOf(remote, session);
   let told = Promise.resolve();
   const tell = (line: string): void => {
     const text = mask(line, remote).trimEnd();
@@ -96,9 +102,20 @@ export async function fetchCommit(
 
   const format = commit.length === 64 ? ['--object-format=sha256'] : [];
   await need('gitfailure', 'init', '--quiet', '--template=', ...format, '.');
-  await need('gitfailure', 'config', 'remote.origin.url', remote.url);
   await need('gitfailure', 'config', 'remote.origin.fetch', ALL_REFS[0] ?? '');
-  const shallow = await git('fetch', '--progress', '--no-tags', '--depth=1', '--', 'origin', commit);
+  const fetch = async (): Promise<GitResult> => {
+    await need('gitfailure', 'config', 'remote.origin.url', remote.url);
+    return git('fetch', '--progress', '--no-tags', '--depth=1', '--', 'origin', commit);
+  };
+  let shallow = await fetch();
+  for (let redirects = 0; remote.protocol === 'http' && REDIRECTED.test(shallow.output); redirects += 1) {
+    if (redirects >= limits.redirects) {
+      throw new BuildError('gitfailure', `${asked.url} redirects more than ${limits.redirects} times.`);
+    }
+    remote = await findRedirect(remote, { guard: options.guard, limits, signal: call.signal });
+    env = await environmentOf(remote, session);
+    shallow = await fetch();
+  }
   if (!shallow.ok) {
     if (NO_SUCH_COMMIT.test(shallow.output)) throw fail('gitcheckout', shallow);
     if (shallow.stalled || !ONLY_WHOLE.test(shallow.output)) throw fail('gitfailure', shallow);
@@ -107,6 +124,35 @@ export async function fetchCommit(
   }
   await need('gitcheckout', 'checkout', '--progress', '--force', '--detach', commit, '--');
   return { directory, git: need };
+}
+
+/** What git runs in, with the addresses that it may connect to. Throws a BuildError `gitfailure` when the host has none. */
+async function environmentOf(
+  remote: Remote,
+  { call, options, home, keyFile }: GitSession,
+): Promise<Record<string, string>> {
+  let found: readonly HostAddress[];
+  try {
+    found = await options.guard.resolve(remote.host, call.signal);
+  } catch (error) {
+    call.signal.throwIfAborted();
+    const why =
+      error instanceof ForbiddenAddress
+        ? error.message
+        : `the host ${remote.host} could not be found (${codeOf(error)})`;
+    throw new BuildError('gitfailure', `${remote.url}: ${why}`, { cause: error });
+  }
+  const addresses = found.map((each) => each.address);
+  const ssh =
+    remote.protocol === 'ssh'
+      ? sshCommand(remote, addresses[0] ?? remote.host, await keyFile(), options)
+      : null;
+  const pinned = ssh === null && isIP(remote.host) === 0 ? addresses : null;
+  return gitEnvironment(remote, home, options.searchPath, options.limits, { ssh, addresses: pinned });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 }
 
 /** The line that says why git failed, without its label. */

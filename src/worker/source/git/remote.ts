@@ -15,7 +15,7 @@ interface RemotePlace {
   readonly secrets: readonly string[];
 }
 
-interface HttpRemote extends RemotePlace {
+export interface HttpRemote extends RemotePlace {
   readonly protocol: 'http';
   readonly origin: string;
   /** Offered to `origin` only, when it asks; null when the URL held none. */
@@ -33,7 +33,7 @@ const SCP_LIKE = /^([^@/:]+)@(\[[^\]]*\]|[^@/:[\]]+):([^:].*)$/;
 /** Nothing that ssh or a shell could take for something else. */
 const USER = /^[A-Za-z0-9_][\w.-]{0,63}$/;
 const HOST = /^(?:[A-Za-z0-9](?:[\w.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])$/;
-const SSH_PORT = 22;
+export const SSH_PORT = 22;
 
 /** Reads a repository's URL. Throws a BuildError `gitfailure` for one that this worker does not fetch from. */
 export function parseRemote(text: string): Remote {

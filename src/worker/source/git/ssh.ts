@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError } from '../../../contract/build-errors.ts';
 import type { SourceLimits } from '../limits.ts';
-import type { SshRemote } from './remote.ts';
+import { SSH_PORT, type SshRemote } from './remote.ts';
 import type { GitResult } from './process.ts';
 
 /** Which servers a worker takes for what they say they are. */
@@ -42,9 +42,14 @@ export async function writeKey(key: string, home: string, keygen: RunKeygen): Pr
 
 /**
  * What git runs for ssh. Nothing but this key and these hosts: no agent, no configuration of the machine or of a user, no password, no
- * forwarding, no question.
+ * forwarding, no question. It connects to `address`, and holds the server to the name that the remote has.
  */
-export function sshCommand(keyFile: string, knownHosts: KnownHosts, limits: SourceLimits): string {
+export function sshCommand(
+  remote: SshRemote,
+  address: string,
+  keyFile: string,
+  { knownHosts, limits }: { readonly knownHosts: KnownHosts; readonly limits: SourceLimits },
+): string {
   const alive = Math.max(1, Math.ceil(limits.stallMs / 4000));
   const options = {
     IdentityFile: fileName(keyFile),
@@ -52,6 +57,8 @@ export function sshCommand(keyFile: string, knownHosts: KnownHosts, limits: Sour
     IdentityAgent: 'none',
     PreferredAuthentications: 'publickey',
     BatchMode: 'yes',
+    Hostname: address,
+    HostKeyAlias: remote.port === SSH_PORT ? remote.host : `[${remote.host}]:${remote.port}`,
     UserKnownHostsFile: fileName(knownHosts.file),
     GlobalKnownHostsFile: '/dev/null',
     StrictHostKeyChecking: knownHosts.pinned ? 'yes' : 'accept-new',

@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { STATUS_CODES } from 'node:http';
 import { finished } from 'node:stream/promises';
-import { Agent, request, type Dispatcher } from 'undici';
+import { request, type Agent, type Dispatcher } from 'undici';
 import { BuildError } from '../../../contract/build-errors.ts';
+import { ForbiddenAddress, type AddressGuard } from '../addresses.ts';
+import { createGuardedAgent, hostOf } from '../guarded-agent.ts';
 import type { SourceLimits } from '../limits.ts';
 import type { SourceCall } from '../source.ts';
 import { formatBytes, formatDuration } from '../words.ts';
@@ -12,6 +14,7 @@ import { followRedirect, maskUrl, parsePackageAddress, type PackageAddress } fro
 
 export interface DownloadOptions {
   readonly limits: SourceLimits;
+  readonly guard: AddressGuard;
   /** Waits, and rejects with the signal's reason when it is aborted. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   /** A number from 0 up to 1: spreads the retries of workers that failed together. */
@@ -47,15 +50,11 @@ export async function downloadPackage(
 ): Promise<Download> {
   const { limits } = options;
   const start = parsePackageAddress(address);
-  const agent = new Agent({
-    connect: { timeout: limits.connectMs },
-    headersTimeout: limits.stallMs,
-    bodyTimeout: limits.stallMs,
-  });
+  const agent = createGuardedAgent(options.guard, limits, call.signal);
   try {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await fetchOnce(start, path, agent, call, limits);
+        return await fetchOnce(start, path, agent, call, options);
       } catch (error) {
         call.signal.throwIfAborted();
         if (!(error instanceof PassingFailure)) throw error;
@@ -78,11 +77,11 @@ async function fetchOnce(
   path: string,
   agent: Agent,
   call: SourceCall,
-  limits: SourceLimits,
+  { limits, guard }: DownloadOptions,
 ): Promise<Download> {
   let address = start;
   for (let redirects = 0; ; redirects += 1) {
-    const response = await ask(address, agent, call.signal, limits);
+    const response = await ask(address, { agent, guard, limits, signal: call.signal });
     const { statusCode, headers } = response;
     // A body that nobody reads may fail too, when its connection is closed.
     response.body.on('error', () => undefined);
@@ -111,13 +110,19 @@ async function fetchOnce(
   }
 }
 
+interface AskOptions {
+  readonly agent: Agent;
+  readonly guard: AddressGuard;
+  readonly limits: SourceLimits;
+  readonly signal: AbortSignal;
+}
+
 async function ask(
   address: PackageAddress,
-  agent: Agent,
-  signal: AbortSignal,
-  limits: SourceLimits,
+  { agent, guard, limits, signal }: AskOptions,
 ): Promise<Dispatcher.ResponseData> {
   try {
+    await guard.resolve(hostOf(address.url), signal);
     return await request(address.url, {
       dispatcher: agent,
       signal,
@@ -129,6 +134,9 @@ async function ask(
       },
     });
   } catch (error) {
+    if (error instanceof ForbiddenAddress) {
+      throw new BuildError('buildpackissue', `${maskUrl(address.url)} is not fetched: ${error.message}.`);
+    }
     throw asPassing(error, address, limits);
   }
 }

@@ -1,0 +1,54 @@
+import { request } from 'undici';
+import { BuildError } from '../../../contract/build-errors.ts';
+import { ForbiddenAddress, type AddressGuard } from '../addresses.ts';
+import { createGuardedAgent, hostOf } from '../guarded-agent.ts';
+import type { SourceLimits } from '../limits.ts';
+import { parseRemote, type HttpRemote } from './remote.ts';
+
+const REFS = '/info/refs';
+
+/**
+ * Where a git server redirects to, asked for as git asks. Git itself follows none: it would connect to addresses that nobody has looked at.
+ * Credentials go along only within the same origin. Throws a BuildError `gitfailure`.
+ */
+export async function findRedirect(
+  remote: HttpRemote,
+  { guard, limits, signal }: { guard: AddressGuard; limits: SourceLimits; signal: AbortSignal },
+): Promise<HttpRemote> {
+  const asked = new URL(`${remote.url.replace(/\/+$/, '')}${REFS}?service=git-upload-pack`);
+  const agent = createGuardedAgent(guard, limits, signal);
+  const fail = (why: string): BuildError => new BuildError('gitfailure', `${remote.url}: ${why}`);
+  let location: string | string[] | undefined;
+  try {
+    await guard.resolve(hostOf(asked), signal);
+    const { headers, body } = await request(asked, {
+      dispatcher: agent,
+      signal,
+      headers: { 'user-agent': 'git/quay-builder', ...authorization(remote) },
+    });
+    body.on('error', () => undefined).destroy();
+    location = headers['location'];
+  } catch (error) {
+    signal.throwIfAborted();
+    throw fail(error instanceof ForbiddenAddress ? error.message : 'it redirects to what cannot be found');
+  } finally {
+    await agent.destroy();
+  }
+  const target = typeof location === 'string' ? URL.parse(location, asked.href) : null;
+  if (!target?.pathname.endsWith(REFS)) throw fail('it redirects to what is no git repository');
+  target.pathname = target.pathname.slice(0, -REFS.length);
+  target.search = '';
+  target.hash = '';
+  target.username = '';
+  target.password = '';
+  const next = parseRemote(target.href);
+  if (next.protocol !== 'http') throw fail('it redirects to what is no git repository');
+  const { credentials, secrets } = remote;
+  return { ...next, secrets, credentials: next.origin === remote.origin ? credentials : null };
+}
+
+function authorization({ credentials }: HttpRemote): Record<string, string> {
+  if (credentials === null) return {};
+  const { username, password } = credentials;
+  return { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
+}
