@@ -99,7 +99,12 @@ async function storePackage(
       throw new ApiProblem('package_empty');
     }
     const mediaType = sniffMediaType(Buffer.concat(head));
-    return await store.packages.create({ id: blob.id, size: blob.size, sha256: blob.sha256, mediaType });
+    const row = { id: blob.id, size: blob.size, sha256: blob.sha256, mediaType };
+    return await store.packages.create(row).catch(async (error: unknown) => {
+      // Without a row nobody would ever sweep it.
+      await blobs.delete(blob.id);
+      throw error;
+    });
   } catch (error) {
     if (error instanceof BlobTooLarge) throw tooLarge(packageMax);
     throw error;

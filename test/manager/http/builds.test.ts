@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
 import { buildListSchema, buildSchema, problemSchema, type Build } from '../../../src/contract/api.ts';
 import { hashSecret } from '../../../src/manager/secrets/tokens.ts';
+import { DatabaseAway } from '../../../src/store/index.ts';
 import { imageSecretsSchema, secretsContext } from '../../../src/manager/submission/image-build.ts';
 import { buildParts, multipart, openTestHttp, type TestHttp } from '../support/http.ts';
 
@@ -136,6 +137,32 @@ describe('submitting a build', () => {
 });
 
 describe('a package', () => {
+  it('is not kept when the database goes away before it is written down', async () => {
+    const stored: string[] = [];
+    await using away = await openTestHttp(database, {
+      withStore: (store) => {
+        const packages = { ...store.packages, create: () => Promise.reject(new DatabaseAway('no answer')) };
+        return Promise.resolve({ store: { ...store, packages } });
+      },
+      withBlobs: (blobs) => ({
+        ...blobs,
+        put: async (content, options) => {
+          const blob = await blobs.put(content, options);
+          stored.push(blob.id);
+          return blob;
+        },
+      }),
+    });
+    const answer = await away.app.inject({
+      method: 'POST',
+      url: '/api/v1/builds',
+      ...multipart(buildParts({ repository: 'team/app' }, 'FROM scratch')),
+    });
+    expect(answer.statusCode).toBe(503);
+    expect(stored).toHaveLength(1);
+    expect(await away.blobs.open(stored[0] ?? '')).toBeNull();
+  });
+
   it('is stored with its kind, and goes to the worker that shows the capability, to nobody else', async () => {
     const content = gzipSync('not much of an archive');
     const answer = await http.app.inject({

@@ -38,10 +38,16 @@ export async function openTestHttp(
   overrides: Partial<HttpDependencies> & {
     readonly databaseUrl?: string;
     /** More of the dependencies, made of the store. */
+    readonly withBlobs?: (blobs: BlobStore) => BlobStore;
     readonly withStore?: (store: Store, box: SecretBox) => Promise<Partial<HttpDependencies>>;
   } = {},
 ): Promise<TestHttp> {
-  const { databaseUrl = (await database.createDatabase()).url, withStore, ...dependencies } = overrides;
+  const {
+    databaseUrl = (await database.createDatabase()).url,
+    withStore,
+    withBlobs,
+    ...dependencies
+  } = overrides;
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'http-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -69,6 +75,7 @@ export async function openTestHttp(
     logger: pino({ level: 'debug' }, { write: (line) => (logged += line) }),
     managerName: 'manager-1',
     managerStatus: () => 'running',
+    ...(withBlobs ? { blobs: withBlobs(blobs) } : {}),
     ...dependencies,
     ...(await withStore?.(store, box)),
   });
