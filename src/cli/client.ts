@@ -89,6 +89,13 @@ function readBase(text: string): string {
       'Set it as in QUAY_BUILD_URL=http://127.0.0.1:8686.',
     );
   }
+  if (url.username !== '' || url.password !== '') {
+    throw new CliError(
+      exitCodes.usage,
+      'QUAY_BUILD_URL has a user or a password in it, which errors would show.',
+      'Leave them out: the manager is shown the token of QUAY_BUILD_TOKEN.',
+    );
+  }
   return url.href.replace(/\/+$/, '');
 }
 

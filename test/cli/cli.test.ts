@@ -208,6 +208,13 @@ describe('submit', () => {
     );
     expect(await cli(['list'], { url: 'builds.example' })).toMatchObject({ code: 2 });
   });
+
+  it('takes no password in the URL of the manager, and shows none', async () => {
+    const { code, stderr } = await cli(['list'], { url: 'http://joe:hunter2@127.0.0.1:1' });
+    expect(code).toBe(2);
+    expect(stderr).toContain('QUAY_BUILD_TOKEN');
+    expect(stderr).not.toContain('hunter2');
+  });
 });
 
 describe('looking at builds', () => {
