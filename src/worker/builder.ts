@@ -15,6 +15,7 @@ import { acceptedArguments } from './phases/accepted-arguments.ts';
 import { temporaryReference } from './phases/build-run.ts';
 import { credentialsOf } from './phases/credentials.ts';
 import { createBuildOutput } from './phases/output.ts';
+import { untag } from './phases/pushing.ts';
 import { walkPhases } from './phases/walk.ts';
 import type { SecretKeeper } from './secrets.ts';
 import type { FetchSource } from './source/source.ts';
@@ -88,13 +89,15 @@ export function createBuilder(options: BuilderOptions): Builder {
 export async function clearLeftovers({
   engine,
   workDirectory,
+  clock,
   logger,
-}: Pick<BuilderOptions, 'engine' | 'workDirectory' | 'logger'>): Promise<void> {
+}: Pick<BuilderOptions, 'engine' | 'workDirectory' | 'clock' | 'logger'>): Promise<void> {
   for (const build of await workDirectory.leftovers()) {
     logger.info({ build }, 'removing what a killed worker left');
     try {
-      await engine.untag(temporaryReference(build));
-      await workDirectory.remove(build);
+      // What the engine still has is looked for by its folder at the next start.
+      if (await untag({ engine, clock, logger }, temporaryReference(build)))
+        await workDirectory.remove(build);
     } catch (error) {
       logger.warn({ build, reason: reasonOf(error) }, 'it could not be removed; the next start tries again');
     }

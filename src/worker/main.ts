@@ -147,7 +147,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     return exitCodes.wrongSetting;
   }
   await describeEngine(engine, logger);
-  await clearLeftovers({ engine, workDirectory, logger });
+  await clearLeftovers({ engine, workDirectory, clock: systemClock, logger });
   const builderOptions = {
     engine,
     fetchSource: createSourceFetcher({

@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { clearLeftovers } from '../../src/worker/builder.ts';
 import { openWorkDirectory } from '../../src/worker/work-directory.ts';
-import { calmEngine } from './harness.ts';
+import { calmEngine, fastClock } from './harness.ts';
 
 let root: string;
 beforeEach(async () => {
@@ -62,7 +62,7 @@ describe('the work directory', () => {
         return Promise.resolve();
       },
     });
-    await clearLeftovers({ engine, workDirectory: work, logger });
+    await clearLeftovers({ engine, workDirectory: work, clock: fastClock, logger });
     expect((await readdir(join(root, 'a'))).sort()).toEqual(['alive', 'key']);
     expect(untagged.sort()).toEqual(['quay-builder-killed:build', 'quay-builder-unowned:build']);
   });
@@ -72,7 +72,16 @@ describe('the work directory', () => {
     await work.create('killed');
     await rm(join(root, 'a', 'killed', 'owner'));
     const engine = calmEngine({ untag: () => Promise.reject(new Error('the engine is away')) });
-    await clearLeftovers({ engine, workDirectory: work, logger });
+    await clearLeftovers({ engine, workDirectory: work, clock: fastClock, logger });
+    expect(await work.leftovers()).toEqual(['killed']);
+  });
+
+  it('waits for no engine that does not answer, and tries again at the next start', async () => {
+    const work = await openWorkDirectory(root, 'a');
+    await work.create('killed');
+    await rm(join(root, 'a', 'killed', 'owner'));
+    const engine = calmEngine({ untag: () => new Promise(() => undefined) });
+    await clearLeftovers({ engine, workDirectory: work, clock: fastClock, logger });
     expect(await work.leftovers()).toEqual(['killed']);
   });
 

@@ -31,8 +31,11 @@ export async function pushTags(run: BuildRun): Promise<Map<string, string>> {
   }
 }
 
-/** Removes a name from the engine; an engine that cannot do it is told of in the worker's own log. */
-export async function untag(run: BuildRun, reference: string): Promise<void> {
+/** Removes a name from the engine. `false`: it could not, in its time, which the worker's own log tells. */
+export async function untag(
+  run: Pick<BuildRun, 'engine' | 'clock' | 'logger'>,
+  reference: string,
+): Promise<boolean> {
   const untagged = Promise.withResolvers<string>();
   const callOff = run.clock.after(UNTAG_WITHIN_MS, () => untagged.resolve('the engine does not answer'));
   run.engine.untag(reference).then(
@@ -42,4 +45,5 @@ export async function untag(run: BuildRun, reference: string): Promise<void> {
   const reason = await untagged.promise;
   callOff();
   if (reason !== '') run.logger.warn({ reference, reason }, 'a name could not be removed from the engine');
+  return reason === '';
 }
