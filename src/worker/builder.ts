@@ -17,6 +17,7 @@ import { credentialsOf } from './phases/credentials.ts';
 import { createBuildOutput } from './phases/output.ts';
 import { untag } from './phases/pushing.ts';
 import { walkPhases } from './phases/walk.ts';
+import { reasonOf } from './reason.ts';
 import type { SecretKeeper } from './secrets.ts';
 import type { FetchSource } from './source/source.ts';
 import type { WorkDirectory } from './work-directory.ts';
@@ -200,8 +201,4 @@ async function run(
     // The last lines say why it failed; a manager that is gone has its calls rejected, so this ends.
     await output.end();
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'unknown';
 }

@@ -10,6 +10,7 @@ import { DESCRIBE_WITHIN_MS, DOCTOR_DISK_BYTES, DOCTOR_WITHIN_MS } from './limit
 import { joinRealm } from './link/session.ts';
 import { readTlsOptions } from './link/tls.ts';
 import { openTransport } from './link/transport.ts';
+import { reasonOf } from './reason.ts';
 
 /** Something that was looked at: well, worth knowing, or in the way of builds. */
 export interface Finding {
@@ -138,8 +139,4 @@ function warning(what: string, advice: string): Finding {
 
 function bad(what: string, advice: string): Finding {
   return { level: 'bad', what, advice };
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -23,6 +23,7 @@ import { DESCRIBE_WITHIN_MS } from './limits.ts';
 import { leaveOnSignals } from './leaving.ts';
 import { enterpriseRetryDelay, hostedRetryDelay } from './link/reconnecting.ts';
 import { readTlsOptions } from './link/tls.ts';
+import { reasonOf } from './reason.ts';
 import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
 import { runSlot, type SlotEnd } from './slot.ts';
 import { createSourceFetcher } from './source/index.ts';
@@ -220,10 +221,6 @@ function requireReadable(name: string, path: string | null): void {
   } catch (error) {
     throw new ConfigurationError([`${name}: must be the path of a readable file: ${reasonOf(error)}`]);
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function exitCodeOf(end: SlotEnd): number {

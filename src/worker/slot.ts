@@ -9,6 +9,7 @@ import type { RetryDelay } from './link/reconnecting.ts';
 import { RealmRefusedError } from './link/session.ts';
 import { readTlsOptions, type TlsPaths } from './link/tls.ts';
 import { openTransport, type Transport } from './link/transport.ts';
+import { reasonOf } from './reason.ts';
 
 /**
  * A slot runs one build at a time, over one connection, in one realm:
@@ -145,8 +146,4 @@ function whenLeaving(
   if (leaving.aborted) onAbort();
   else leaving.addEventListener('abort', onAbort);
   return { promise, callOff: () => leaving.removeEventListener('abort', onAbort) };
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

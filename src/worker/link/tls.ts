@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { ConfigurationError } from '../../contract/configuration.ts';
+import { reasonOf } from '../reason.ts';
 
 /** Where the certificates of a `wss://` connection lie; each counts on its own (contract 0.3, "How a worker is started"). */
 export interface TlsPaths {
@@ -36,7 +37,6 @@ function read(setting: string, path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigurationError([`${setting}: must be the path of a readable PEM file: ${reason}`]);
+    throw new ConfigurationError([`${setting}: must be the path of a readable PEM file: ${reasonOf(error)}`]);
   }
 }

@@ -1,4 +1,5 @@
 import { UNTAG_WITHIN_MS } from '../limits.ts';
+import { reasonOf } from '../reason.ts';
 import { type BuildRun, temporaryReference } from './build-run.ts';
 import { engineFailure, tryThrice } from './failures.ts';
 
@@ -40,7 +41,7 @@ export async function untag(
   const callOff = run.clock.after(UNTAG_WITHIN_MS, () => untagged.resolve('the engine does not answer'));
   run.engine.untag(reference).then(
     () => untagged.resolve(''),
-    (error: unknown) => untagged.resolve(error instanceof Error ? error.message : 'unknown'),
+    (error: unknown) => untagged.resolve(reasonOf(error)),
   );
   const reason = await untagged.promise;
   callOff();
