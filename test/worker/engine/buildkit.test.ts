@@ -128,3 +128,31 @@ test('says so when the engine clips what a step prints', async () => {
     1,
   );
 });
+
+test('counts the steps of stages that share a base, so that the last of N is N, cached or not', async () => {
+  const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
+  await using context = await makeContext({
+    Dockerfile:
+      `FROM ${BASE} AS one\nWORKDIR /w\nRUN echo a > a\nFROM ${BASE} AS unused\nRUN echo unused\n` +
+      `FROM ${BASE}\nENV X=1\nCOPY --from=one /w/a /a\nRUN echo c\n`,
+  });
+  const steps = [
+    `FROM docker.io/${BASE}`,
+    'WORKDIR /w',
+    'RUN echo a > a',
+    'COPY --from=one /w/a /a',
+    'RUN echo c',
+  ].map((instruction, index) => `Step ${index + 1}/5 : ${instruction}\n`);
+  const cached = ' ---> Using cache\n';
+  const outputs: string[] = [];
+  for (let time = 0; time < 2; time += 1) {
+    const call = recordCall();
+    await engine.build(buildOf(context.path), call);
+    outputs.push(call.output());
+  }
+  const [first = '', second = ''] = outputs.map((output) =>
+    output.replace(steps[0] + cached, steps[0] ?? ''),
+  );
+  expect(first).toContain(`${steps.join('')}c\n`);
+  expect(second).toContain(steps.join(cached).replace(cached, '') + cached);
+});

@@ -64,21 +64,40 @@ describe('steps', () => {
         { vertexes: [{ ...COMPILE, started: 3 }] },
         { vertexes: [{ ...COPY, started: 4 }] },
       ),
-    ).toBe('Step 1/5 : FROM base\nStep 2/5 : RUN make\nStep 3/5 : COPY --from=compile /a /\n');
+    ).toBe('Step 1/3 : FROM base\nStep 2/3 : RUN make\nStep 3/3 : COPY --from=compile /a /\n');
+  });
+
+  test('that stages share are one', () => {
+    const steps = ['[one 1/2] FROM base', '[one 2/2] RUN it', '[two 2/2] COPY --from=one /a /'];
+    const vertexes = steps.map((name) => ({ digest: name, name }));
+    expect(
+      print({ vertexes }, ...vertexes.map((each, at) => ({ vertexes: [{ ...each, started: at }] }))),
+    ).toBe('Step 1/3 : FROM base\nStep 2/3 : RUN it\nStep 3/3 : COPY --from=one /a /\n');
   });
 
   test('are told once, though BuildKit tells of them again and again', () => {
     const begun = { ...COMPILE, started: 1 };
     expect(
       print({ vertexes: [begun] }, { vertexes: [begun] }, { vertexes: [{ ...begun, completed: 2 }] }),
-    ).toBe('Step 1/2 : RUN make\n');
+    ).toBe('Step 1/1 : RUN make\n');
   });
 
-  test('that are cached say so once', () => {
+  test('that are cached say so once, below their own headings', () => {
     const cached = { ...COMPILE, started: 1, completed: 1, cached: true };
-    expect(print({ vertexes: [cached] }, { vertexes: [cached] })).toBe(
-      'Step 1/2 : RUN make\n ---> Using cache\n',
+    const copied = { ...COPY, started: 1, completed: 1, cached: true };
+    expect(print({ vertexes: [cached, copied] }, { vertexes: [cached] })).toBe(
+      'Step 1/2 : RUN make\n ---> Using cache\nStep 2/2 : COPY --from=compile /a /\n ---> Using cache\n',
     );
+  });
+
+  test('that turn out to be cached when another has begun do not say so of that one', () => {
+    expect(
+      print(
+        { vertexes: [{ ...COMPILE, started: 1 }, COPY] },
+        { vertexes: [{ ...COPY, started: 2 }] },
+        { vertexes: [{ ...COMPILE, started: 1, completed: 3, cached: true }] },
+      ),
+    ).toBe('Step 1/2 : RUN make\nStep 2/2 : COPY --from=compile /a /\n');
   });
 
   test('begin before what they print, and after what was printed before', () => {
@@ -93,7 +112,7 @@ describe('steps', () => {
           { vertex: 'd', time: 6, text: 'copied\n' },
         ],
       }),
-    ).toBe('Step 1/5 : RUN make\nmade\nStep 2/5 : COPY --from=compile /a /\ncopied\n');
+    ).toBe('Step 1/2 : RUN make\nmade\nStep 2/2 : COPY --from=compile /a /\ncopied\n');
   });
 
   test('are never more than their total', () => {
@@ -133,7 +152,7 @@ describe('output', () => {
         { logs: [{ vertex: 'c', time: 2, text: bytes.subarray(0, 3) }] },
         { logs: [{ vertex: 'c', time: 3, text: bytes.subarray(3) }] },
       ),
-    ).toBe('Step 1/2 : RUN make\ngrün\n');
+    ).toBe('Step 1/1 : RUN make\ngrün\n');
   });
 
   test('of two steps at once is never mixed within a line, and headings begin one', () => {
@@ -145,7 +164,7 @@ describe('output', () => {
         { logs: [{ vertex: 'd', time: 4, text: 'another' }] },
         { logs: [{ vertex: 'c', time: 5, text: 'ne' }] },
       ),
-    ).toBe('Step 1/5 : RUN make\nhalf a li\nStep 2/5 : COPY --from=compile /a /\nanother\nne\n');
+    ).toBe('Step 1/2 : RUN make\nhalf a li\nStep 2/2 : COPY --from=compile /a /\nanother\nne\n');
   });
 
   test("of the engine's own work is not shown", () => {
@@ -164,7 +183,7 @@ describe('output', () => {
         { vertexes: [{ ...COMPILE, started: 1 }] },
         { logs: [{ vertex: 'c', time: 2, text: Uint8Array.of(0x61, 0xc3) }] },
       ),
-    ).toBe('Step 1/2 : RUN make\na�\n');
+    ).toBe('Step 1/1 : RUN make\na�\n');
   });
 });
 
@@ -172,7 +191,7 @@ test('tells which work failed, by its heading, and whether a registry was asked'
   const progress = createBuildProgress();
   progress.read(report({ vertexes: [{ ...COMPILE, started: 1, completed: 2, error: 'exit code: 7' }] }));
   expect(progress.failure()).toEqual({
-    heading: 'Step 1/2 : RUN make',
+    heading: 'Step 1/1 : RUN make',
     message: 'exit code: 7',
     askedRegistry: false,
   });

@@ -11,7 +11,7 @@ import {
   type VertexLog,
   type VertexStatus,
 } from './protobuf.ts';
-import { asksRegistry, isInternal, parseStepName, type StepName } from './vertex-names.ts';
+import { asksRegistry, instructionOf, isInternal } from './vertex-names.ts';
 
 /** Turns what BuildKit reports of its work into the messages by which the classic builder speaks. */
 export interface BuildProgress {
@@ -33,7 +33,8 @@ interface Failure {
 
 interface Work {
   readonly name: string;
-  readonly step: StepName | null;
+  /** Of a step of the Dockerfile; undefined for other work. */
+  readonly instruction: string | undefined;
   /** The step's heading once it was announced. */
   heading: string | null;
   saidCached: boolean;
@@ -45,12 +46,15 @@ const CLIPPED = '[output clipped';
 
 export function createBuildProgress(): BuildProgress {
   const works = new Map<string, Work>();
-  const stepsOfStage = new Map<string, number>();
+  /** Stages may share a step, as the FROM of one base: what counts is the work, not the numbers in its names. */
+  let knownSteps = 0;
   let announced = 0;
   let failed: Vertex | null = null;
   let saidClipped = false;
   /** Whose line is not ended yet. */
   let openLine: string | null = null;
+  /** Whose heading was the last thing said, or null. */
+  let lastSaid: string | null = null;
 
   const learn = (vertex: Vertex): void => {
     if (vertex.error !== '') failed ??= vertex;
@@ -58,15 +62,15 @@ export function createBuildProgress(): BuildProgress {
     if (works.size >= limits.vertexes) {
       throw new EngineError('failed', `The build has more than ${limits.vertexes} steps.`);
     }
-    const step = parseStepName(vertex.name);
+    const instruction = instructionOf(vertex.name);
     works.set(vertex.digest, {
       name: vertex.name,
-      step,
+      instruction,
       heading: null,
       saidCached: false,
       outputs: new Map(),
     });
-    if (step) stepsOfStage.set(step.stage, step.ofStage);
+    if (instruction !== undefined) knownSteps += 1;
   };
   const endLine = (): EngineMessage[] => {
     if (openLine === null) return [];
@@ -76,20 +80,26 @@ export function createBuildProgress(): BuildProgress {
 
   const begin = (vertex: Vertex): EngineMessage[] => {
     const work = works.get(vertex.digest);
-    if (!work?.step || work.heading !== null) return [];
+    if (work?.instruction === undefined || work.heading !== null) return [];
     announced += 1;
-    const total = stepsOfStage.values().reduce((sum, steps) => sum + steps, 0);
-    // A stage of which BuildKit has told no name yet may make the sum too small.
-    work.heading = formatStepHeading(announced, Math.max(total, announced), work.step.instruction);
-    return [...endLine(), { stream: `${work.heading}\n` }];
+    // BuildKit tells of all steps before the first begins; one that it would tell of later makes the total grow.
+    work.heading = formatStepHeading(announced, knownSteps, work.instruction);
+    lastSaid = vertex.digest;
+    return [...endLine(), { stream: `${work.heading}\n` }, ...sayCached(vertex, work)];
+  };
+
+  /** Right below the heading, or not at all: further down it would be said of another step. */
+  const sayCached = (vertex: Vertex, work: Work): EngineMessage[] => {
+    if (!vertex.cached || work.saidCached || lastSaid !== vertex.digest) return [];
+    work.saidCached = true;
+    return [{ stream: ' ---> Using cache\n' }];
   };
 
   const complete = (vertex: Vertex): EngineMessage[] => {
     const work = works.get(vertex.digest);
     const messages = openLine === vertex.digest ? endLine() : [];
-    if (!work?.step || !vertex.cached || work.saidCached) return messages;
-    work.saidCached = true;
-    return [...begin(vertex), ...messages, ...endLine(), { stream: ' ---> Using cache\n' }];
+    if (work?.instruction === undefined || !vertex.cached) return messages;
+    return [...messages, ...begin(vertex), ...sayCached(vertex, work)];
   };
 
   const print = ({ vertex, stream, msg }: VertexLog): EngineMessage[] => {
@@ -100,6 +110,7 @@ export function createBuildProgress(): BuildProgress {
     if (!decoder) work.outputs.set(output, (decoder = new StringDecoder('utf8')));
     const text = decoder.write(Buffer.from(msg.buffer, msg.byteOffset, msg.length));
     if (text === '') return [];
+    lastSaid = null;
     const before = openLine === null || openLine === vertex ? [] : endLine();
     openLine = text.endsWith('\n') ? null : vertex;
     if (saidClipped || !text.includes(CLIPPED)) return [...before, { stream: text }];
