@@ -150,9 +150,9 @@ test('counts the steps of stages that share a base, so that the last of N is N, 
     await engine.build(buildOf(context.path), call);
     outputs.push(call.output());
   }
-  const [first = '', second = ''] = outputs.map((output) =>
-    output.replace(steps[0] + cached, steps[0] ?? ''),
-  );
+  const [from = ''] = steps;
+  // Whether a base counts as cached depends on what was built before.
+  const [first = '', second = ''] = outputs.map((output) => output.replace(from + cached, from));
   expect(first).toContain(`${steps.join('')}c\n`);
   expect(second).toContain(steps.join(cached).replace(cached, '') + cached);
 });
