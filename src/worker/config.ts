@@ -10,6 +10,7 @@ import {
   type SettingValues,
 } from '../contract/configuration.ts';
 import { type PrivateAddresses, readSubnets } from './source/addresses.ts';
+import { type Proxies, readNoProxy, readProxy } from './source/proxies.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import type { TlsPaths } from './link/tls.ts';
 
@@ -120,6 +121,27 @@ const settings = {
     read: (text): PrivateAddresses | undefined =>
       text === 'allow' ? 'all' : text === 'refuse' ? [] : readSubnets(text),
   }),
+  HTTP_PROXY: setting({
+    doc: 'The proxy through which packages and git repositories at http URLs are fetched. It may hold a user and a password. The name in small letters counts too.',
+    rule: 'an http or https URL, or a host and a port',
+    example: 'http://proxy.example.com:3128',
+    secret: true,
+    read: readProxy,
+  }),
+  HTTPS_PROXY: setting({
+    doc: 'The same for https URLs. Git over ssh goes through no proxy.',
+    rule: 'an http or https URL, or a host and a port',
+    example: 'http://proxy.example.com:3128',
+    secret: true,
+    read: readProxy,
+  }),
+  NO_PROXY: setting({
+    doc: 'Where no proxy is used: names, with all that ends in a dot and them, addresses and ranges, each with or without a port; `*` for everywhere. The name in small letters counts too.',
+    rule: 'hosts with commas between them',
+    example: 'localhost,.example.com,10.0.0.0/8',
+    default: '',
+    read: readNoProxy,
+  }),
   BUILDER: setting({
     doc: "Which of the engine's builders builds: `auto` takes BuildKit where the engine has it.",
     rule: 'auto, buildkit or classic',
@@ -184,6 +206,24 @@ export function endpointOf({ ENDPOINT, SERVER }: Pick<WorkerSettings, 'ENDPOINT'
   url.protocol = url.protocol === 'https:' || url.protocol === 'wss:' ? 'wss:' : 'ws:';
   url.pathname = url.pathname.replace(/\/+$/, '') + SOCKET_PATH;
   return url;
+}
+
+/** The environment, with the names of proxies that many write in small letters. */
+export function workerEnvironment(environment: Readonly<NodeJS.ProcessEnv>): NodeJS.ProcessEnv {
+  const given: NodeJS.ProcessEnv = { ...environment };
+  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']) {
+    given[name] = environment[name.toLowerCase()] ?? environment[name];
+  }
+  return given;
+}
+
+/** The proxies that these settings name. */
+export function proxiesOf({
+  HTTP_PROXY,
+  HTTPS_PROXY,
+  NO_PROXY,
+}: Pick<WorkerSettings, 'HTTP_PROXY' | 'HTTPS_PROXY' | 'NO_PROXY'>): Proxies {
+  return { http: HTTP_PROXY, https: HTTPS_PROXY, none: NO_PROXY };
 }
 
 /** The files of TLS that these settings name. */

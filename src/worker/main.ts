@@ -9,9 +9,11 @@ import { clearLeftovers, createBuilder } from './builder.ts';
 import { systemClock } from './clock.ts';
 import {
   endpointOf,
+  proxiesOf,
   tlsPathsOf,
   workDirOf,
   workerConfiguration,
+  workerEnvironment,
   workerIdOf,
   type WorkerSettings,
 } from './config.ts';
@@ -27,6 +29,7 @@ import { reasonOf } from './reason.ts';
 import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
 import { runSlot, type SlotEnd } from './slot.ts';
 import { createSourceFetcher } from './source/index.ts';
+import { passwordsOf } from './source/proxies.ts';
 import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 
 /** `quay-builder`: reads its settings, puts the worker together, and answers the system's signals. */
@@ -39,7 +42,10 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     command = readCommandLine(args);
     const file = command.config ?? process.env['CONFIG_FILE'];
-    settings = loadConfiguration(workerConfiguration, { environment: process.env, file });
+    settings = loadConfiguration(workerConfiguration, {
+      environment: workerEnvironment(process.env),
+      file,
+    });
     readTlsOptions(tlsPathsOf(settings));
     requireReadable('GIT_KNOWN_HOSTS_FILE', settings.GIT_KNOWN_HOSTS_FILE);
   } catch (error) {
@@ -54,6 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (command.doctor) return await doctor(settings, command.registry);
   const secrets = createSecretKeeper();
   if (settings.TOKEN !== null) secrets.keep([settings.TOKEN]);
+  secrets.keep(passwordsOf(proxiesOf(settings)));
   const logger = createProgramLog({
     program: 'quay-builder',
     level: settings.LOG_LEVEL,
@@ -153,6 +160,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     engine,
     fetchSource: createSourceFetcher({
       privateAddresses: settings.PRIVATE_ADDRESSES,
+      proxies: proxiesOf(settings),
       knownHosts:
         settings.GIT_KNOWN_HOSTS_FILE === null
           ? { file: workDirectory.knownHosts, pinned: false }

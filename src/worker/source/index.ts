@@ -7,6 +7,7 @@ import { checkOut } from './git/checkout.ts';
 import { noKnownHosts, type KnownHosts } from './git/ssh.ts';
 import { defaultSourceLimits, type SourceLimits } from './limits.ts';
 import { fetchPackage } from './package/fetch-package.ts';
+import { noProxies, type Proxies } from './proxies.ts';
 import type { FetchSource } from './source.ts';
 import { isSystemError } from './system-error.ts';
 
@@ -20,6 +21,8 @@ export interface SourceFetcherOptions {
   readonly privateAddresses?: PrivateAddresses;
   /** The system's resolver when absent. */
   readonly lookup?: Lookup;
+  /** The proxies of http and https; none when absent. */
+  readonly proxies?: Proxies;
   /** The servers that git over ssh trusts; none when absent. */
   readonly knownHosts?: KnownHosts;
   /** Waits between tries, and rejects with the signal's reason when it is aborted. */
@@ -35,10 +38,13 @@ export interface SourceFetcherOptions {
 export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSource {
   const limits = { ...defaultSourceLimits, ...options.limits };
   const searchPath = options.searchPath ?? process.env['PATH'] ?? '/usr/bin:/bin';
-  const guard = createAddressGuard(options.privateAddresses ?? 'all', options.lookup);
+  const network = {
+    guard: createAddressGuard(options.privateAddresses ?? 'all', options.lookup),
+    proxies: options.proxies ?? noProxies,
+  };
   const download = {
     limits,
-    guard,
+    network,
     searchPath,
     wait: options.wait ?? ((ms, signal) => setTimeout(ms, undefined, { signal })),
     random: options.random ?? Math.random,
@@ -47,7 +53,7 @@ export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSo
     limits,
     executable: options.git ?? 'git',
     searchPath,
-    guard,
+    network,
     knownHosts: options.knownHosts ?? noKnownHosts,
   };
 

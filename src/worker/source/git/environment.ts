@@ -1,17 +1,26 @@
 import type { SourceLimits } from '../limits.ts';
 import type { Remote } from './remote.ts';
 
+/** How git gets to a remote. */
+interface GitWay {
+  /** The command for one over ssh, null for one over http(s). */
+  readonly ssh: string | null;
+  /** The URL of the proxy, null for none. */
+  readonly proxy: string | null;
+  /** What the name of one over http(s) stands for; null when it is an address itself, or the proxy's to find. */
+  readonly addresses: readonly string[] | null;
+}
+
 /**
  * The whole environment that git runs in: nothing of the worker's own but PATH, no configuration of the machine or of a user, no
- * hooks, no prompts, no protocol but the remote's. `ssh` is the command for one over ssh, `addresses` what the name of one over
- * http(s) stands for, null when it is an address itself. Credentials are here, and never in an argument: every user of a machine may read arguments.
+ * hooks, no prompts, no protocol but the remote's. Credentials are here, and never in an argument: every user of a machine may read arguments.
  */
 export function gitEnvironment(
   remote: Remote,
   home: string,
   path: string,
   limits: SourceLimits,
-  { ssh, addresses }: { readonly ssh: string | null; readonly addresses: readonly string[] | null },
+  { ssh, proxy, addresses }: GitWay,
 ): Record<string, string> {
   const settings: [name: string, value: string][] = [
     ['core.hooksPath', '/dev/null'],
@@ -27,6 +36,7 @@ export function gitEnvironment(
     ['http.lowSpeedTime', String(Math.max(1, Math.ceil(limits.stallMs / 1000)))],
     // Who redirects, and where to, is looked at before.
     ['http.followRedirects', 'false'],
+    ['http.proxy', proxy ?? ''],
     // An empty value drops every helper named before.
     ['credential.helper', ''],
   ];

@@ -1,11 +1,13 @@
 import { isIP } from 'node:net';
 import { BuildError } from '../../../contract/build-errors.ts';
-import { ForbiddenAddress, type AddressGuard, type HostAddress } from '../addresses.ts';
+import { ForbiddenAddress, type HostAddress } from '../addresses.ts';
+import { resolveHost, type Network } from '../http-client.ts';
 import type { SourceLimits } from '../limits.ts';
 import type { SourceCall } from '../source.ts';
 import { formatDuration } from '../words.ts';
 import { gitEnvironment } from './environment.ts';
 import { runGit, type GitResult } from './process.ts';
+import { proxyFor } from '../proxies.ts';
 import { findRedirect } from './redirect.ts';
 import type { Remote } from './remote.ts';
 import { explainSsh, sshCommand, type KnownHosts } from './ssh.ts';
@@ -17,7 +19,7 @@ export interface GitOptions {
   /** The PATH that git and its helpers are looked up in. */
   readonly searchPath: string;
   readonly knownHosts: KnownHosts;
-  readonly guard: AddressGuard;
+  readonly network: Network;
 }
 
 /** What the repositories of one build share. */
@@ -112,7 +114,7 @@ export async function fetchCommit(
     if (redirects >= limits.redirects) {
       throw new BuildError('gitfailure', `${asked.url} redirects more than ${limits.redirects} times.`);
     }
-    remote = await findRedirect(remote, { guard: options.guard, limits, signal: call.signal });
+    remote = await findRedirect(remote, { network: options.network, limits, signal: call.signal });
     env = await environmentOf(remote, session);
     shallow = await fetch();
   }
@@ -131,9 +133,11 @@ async function environmentOf(
   remote: Remote,
   { call, options, home, keyFile }: GitSession,
 ): Promise<Record<string, string>> {
-  let found: readonly HostAddress[];
+  const { guard, proxies } = options.network;
+  const proxy = remote.protocol === 'http' ? proxyFor(new URL(remote.url), proxies) : null;
+  let found: readonly HostAddress[] | null;
   try {
-    found = await options.guard.resolve(remote.host, call.signal);
+    found = await resolveHost(remote.host, proxy, guard, call.signal);
   } catch (error) {
     call.signal.throwIfAborted();
     const why =
@@ -142,13 +146,13 @@ async function environmentOf(
         : `the host ${remote.host} could not be found (${codeOf(error)})`;
     throw new BuildError('gitfailure', `${remote.url}: ${why}`, { cause: error });
   }
-  const addresses = found.map((each) => each.address);
+  const addresses = found?.map((each) => each.address) ?? null;
   const ssh =
     remote.protocol === 'ssh'
-      ? sshCommand(remote, addresses[0] ?? remote.host, await keyFile(), options)
+      ? sshCommand(remote, addresses?.[0] ?? remote.host, await keyFile(), options)
       : null;
   const pinned = ssh === null && isIP(remote.host) === 0 ? addresses : null;
-  return gitEnvironment(remote, home, options.searchPath, options.limits, { ssh, addresses: pinned });
+  return gitEnvironment(remote, home, options.searchPath, options.limits, { ssh, proxy, addresses: pinned });
 }
 
 function codeOf(error: unknown): string {

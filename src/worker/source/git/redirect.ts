@@ -1,7 +1,7 @@
 import { request } from 'undici';
 import { BuildError } from '../../../contract/build-errors.ts';
-import { ForbiddenAddress, type AddressGuard } from '../addresses.ts';
-import { createGuardedAgent, hostOf } from '../guarded-agent.ts';
+import { ForbiddenAddress } from '../addresses.ts';
+import { createHttpClient, type Network } from '../http-client.ts';
 import type { SourceLimits } from '../limits.ts';
 import { parseRemote, type HttpRemote } from './remote.ts';
 
@@ -13,16 +13,15 @@ const REFS = '/info/refs';
  */
 export async function findRedirect(
   remote: HttpRemote,
-  { guard, limits, signal }: { guard: AddressGuard; limits: SourceLimits; signal: AbortSignal },
+  { network, limits, signal }: { network: Network; limits: SourceLimits; signal: AbortSignal },
 ): Promise<HttpRemote> {
   const asked = new URL(`${remote.url.replace(/\/+$/, '')}${REFS}?service=git-upload-pack`);
-  const agent = createGuardedAgent(guard, limits, signal);
+  await using client = createHttpClient(network, limits, signal);
   const fail = (why: string): BuildError => new BuildError('gitfailure', `${remote.url}: ${why}`);
   let location: string | string[] | undefined;
   try {
-    await guard.resolve(hostOf(asked), signal);
     const { headers, body } = await request(asked, {
-      dispatcher: agent,
+      dispatcher: await client.dispatcherFor(asked),
       signal,
       headers: { 'user-agent': 'git/quay-builder', ...authorization(remote) },
     });
@@ -31,8 +30,6 @@ export async function findRedirect(
   } catch (error) {
     signal.throwIfAborted();
     throw fail(error instanceof ForbiddenAddress ? error.message : 'it redirects to what cannot be found');
-  } finally {
-    await agent.destroy();
   }
   const target = typeof location === 'string' ? URL.parse(location, asked.href) : null;
   if (!target?.pathname.endsWith(REFS)) throw fail('it redirects to what is no git repository');

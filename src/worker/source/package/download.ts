@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { STATUS_CODES } from 'node:http';
 import { finished } from 'node:stream/promises';
-import { request, type Agent, type Dispatcher } from 'undici';
+import { request, type Dispatcher } from 'undici';
 import { BuildError } from '../../../contract/build-errors.ts';
-import { ForbiddenAddress, type AddressGuard } from '../addresses.ts';
-import { createGuardedAgent, hostOf } from '../guarded-agent.ts';
+import { ForbiddenAddress } from '../addresses.ts';
+import { createHttpClient, type HttpClient, type Network } from '../http-client.ts';
 import type { SourceLimits } from '../limits.ts';
 import type { SourceCall } from '../source.ts';
 import { formatBytes, formatDuration } from '../words.ts';
@@ -14,7 +14,7 @@ import { followRedirect, maskUrl, parsePackageAddress, type PackageAddress } fro
 
 export interface DownloadOptions {
   readonly limits: SourceLimits;
-  readonly guard: AddressGuard;
+  readonly network: Network;
   /** Waits, and rejects with the signal's reason when it is aborted. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   /** A number from 0 up to 1: spreads the retries of workers that failed together. */
@@ -50,38 +50,34 @@ export async function downloadPackage(
 ): Promise<Download> {
   const { limits } = options;
   const start = parsePackageAddress(address);
-  const agent = createGuardedAgent(options.guard, limits, call.signal);
-  try {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await fetchOnce(start, path, agent, call, options);
-      } catch (error) {
-        call.signal.throwIfAborted();
-        if (!(error instanceof PassingFailure)) throw error;
-        if (attempt >= limits.tries) {
-          throw new BuildError('buildpackissue', `${error.message} (tried ${attempt} times)`, {
-            cause: error,
-          });
-        }
-        await call.onMessage({ status: `${error.message}; trying again` });
-        await options.wait(limits.retryWaitMs * 2 ** (attempt - 1) * (0.5 + options.random()), call.signal);
+  await using client = createHttpClient(options.network, limits, call.signal);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await fetchOnce(start, path, client, call, limits);
+    } catch (error) {
+      call.signal.throwIfAborted();
+      if (!(error instanceof PassingFailure)) throw error;
+      if (attempt >= limits.tries) {
+        throw new BuildError('buildpackissue', `${error.message} (tried ${attempt} times)`, {
+          cause: error,
+        });
       }
+      await call.onMessage({ status: `${error.message}; trying again` });
+      await options.wait(limits.retryWaitMs * 2 ** (attempt - 1) * (0.5 + options.random()), call.signal);
     }
-  } finally {
-    await agent.destroy();
   }
 }
 
 async function fetchOnce(
   start: PackageAddress,
   path: string,
-  agent: Agent,
+  client: HttpClient,
   call: SourceCall,
-  { limits, guard }: DownloadOptions,
+  limits: SourceLimits,
 ): Promise<Download> {
   let address = start;
   for (let redirects = 0; ; redirects += 1) {
-    const response = await ask(address, { agent, guard, limits, signal: call.signal });
+    const response = await ask(address, client, call.signal, limits);
     const { statusCode, headers } = response;
     // A body that nobody reads may fail too, when its connection is closed.
     response.body.on('error', () => undefined);
@@ -110,21 +106,18 @@ async function fetchOnce(
   }
 }
 
-interface AskOptions {
-  readonly agent: Agent;
-  readonly guard: AddressGuard;
-  readonly limits: SourceLimits;
-  readonly signal: AbortSignal;
-}
-
 async function ask(
   address: PackageAddress,
-  { agent, guard, limits, signal }: AskOptions,
+  client: HttpClient,
+  signal: AbortSignal,
+  limits: SourceLimits,
 ): Promise<Dispatcher.ResponseData> {
   try {
-    await guard.resolve(hostOf(address.url), signal);
     return await request(address.url, {
-      dispatcher: agent,
+      dispatcher: await client.dispatcherFor(address.url),
+      // A proxy's connections have limits of their own.
+      headersTimeout: limits.stallMs,
+      bodyTimeout: limits.stallMs,
       signal,
       headers: {
         'user-agent': 'quay-builder',
@@ -207,6 +200,9 @@ function contentLength(response: Dispatcher.ResponseData): number | null {
 function asPassing(error: unknown, { url }: PackageAddress, limits: SourceLimits): PassingFailure {
   const code = codeOf(error);
   const where = maskUrl(url);
+  if (error instanceof Error && error.message.includes('(407)')) {
+    return new PassingFailure(`${where} could not be reached: the proxy asks for credentials`);
+  }
   switch (code) {
     case 'UND_ERR_CONNECT_TIMEOUT':
       return new PassingFailure(

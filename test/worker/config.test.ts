@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { loadConfiguration } from '../../src/contract/configuration.ts';
+import {
+  proxiesOf,
+  workerConfiguration,
+  workerEnvironment,
+  type WorkerSettings,
+} from '../../src/worker/config.ts';
+
+function load(environment: Record<string, string>): WorkerSettings {
+  const given = workerEnvironment({ SERVER: 'wss://builds.example.com', ...environment });
+  return loadConfiguration(workerConfiguration, { environment: given });
+}
+
+test('proxies are named in capital or small letters', () => {
+  const small = proxiesOf(load({ http_proxy: 'proxy.example:3128', no_proxy: 'a, .b' }));
+  expect(small.http?.href).toBe('http://proxy.example:3128/');
+  expect([small.https, small.none]).toEqual([null, ['a', '.b']]);
+  const capital = proxiesOf(load({ HTTPS_PROXY: 'http://user:word@proxy.example' }));
+  expect(capital.https?.password).toBe('word');
+});
+
+test('a proxy that is none is refused without being shown', () => {
+  expect(() => load({ https_proxy: 'socks5://user:word@proxy.example' })).toThrow(/^HTTPS_PROXY: .*must be/m);
+  expect(() => load({ https_proxy: 'socks5://user:word@proxy.example' })).not.toThrow(/word@/);
+});
+
+test('private addresses are allowed, refused, or named', () => {
+  expect(load({}).PRIVATE_ADDRESSES).toBe('all');
+  expect(load({ PRIVATE_ADDRESSES: 'refuse' }).PRIVATE_ADDRESSES).toEqual([]);
+  expect(load({ PRIVATE_ADDRESSES: '10.0.0.0/8, ::1' }).PRIVATE_ADDRESSES).toEqual(['10.0.0.0/8', '::1']);
+  expect(() => load({ PRIVATE_ADDRESSES: 'some' })).toThrow(/^PRIVATE_ADDRESSES: /m);
+});
