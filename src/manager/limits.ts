@@ -7,7 +7,7 @@ export const LOG_FLUSH_CHARACTERS = 16_384;
 /** While so much of a try's log waits to be stored, its worker's next log call is answered only when there is room again. */
 export const LOG_WAITING_MAX_CHARACTERS = 1_048_576;
 
-/** A longer text in one log message is cut, and says so. */
+/** Output of one log message that is longer is stored as several records; a longer status is cut, and says so. */
 export const LOG_TEXT_MAX_CHARACTERS = 65_536;
 
 /** How long a realm that was given out waits for its worker; then it is as if it had never been. */
@@ -42,7 +42,7 @@ export const BASE_ERROR_MAX_CHARACTERS = 8_192;
 export const PERSIST_FIRST_WAIT_MS = 50;
 export const PERSIST_LONGEST_WAIT_MS = 5_000;
 
-/** How long a stopping manager waits for what is under way to be stored, in milliseconds. */
+/** How long a stopping manager waits for what is under way to be stored, and then for requests to be answered, in milliseconds. */
 export const STOP_WITHIN_MS = 5_000;
 
 /** How many records a follower reads at once, and how often it looks without a hint, in milliseconds. */

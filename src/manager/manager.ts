@@ -100,7 +100,12 @@ export async function startManager(
     managerStatus: () => status,
     limits: { packageMax: settings.PACKAGE_MAX_BYTES },
   });
-  starting.defer(() => app.close());
+  starting.defer(async () => {
+    // Somebody who is connected and says nothing is an unanswered request, too.
+    const late = setTimeout(() => app.server.closeAllConnections(), STOP_WITHIN_MS);
+    await app.close();
+    clearTimeout(late);
+  });
   await app.listen(settings.LISTEN_HTTP);
   const http = { ...settings.LISTEN_HTTP, port: portOf(app.server) };
   const publicUrl = (settings.PUBLIC_URL?.href ?? `http://${authority(http)}`).replace(/\/+$/, '');

@@ -58,17 +58,20 @@ describe('a manager that cannot start', () => {
   });
 });
 
-it('stops although somebody is connected who never says anything', async () => {
-  const port = await freePort();
-  await using manager = start({ DATA_DIR: join(directory, 'silent'), LISTEN_WAMP: `127.0.0.1:${port}` });
-  await manager.printed(/manager is ready/);
-  const silent = connect(port, '127.0.0.1');
-  silent.on('error', () => undefined);
-  await once(silent, 'connect');
-  manager.kill('SIGTERM');
-  expect(await manager.exited).toBe(0);
-  silent.destroy();
-});
+it.each(['LISTEN_WAMP', 'LISTEN_HTTP'])(
+  'stops although somebody is connected to %s in silence',
+  async (at) => {
+    const port = await freePort();
+    await using manager = start({ DATA_DIR: join(directory, 'silent'), [at]: `127.0.0.1:${port}` });
+    await manager.printed(/manager is ready/);
+    const silent = connect(port, '127.0.0.1');
+    silent.on('error', () => undefined);
+    await once(silent, 'connect');
+    manager.kill('SIGTERM');
+    expect(await manager.exited).toBe(0);
+    silent.destroy();
+  },
+);
 
 describe('quay-build-manager token', () => {
   const make = (...args: string[]): LabProcess => start({}, ['token', ...args]);
