@@ -34,6 +34,8 @@ export const LOG_QUEUE_BYTES_MAX = 1024 * 1024;
 
 /** A longer line of the log is cut, with a mark, in characters. */
 export const LINE_MAX = 16_384;
+/** A longer piece of output is sent as several messages, in characters. */
+export const PIECE_MAX = 16_384;
 /** Progress of one layer is told again after so many bytes, or after this time. */
 export const PROGRESS_BYTES = 10_000_000;
 export const PROGRESS_EVERY_MS = 1_000;

@@ -113,3 +113,20 @@ it('labels an image with where it comes from and nothing secret, takes every ste
   await git.stop();
   await worker.stop();
 });
+
+it('runs no frontend that the operator has not allowed', async () => {
+  const { farm, engine } = e2e;
+  const worker = await farm.startWorker(engine, { FRONTENDS: 'team/frontend' });
+  const build = async (frontend: string): Promise<string> => {
+    const dockerfile = new TextEncoder().encode(`# syntax=${frontend}\nFROM busybox:stable\n`);
+    const { id } = await submit(farm, { repository: 'team/frontends' }, dockerfile);
+    const { error } = await ended(farm, id);
+    return `${error?.code}: ${error?.base_error}`;
+  };
+  expect(await build('docker/dockerfile:1')).toMatch(
+    /^dockerfileissue: .*"docker\/dockerfile:1".*team\/frontend/,
+  );
+  // This one is asked for, and is nowhere.
+  expect(await build('team/frontend:1')).not.toContain('FRONTENDS');
+  await worker.stop();
+});

@@ -79,6 +79,16 @@ it('builds a branch of a git repository at the commit that it was when it was su
   expect(await logOf(farm, id)).toContain('first');
 });
 
+it('keeps every line of a build that prints fast', async () => {
+  const { farm } = e2e;
+  const lines = 300_000;
+  const bytes = new TextEncoder().encode(`FROM busybox:stable\nRUN seq 1 ${lines}\n`);
+  const { id } = await submit(farm, { repository: 'team/loud' }, bytes);
+  expect(await ended(farm, id)).toMatchObject({ state: 'complete' });
+  const log = await logOf(farm, id);
+  expect(log.split('\n').filter((line) => /^\d+$/.test(line)).length).toBe(lines);
+});
+
 it('builds a folder from the command line, honouring .dockerignore, and exits with 0', async () => {
   const { farm, engine } = e2e;
   const { code, stdout, stderr } = await quayBuild(farm, [

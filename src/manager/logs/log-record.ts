@@ -44,20 +44,16 @@ export function phaseEntry(phase: string, status: StatusData): LogEntry {
   return { stream: 'phase', text: `${phase}${base}${user}` };
 }
 
-/** What an engine's message looks like in the log, or null for one that says nothing. */
-export function engineEntry(message: EngineMessage): LogEntry | null {
-  if (message.stream) return { stream: 'output', text: cut(message.stream) };
-  if (!message.status) return null;
+/** What an engine's message looks like in the log: nothing, an entry, or several for a long piece of output. */
+export function engineEntries(message: EngineMessage): LogEntry[] {
+  if (message.stream) return pieces(message.stream).map((text) => ({ stream: 'output', text }));
+  if (!message.status) return [];
   const id = message.id ?? '';
   const { current, total } = message.progressDetail ?? {};
   if (current === undefined) {
-    return { stream: 'status', text: cut(id === '' ? message.status : `${id}: ${message.status}`) };
+    return [{ stream: 'status', text: cut(id === '' ? message.status : `${id}: ${message.status}`) }];
   }
-  return {
-    stream: 'progress',
-    text: cut(message.status),
-    progress: { id, current, total: total ?? null },
-  };
+  return [{ stream: 'progress', text: cut(message.status), progress: { id, current, total: total ?? null } }];
 }
 
 /** The step that an engine's message begins, or null. */
@@ -71,6 +67,13 @@ export function beginningStep({ stream }: EngineMessage): StepHeading | null {
 function separator(tag: string | undefined): string {
   if (!tag) return '';
   return tag.startsWith('sha256:') ? '@' : ':';
+}
+
+function pieces(text: string): string[] {
+  const count = Math.ceil(text.length / LOG_TEXT_MAX_CHARACTERS);
+  return Array.from({ length: count }, (_, index) =>
+    text.slice(index * LOG_TEXT_MAX_CHARACTERS, (index + 1) * LOG_TEXT_MAX_CHARACTERS),
+  );
 }
 
 function cut(text: string): string {

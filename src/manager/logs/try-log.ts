@@ -5,7 +5,7 @@ import { isWorkerPhase, type WorkerPhase } from '../../contract/phases.ts';
 import type { Lease, LeaseStore, LogStore } from '../../store/index.ts';
 import { LOG_FLUSH_CHARACTERS, LOG_FLUSH_MS, LOG_WAITING_MAX_CHARACTERS } from '../limits.ts';
 import { persist } from '../persist.ts';
-import { beginningStep, engineEntry, phaseEntry, readLogMessage, type LogEntry } from './log-record.ts';
+import { beginningStep, engineEntries, phaseEntry, readLogMessage, type LogEntry } from './log-record.ts';
 
 /**
  * The log of one try, on its way from the worker to the store: numbered, masked, in order, each phase and step noted as it
@@ -108,8 +108,7 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
       return;
     }
     phase ??= nextPhase;
-    const entry = content.type === 'engine' ? engineEntry(content.message) : null;
-    if (content.type !== 'engine' || entry === null) return;
+    if (content.type !== 'engine') return;
     const begins = nextPhase === 'building' ? beginningStep(content.message) : null;
     if (begins) {
       step = begins.ordinal;
@@ -120,7 +119,8 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
       );
       if (!began) end();
     }
-    if (!over) add(entry, time);
+    if (over) return;
+    for (const entry of engineEntries(content.message)) add(entry, time);
   };
 
   /** Messages are taken one after the other, also when their calls came at once. */

@@ -1,9 +1,10 @@
 import { BuildError } from '../../contract/build-errors.ts';
+import type { EngineMessage } from '../../contract/log-messages.ts';
 import { managerProcedures } from '../../contract/uris.ts';
 import { type BuildLog, type BuildLogOptions, messageJson, phaseJson } from './build-log.ts';
 
 /**
- * The way of every manager: one call of `logmessagesynchronously` for each message (contract 0.3, "A build, as phases"), and one
+ * The way of every manager: one call of `logmessagesynchronously` for each line (contract 0.3, "A build, as phases"), and one
  * call at a time, as the deployed worker does. A deployed manager handles calls side by side: two of them under way could
  * change places in its log.
  */
@@ -28,17 +29,25 @@ export function createLineLog({ session, onCancelled, onLoss }: BuildLogOptions)
         });
         if (answer === false) throw new BuildError('clientrejectedtransition', 'The build was cancelled.');
       }),
-    message: (phase, message) =>
-      inTurn(async () => {
+    message: async (phase, message) => {
+      const say = async (line: EngineMessage): Promise<void> => {
         if (cancelled) return;
         try {
-          if ((await call(phase, messageJson(message))) !== false) return;
+          if ((await call(phase, messageJson(line))) !== false) return;
           cancelled = true;
           onCancelled();
         } catch (error) {
           onLoss(1, error);
         }
-      }),
+      };
+      await Promise.all(linesOf(message).map((line) => inTurn(() => say(line))));
+    },
     flush: () => inTurn(() => Promise.resolve()),
   };
+}
+
+/** A message of output for each of its lines. */
+function linesOf(message: EngineMessage): EngineMessage[] {
+  if (message.stream === undefined) return [message];
+  return message.stream.split(/(?<=\n)/).map((stream) => ({ ...message, stream }));
 }

@@ -5,6 +5,7 @@ import type { BuildLog } from '../link/build-log.ts';
 import { LINE_MAX } from '../limits.ts';
 import type { Masker, MaskedStream } from '../../contract/masking.ts';
 import { createLineCutter } from './long-lines.ts';
+import { splitOutput } from './pieces.ts';
 import { createProgressFilter } from './progress.ts';
 
 /** What a build says to its manager: secrets masked, long lines cut, progress thinned, and in order. */
@@ -36,7 +37,9 @@ export function createBuildOutput(log: BuildLog, masker: Masker, clock: Clock): 
   const finishStreams = async (): Promise<void> => {
     for (const [id, { masked, cut }] of streams) {
       const rest = cut(masked.end());
-      if (rest !== '') await log.message(phase, { stream: rest, ...(id === '' ? {} : { id }) });
+      for (const piece of splitOutput(rest)) {
+        await log.message(phase, { stream: piece, ...(id === '' ? {} : { id }) });
+      }
     }
     streams.clear();
   };
@@ -52,15 +55,15 @@ export function createBuildOutput(log: BuildLog, masker: Masker, clock: Clock): 
     },
     message: async ({ stream, status, id, progressDetail }) => {
       const message: EngineMessage = {};
-      if (stream !== undefined) {
-        const { masked, cut } = streamOf(id ?? '');
-        message.stream = cut(masked.push(stream));
-      }
       if (status !== undefined) message.status = short(status);
       if (id !== undefined) message.id = short(id);
       if (progressDetail) message.progressDetail = progressDetail;
-      const says = message.stream !== undefined ? message.stream !== '' : message.status !== undefined;
-      if (says && passes(message)) await log.message(phase, message);
+      if (stream !== undefined) {
+        const { masked, cut } = streamOf(id ?? '');
+        for (const piece of splitOutput(cut(masked.push(stream)))) {
+          await log.message(phase, { ...message, stream: piece });
+        }
+      } else if (status !== undefined && passes(message)) await log.message(phase, message);
     },
     end: async () => {
       await finishStreams();
