@@ -149,6 +149,13 @@ const settings = {
     default: 'auto',
     read: readChoice(['auto', 'buildkit', 'classic']),
   }),
+  FRONTENDS: setting({
+    doc: "The frontend images that BuildKit may pull and run where a Dockerfile (`# syntax=`) or a build argument names one: by name, or by name with its tag or digest. The default is Docker's own. Any other ends the build.",
+    rule: 'none, any, or names of images with commas between them',
+    example: 'docker/dockerfile,registry.example/team/frontend:2',
+    default: 'docker/dockerfile,docker/dockerfile-upstream',
+    read: readFrontends,
+  }),
   OCI_LABELS: setting({
     doc: 'Whether images get the labels `org.opencontainers.image.` `created`, `source`, `revision` and `base.name`, where the Dockerfile has none of that name. A build may turn them off for itself.',
     rule: 'on or off',
@@ -247,6 +254,17 @@ export function workDirOf({ WORK_DIR }: Pick<WorkerSettings, 'WORK_DIR'>): strin
 
 function isWorkerId(text: string): boolean {
   return /^[A-Za-z0-9][\w.-]{0,127}$/.test(text);
+}
+
+function readFrontends(text: string): readonly string[] | 'any' | undefined {
+  if (text === 'any') return 'any';
+  if (text === 'none') return [];
+  const names = text.split(',').map((each) => each.trim());
+  return names.every((name) =>
+    /^[\w.-]+(?::\d+)?(?:\/[\w.-]+)*(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/.test(name),
+  )
+    ? names
+    : undefined;
 }
 
 function readLabels(text: string): Record<string, string> | undefined {

@@ -135,6 +135,7 @@ function engineOptions(settings: WorkerSettings): Parameters<typeof createEngine
     dockerHost: settings.DOCKER_HOST,
     ...(settings.DOCKER_CERT_PATH === null ? {} : { certPath: settings.DOCKER_CERT_PATH }),
     builder: settings.BUILDER,
+    frontends: settings.FRONTENDS,
   };
 }
 

@@ -1,4 +1,5 @@
 import { buildWithBuildKit } from './buildkit/build.ts';
+import type { AllowedFrontends } from './buildkit/frontend.ts';
 import { hasSessions } from './buildkit/session.ts';
 import { buildClassically } from './classic/build.ts';
 import { ContextError } from './context/entries.ts';
@@ -22,7 +23,11 @@ export interface Builders {
   choose(signal: AbortSignal): Promise<BuilderName>;
 }
 
-export function createBuilders(transport: Transport, choice: BuilderChoice): Builders {
+export function createBuilders(
+  transport: Transport,
+  choice: BuilderChoice,
+  frontends: AllowedFrontends,
+): Builders {
   // Docker's engines have BuildKit from 18.09 on, and say so by taking a session; `Builder-Version` of their ping tells only
   // what their own command line would use.
   const choose = async (signal: AbortSignal): Promise<BuilderName> =>
@@ -30,7 +35,7 @@ export function createBuilders(transport: Transport, choice: BuilderChoice): Bui
 
   const run = async (build: ImageBuild, call: EngineCall): Promise<{ imageId: string }> => {
     if (choice !== 'classic') {
-      const built = await buildWithBuildKit(transport, build, call);
+      const built = await buildWithBuildKit(transport, build, call, frontends);
       if (built) return built;
       if (choice === 'buildkit') throw new EngineError('refused', 'This engine has no BuildKit.');
     }

@@ -1,3 +1,4 @@
+import { DOCKER_FRONTENDS, type AllowedFrontends } from './buildkit/frontend.ts';
 import { createBuilders, type BuilderChoice } from './builders.ts';
 import { describeEngine } from './describe.ts';
 import { dockerClient } from './docker-client.ts';
@@ -12,16 +13,23 @@ export interface EngineOptions {
   /** A folder with `ca.pem`, `cert.pem` and `key.pem`, for an engine that speaks TLS. */
   readonly certPath?: string;
   readonly builder: BuilderChoice;
+  /** The frontend images that BuildKit may run; Docker's own when absent. */
+  readonly frontends?: AllowedFrontends;
 }
 
 /**
  * An engine behind Docker's API: Docker, or Podman, which builds classically. Connects when it is used. Throws an
  * EngineError `refused` for an address or certificates that cannot be used.
  */
-export function createEngine({ dockerHost, certPath, builder }: EngineOptions): Engine {
+export function createEngine({
+  dockerHost,
+  certPath,
+  builder,
+  frontends = DOCKER_FRONTENDS,
+}: EngineOptions): Engine {
   const endpoint = parseEndpoint(dockerHost, certPath);
   const transport = createTransport(endpoint);
-  const builders = createBuilders(transport, builder);
+  const builders = createBuilders(transport, builder, frontends);
   return {
     ...createImages(dockerClient(endpoint), endpoint.name),
     build: builders.build,

@@ -8,6 +8,7 @@ import { errorOf, followMessages, logMessageOf } from '../messages.ts';
 import type { Transport } from '../transport.ts';
 import { authService } from './auth.ts';
 import { fileSyncService } from './file-sync.ts';
+import { demandAllowedFrontend, type AllowedFrontends } from './frontend.ts';
 import { healthService } from './health.ts';
 import { createBuildProgress, type BuildProgress } from './progress.ts';
 import { statusResponse, type StatusResponse } from './protobuf.ts';
@@ -22,15 +23,16 @@ export async function buildWithBuildKit(
   transport: Transport,
   build: ImageBuild,
   call: EngineCall,
+  frontends: AllowedFrontends,
 ): Promise<{ imageId: string } | null> {
   try {
-    return await buildOnce(transport, build, call);
+    return await buildOnce(transport, build, call, frontends);
   } catch (error) {
     if (!(error instanceof EngineError) || !error.message.includes(LOST_ITSELF)) throw error;
     await call.onMessage({
       stream: 'The engine could not finish (flightcontrol). The build begins again.\n',
     });
-    return buildOnce(transport, build, call);
+    return buildOnce(transport, build, call, frontends);
   }
 }
 
@@ -38,6 +40,7 @@ async function buildOnce(
   transport: Transport,
   build: ImageBuild,
   call: EngineCall,
+  frontends: AllowedFrontends,
 ): Promise<{ imageId: string } | null> {
   const session = await openSession(transport, {
     sharedKey: build.sharedKey,
@@ -57,6 +60,7 @@ async function buildOnce(
   });
   if (!session) return null;
   try {
+    await demandAllowedFrontend(build, frontends);
     const response = await transport.request(
       { method: 'POST', path: `/build?${queryOf(build, session.id)}`, signal: call.signal },
       (status, message) =>
