@@ -90,9 +90,7 @@ export async function log(
   }
   const text = createLogText();
   for await (const record of readLog(session.client, id)) {
-    session.print(
-      options.json === true ? `${JSON.stringify(record)}\n` : session.forOutput(text.add(record)),
-    );
+    session.print(options.json === true ? `${JSON.stringify(record)}\n` : text.add(record));
   }
   if (options.json !== true) session.print(text.end());
   return exitCodes.ok;

@@ -49,7 +49,7 @@ export function createLiveView(terminal: LiveTerminal): ProgressView {
   };
 
   const draw = (): void => {
-    const shown = ended ? [] : lines().map((line) => fitColumns(line, terminal.columns() - 1));
+    const shown = ended ? [] : lines().map((line) => fitColumns(onOneLine(line), terminal.columns() - 1));
     const up = drawn === 0 ? '' : `\r\u001b[${drawn}A`;
     terminal.write(`${up}${CLEAR_BELOW}${printable}${shown.map((line) => `${line}\n`).join('')}`);
     printable = '';
@@ -96,6 +96,11 @@ export function createLiveView(terminal: LiveTerminal): ProgressView {
   };
 }
 
+/** A line that stays where it is drawn, whatever is in its names. It may be cut, so that not even a colour may be in it. */
+function onOneLine(line: string): string {
+  return safeForTerminal(line, { colours: false }).replaceAll('\n', ' ');
+}
+
 function decorate(line: string, { stream }: LogRecord): string {
   if (stream === 'phase') return styleText(['bold', 'cyan'], line, { validateStream: false });
   if (stream === 'note') return styleText('yellow', line, { validateStream: false });
@@ -119,7 +124,7 @@ function statusLine({ state, phase, progress }: Build): string {
   if (phase === 'building' && progress) {
     const { step, steps, instruction } = progress;
     const bar = steps === null ? '' : `${formatBar(step - 1, steps)} `;
-    return `building ${bar}step ${step}${steps === null ? '' : `/${steps}`}  ${safeForTerminal(instruction).slice(0, 60)}`;
+    return `building ${bar}step ${step}${steps === null ? '' : `/${steps}`}  ${instruction.slice(0, 60)}`;
   }
   return phase ?? 'running';
 }

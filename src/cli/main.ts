@@ -12,6 +12,7 @@ import {
 } from './commands.ts';
 import { asCliError, exitCodes, type ExitCode } from './failure.ts';
 import { createSession, type Session } from './session.ts';
+import { writeTo } from './streams.ts';
 
 /** `quay-build`: the command line for people and scripts. docs/cli.md */
 
@@ -73,7 +74,7 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     const { message, help, exitCode: code } = asCliError(error);
-    process.stderr.write(`${message}\n${help === '' ? '' : `${help}\n`}`);
+    writeTo(process.stderr, process.env)(`${message}\n${help === '' ? '' : `${help}\n`}`);
     return code;
   }
 }

@@ -1,9 +1,7 @@
 import type { Build } from '../contract/api.ts';
 import { createLogText } from '../contract/log-text.ts';
+import type { Write } from './streams.ts';
 import type { ProgressView } from './view.ts';
-
-/** Where text goes. */
-export type Write = (text: string) => void;
 
 /** Plain lines: the log on one stream, what is about it on the other. For pipes, files and terminals that cannot do more. */
 export function createPlainView(log: Write, notices: Write): ProgressView {

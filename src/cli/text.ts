@@ -29,14 +29,16 @@ const COLOUR = /\u001b\[[0-9;]*m/;
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 /**
- * What a log may print on a terminal: text, tabs, line ends and colours. Other control sequences could move the cursor or do worse,
- * and what a build prints is not to be trusted with that. A lone carriage return begins a new line.
+ * What a log may print on a terminal: text, tabs, line ends and, unless they are not wanted, colours. Other control sequences could
+ * move the cursor or do worse, and what a build prints is not to be trusted with that. A lone carriage return begins a new line.
  */
-export function safeForTerminal(text: string): string {
+export function safeForTerminal(text: string, { colours } = { colours: true }): string {
   return text
     .replace(/\r\n?/g, '\n')
     .split(new RegExp(`(${COLOUR.source})`))
-    .map((part) => (COLOUR.test(part) ? part : stripVTControlCharacters(part).replace(CONTROL, '')))
+    .map((part) =>
+      colours && COLOUR.test(part) ? part : stripVTControlCharacters(part).replace(CONTROL, ''),
+    )
     .join('');
 }
 

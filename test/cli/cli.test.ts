@@ -294,14 +294,47 @@ describe('on a terminal', () => {
     ).toBe(true);
   });
 
-  it('prints plain lines where colours are not wanted', async () => {
-    const claim = await submitted();
-    await http.store.logs.append(claim.lease, [record(1, 'building', 'phase')]);
-    await complete(claim);
-    const run = cli(['log', claim.build.id, '--follow'], { url, terminal: true, env: { NO_COLOR: '1' } });
-    const { stdout } = await run;
-    expect(stdout).not.toContain('\u001b');
-    expect(stdout).toContain('==> building');
+  it.each([{ NO_COLOR: '1' }, { TERM: 'dumb' }])(
+    'prints plain lines with %j, and no control sequence of the log or of an error',
+    async (env) => {
+      const claim = await submitted();
+      await http.store.logs.append(claim.lease, [
+        record(1, 'building', 'phase'),
+        record(2, '\u001b[2Jcleared \u001b[32mgreen\u001b[0m\u009b1A\n'),
+      ]);
+      await http.store.leases.finish(claim.lease, {
+        state: 'error',
+        error: {
+          code: 'builderror',
+          message: 'Failed.',
+          help: 'Read.',
+          base_error: '\u001b]0;title\u0007exit 7',
+        },
+      });
+      const { stdout } = await cli(['log', claim.build.id, '--follow'], { url, terminal: true, env });
+      expect(stdout.replaceAll('\r', '')).toBe(
+        '==> building\ncleared green\nfailed: Failed.\nexit 7\nRead.\n',
+      );
+    },
+  );
+
+  it('lets no control sequence of an error or of a notice through', async () => {
+    const error = {
+      code: 'builderror',
+      message: 'Failed.',
+      help: 'Read.',
+      base_error: '\u001b[2Jexit \u001b[31m7\u001b[0m\u0007',
+    };
+    const run = startCli(['submit', 'app', '-r', 'team/app', '--json'], { url, cwd: folder, terminal: true });
+    await run.printed(/waiting for a worker/);
+    const claim = await http.claim();
+    await http.store.logs.append(claim.lease, [record(1, '\u001b[2Jcleared\n')]);
+    await http.store.leases.finish(claim.lease, { state: 'error', error });
+    expect((await run.ended).stdout).toContain('\ncleared\r\n');
+    expect((await run.ended).stdout).not.toContain('\u001b[2J');
+    const shown = await cli(['show', claim.build.id], { url, terminal: true });
+    expect(shown.stdout).toContain('Failed.\r\nexit \u001b[31m7\u001b[0m\r\nRead.\r\n');
+    expect((await cli(['show', claim.build.id], { url })).stdout).toContain(error.base_error);
   });
 });
 

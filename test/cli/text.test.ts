@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readSource } from '../../src/cli/source.ts';
+import { writeTo } from '../../src/cli/streams.ts';
 import { fitColumns, formatBytes, formatDuration, formatTable, safeForTerminal } from '../../src/cli/text.ts';
 
 describe('text for people', () => {
@@ -50,6 +51,22 @@ describe('text for people', () => {
     ['tab\tbell\u0007 \u009b2Jx\u0000', 'tab\tbell x'],
   ])('%j reaches a terminal as %j', (text, safe) => {
     expect(safeForTerminal(text)).toBe(safe);
+  });
+
+  it('leaves colours out where they are not wanted', () => {
+    expect(safeForTerminal('\u001b[31mred\u001b[0m', { colours: false })).toBe('red');
+  });
+
+  it.each([
+    [true, {}, '\u001b[31mred\u001b[0m'],
+    [true, { NO_COLOR: '1' }, 'red'],
+    [true, { TERM: 'dumb' }, 'red'],
+    [false, { NO_COLOR: '1' }, '\u001b[2J\u001b[31mred\u001b[0m'],
+  ])('a stream that is a terminal (%s), with %j, is given %j', (isTTY, env, given) => {
+    let written = '';
+    const write = writeTo({ isTTY, write: (text) => (written += text) }, env);
+    write('\u001b[2J\u001b[31mred\u001b[0m');
+    expect(written).toBe(given);
   });
 });
 
