@@ -137,9 +137,11 @@ export function secretForms(secret: string): string[] {
 /** What of a URL lets its reader in: a password, a lone user (a token), the query, a capability at its end. */
 function urlSecrets(text: string): string[] {
   if (!URL.canParse(text)) return [];
-  const { username, password, pathname, search } = new URL(text);
+  const { protocol, username, password, pathname, search } = new URL(text);
+  // Over ssh a user is a login, mostly `git`, which is no secret and a word of every log.
+  const alone = protocol === 'ssh:' ? '' : username;
   const [capability = ''] = CAPABILITY.exec(pathname) ?? [];
-  return [password === '' ? username : password, search.slice(1), capability].flatMap((part) => [
+  return [password === '' ? alone : password, search.slice(1), capability].flatMap((part) => [
     part,
     decoded(part),
   ]);

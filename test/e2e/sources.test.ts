@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startGitServer, type LabGitServer } from '../../lab/git-server.ts';
+import { startSshServer } from '../../lab/ssh-server.ts';
 import { writeTarGz } from '../worker/source/tar-writer.ts';
 import { writeZip } from '../worker/source/zip-writer.ts';
 import { digestOf, ended, logOf, quayBuild, startE2e, submit, type E2e } from './support.ts';
@@ -77,6 +78,22 @@ it('builds a branch of a git repository at the commit that it was when it was su
   const build = await ended(farm, id);
   expect(build).toMatchObject({ state: 'complete', source: { type: 'git', sha: first, ref: 'main' } });
   expect(await logOf(farm, id)).toContain('first');
+});
+
+it('builds a commit with a submodule over ssh, with the key of the build, which the log does not show', async () => {
+  const { farm } = e2e;
+  await using ssh = await startSshServer();
+  const words = await ssh.commit('words', { 'hello.txt': 'over ssh\n' });
+  const sha = await ssh.commit('app', {
+    Dockerfile: DOCKERFILE.replace('COPY hello.txt', 'COPY words/hello.txt'),
+    words: { submodule: '../words.git', sha: words },
+  });
+  const source = { url: ssh.url('app'), ref: sha, private_key: ssh.privateKey };
+  const { id } = await submit(farm, { repository: 'team/ssh', git: source });
+  expect(await ended(farm, id)).toMatchObject({ state: 'complete', source: { type: 'git', sha } });
+  const log = await logOf(farm, id);
+  expect(log).toContain('over ssh');
+  for (const line of ssh.privateKey.trim().split('\n')) expect(log).not.toContain(line);
 });
 
 it('keeps every line of a build that prints fast', async () => {

@@ -99,6 +99,11 @@ describe('secretsOf', () => {
       ['*** *** *** ***', '*** *** *** *** ***', '-----BEGIN KEY-----\n***\n***'].join('\n'),
     );
   });
+
+  it('takes no login of ssh for a secret', () => {
+    const git = { url: 'ssh://git@git.example/a.git', sha: 'abc' };
+    expect(secretsOf(buildArgumentsSchema.parse({ ...someBuild, git }))).not.toContain('git');
+  });
 });
 
 describe('the secret keeper', () => {

@@ -43,7 +43,7 @@ export const problemKinds = {
   git_url_refused: {
     status: 400,
     message: 'The git URL is not one that this manager fetches.',
-    help: 'Use http:// or https://, a host and a path, as in https://git.example/team/app.git.',
+    help: 'Use http:// or https://, a host and a path, as in https://git.example/team/app.git, or ssh://git@git.example/team/app.git with a private_key and a whole commit id.',
   },
   git_ref_not_found: {
     status: 422,

@@ -12,7 +12,8 @@ import type { SourceUrl } from './source-url.ts';
 
 /**
  * Finds the commit that a branch or tag points to now. `null` stands for the default branch; a whole commit id is taken as it
- * is, without asking. Throws an ApiProblem: `git_ref_not_found`, `git_denied`, `git_unreachable`.
+ * is, without asking. Throws an ApiProblem: `git_ref_not_found`, `git_denied`, `git_unreachable`; `git_url_refused` for anything else
+ * over ssh.
  */
 export type ResolveRef = (url: SourceUrl, ref: string | null) => Promise<string>;
 
@@ -27,6 +28,12 @@ const DENIED =
 export const resolveRef: ResolveRef = async (url, ref) => {
   const commitId = ref?.toLowerCase() ?? '';
   if (isCommit(commitId)) return commitId;
+  if (url.ssh) {
+    throw new ApiProblem('git_url_refused', {
+      specifically:
+        'It is one over ssh, where this manager cannot look up branches and tags: give a whole commit id as ref.',
+    });
+  }
   if (ref !== null && NOT_A_REF.test(ref)) throw notFound(ref);
   // In the order of `git clone --branch`: a branch before a tag.
   const names =

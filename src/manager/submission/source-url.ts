@@ -1,3 +1,4 @@
+import { readSshUrl } from '../../contract/git-ssh.ts';
 import { ApiProblem } from '../http/problems.ts';
 
 /** URLs that users give as a source: what of them may be shown, and what is a secret. */
@@ -9,6 +10,8 @@ export interface SourceUrl {
   readonly shown: string;
   /** Null when the URL has none. */
   readonly credentials: { readonly username: string; readonly password: string } | null;
+  /** Whether git gets there over ssh, with a key. */
+  readonly ssh: boolean;
 }
 
 const HTTP = /^https?:\/\/[^\s\p{Cc}]+$/iu;
@@ -19,12 +22,15 @@ export function readPackageUrl(text: string): SourceUrl {
 }
 
 /**
- * Reads the URL of a git repository. Only http and https: other protocols reach files and programs of the manager's and the worker's
+ * Reads the URL of a git repository. Only http, https and ssh: other protocols reach files and programs of the manager's and the worker's
  * machine.
  *
  * @throws ApiProblem `git_url_refused`
  */
 export function readGitUrl(text: string): SourceUrl {
+  const ssh = readSshUrl(text);
+  if (typeof ssh === 'string') throw new ApiProblem('git_url_refused', { specifically: ssh });
+  if (ssh) return { whole: ssh.url, shown: ssh.url, credentials: null, ssh: true };
   const url = HTTP.test(text) ? URL.parse(text) : null;
   if (url === null) throw new ApiProblem('git_url_refused');
   const specifically = wrongPart(url);
@@ -49,7 +55,7 @@ function split(url: URL): SourceUrl {
     url.username === '' && url.password === ''
       ? null
       : { username: decode(url.username), password: decode(url.password) };
-  return { whole: url.href, shown: shown.href, credentials };
+  return { whole: url.href, shown: shown.href, credentials, ssh: false };
 }
 
 function decode(text: string): string {

@@ -86,6 +86,11 @@ async function resolveSource(
   }
   if (git === undefined) throw new ApiProblem('source_ambiguous');
   const url = readGitUrl(git.url);
+  if (url.ssh && (git.private_key ?? '').trim() === '') {
+    throw new ApiProblem('git_url_refused', {
+      specifically: 'It is one over ssh: give a private_key with it.',
+    });
+  }
   const ref = git.ref === undefined || git.ref === '' ? null : git.ref;
   return {
     source: { type: 'git', url: url.shown, ref, sha: await resolveRef(url, ref) },

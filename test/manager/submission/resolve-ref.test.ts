@@ -130,8 +130,23 @@ describe('a git URL', () => {
       whole: 'https://bob:hunter2@git.example/a.git',
       shown: 'https://git.example/a.git',
       credentials: { username: 'bob', password: 'hunter2' },
+      ssh: false,
     });
   });
+
+  it.each(['ssh://git@git.example/app.git', 'git@git.example:app.git'])(
+    '%s is taken with a whole commit id, and asks for one where it has none',
+    async (url) => {
+      const id = '0123456789abcdef0123456789abcdef01234567';
+      expect(readGitUrl(url)).toEqual({ whole: url, shown: url, credentials: null, ssh: true });
+      expect(await resolveRef(readGitUrl(url), id)).toBe(id);
+      for (const ref of [null, 'main']) {
+        const refused = await problem(url, ref);
+        expect(refused.code).toBe('git_url_refused');
+        expect(refused.message).toContain('give a whole commit id');
+      }
+    },
+  );
 
   it.each([
     '--upload-pack=touch',
@@ -139,8 +154,9 @@ describe('a git URL', () => {
     'ext::sh -c x',
     'file:///etc',
     '/srv/app.git',
-    'ssh://git@git.example/app.git',
-    'git@git.example:app.git',
+    'ssh://git.example/app.git',
+    'ssh://git:secret@git.example/app.git',
+    'git@-oProxyCommand=x:app.git',
     'https://',
     'https://git.example',
     'https://git.example/a.git#main',

@@ -1,4 +1,5 @@
 import { BuildError } from '../../../contract/build-errors.ts';
+import { readSshUrl } from '../../../contract/git-ssh.ts';
 import { isCommit } from '../../../contract/references.ts';
 import { quote } from '../words.ts';
 
@@ -29,53 +30,20 @@ export interface SshRemote extends RemotePlace {
 
 /** What could begin a new line in what git reads. */
 const CONTROL = /\p{Cc}/u;
-const SCP_LIKE = /^([^@/:]+)@(\[[^\]]*\]|[^@/:[\]]+):([^:].*)$/;
-/** Nothing that ssh or a shell could take for something else. */
-const USER = /^[A-Za-z0-9_][\w.-]{0,63}$/;
-const HOST = /^(?:[A-Za-z0-9](?:[\w.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])$/;
-export const SSH_PORT = 22;
 
 /** Reads a repository's URL. Throws a BuildError `gitfailure` for one that this worker does not fetch from. */
 export function parseRemote(text: string): Remote {
   if (text.startsWith('-') || CONTROL.test(text)) {
     throw refused('The URL of the git repository begins with a dash or holds control characters.');
   }
-  const scp = SCP_LIKE.exec(text);
-  if (scp) {
-    const [, user = '', host = '', path = ''] = scp;
-    return sshRemote(text, user, host, '', path);
-  }
+  const ssh = readSshUrl(text);
+  if (typeof ssh === 'string') throw refused(ssh);
+  if (ssh) return { protocol: 'ssh', ...ssh, secrets: [] };
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return httpRemote(url);
-  if (url?.protocol !== 'ssh:') {
-    throw refused(
-      `The URL of the git repository is of ${url === null ? 'no scheme' : `the scheme ${quote(url.protocol)}`} that may be used.`,
-    );
-  }
-  if (url.password !== '') {
-    throw refused('The URL of the git repository has a password, which git over ssh does not use.');
-  }
-  if (url.search !== '' || url.hash !== '') {
-    throw refused('The ssh URL of the git repository has a query or a fragment.');
-  }
-  return sshRemote(url.href, url.username, url.hostname, url.port, url.pathname.slice(1));
-}
-
-function sshRemote(url: string, user: string, host: string, port: string, path: string): SshRemote {
-  if (!USER.test(user)) {
-    throw refused('The ssh URL of the git repository names no user, or an odd one: most servers want git@.');
-  }
-  if (!HOST.test(host)) throw refused(`The host ${quote(host)} of the git repository is no host name.`);
-  if (path === '' || path.startsWith('-')) {
-    throw refused('The ssh URL of the git repository has no path, or one that begins with a dash.');
-  }
-  return {
-    protocol: 'ssh',
-    url,
-    host: host.replace(/^\[|\]$/g, ''),
-    port: port === '' ? SSH_PORT : Number(port),
-    secrets: [],
-  };
+  throw refused(
+    `The URL of the git repository is of ${url === null ? 'no scheme' : `the scheme ${quote(url.protocol)}`} that may be used.`,
+  );
 }
 
 function httpRemote(url: URL): HttpRemote {

@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError } from '../../../contract/build-errors.ts';
+import { SSH_PORT } from '../../../contract/git-ssh.ts';
 import type { SourceLimits } from '../limits.ts';
-import { SSH_PORT, type SshRemote } from './remote.ts';
+import type { SshRemote } from './remote.ts';
 import type { GitResult } from './process.ts';
 
 /** Which servers a worker takes for what they say they are. */
