@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { buildArgsSchema, labelsSchema, secretsSchema, targetSchema } from './build-options.ts';
+import { pathInPackage } from './package-paths.ts';
 import { buildStates, workerPhases } from './phases.ts';
+import { isPlainText, PLAIN_TEXT_RULE, requirePlainTexts } from './plain-text.ts';
 import { isRegistryHost, isRepository, isTag } from './references.ts';
 
 /** The HTTP API's requests and answers, shared by the manager, the command line and the page. Times are ISO 8601, UTC. */
@@ -8,7 +10,7 @@ import { isRegistryHost, isRepository, isTag } from './references.ts';
 const time = z.iso.datetime();
 
 /** `POST /api/v1/builds`. Exactly one source: the part `package`, `build_package`, or `git`. */
-export const buildRequestSchema = z.strictObject({
+const buildRequestFields = z.strictObject({
   repository: z
     .string()
     .refine(isRepository, 'must be namespace/name, in lower case, as a registry accepts it')
@@ -84,8 +86,29 @@ export const buildRequestSchema = z.strictObject({
     examples: [{ npmrc: '//registry.example/:_authToken=…' }],
   }),
 });
+export const buildRequestSchema = buildRequestFields
+  .superRefine(requirePlainTexts)
+  .superRefine(requirePathsInPackage);
 export type BuildRequest = z.output<typeof buildRequestSchema>;
 export type BuildRequestBody = z.input<typeof buildRequestSchema>;
+
+/** The context may lie anywhere in the package; the Dockerfile also above the context, as the worker finds them. */
+function requirePathsInPackage(
+  { context: folder, dockerfile_path }: z.output<typeof buildRequestFields>,
+  context: z.core.$RefinementCtx,
+): void {
+  const refuse = (name: string, message: string): void =>
+    context.addIssue({ code: 'custom', message, path: [name] });
+  const contextFolder = pathInPackage('', folder);
+  if (contextFolder === null) {
+    refuse('context', 'leaves the package: name a folder in it, by its path from the root');
+  } else if (pathInPackage(contextFolder, dockerfile_path) === null) {
+    refuse(
+      'dockerfile_path',
+      'leaves the package: from the context, it may go up to the root and no further',
+    );
+  }
+}
 
 /** Why a build, or one of its tries, failed. */
 const buildFailureSchema = z.object({
@@ -157,7 +180,7 @@ export type Try = z.output<typeof trySchema>;
 /** `GET /api/v1/builds`, newest first. */
 export const buildListQuerySchema = z.strictObject({
   state: z.enum(buildStates).optional(),
-  repository: z.string().max(255).optional(),
+  repository: z.string().max(255).refine(isPlainText, PLAIN_TEXT_RULE).optional(),
   limit: z.coerce.number().int().min(1).max(500).default(50),
   cursor: z.string().max(256).optional().meta({ description: "The last answer's next_cursor." }),
 });

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix, sep } from 'node:path';
 import { BuildError } from '../../contract/build-errors.ts';
+import { pathInPackage } from '../../contract/package-paths.ts';
 import type { SourceLimits } from './limits.ts';
 import { formatBytes, quote } from './words.ts';
 
@@ -46,14 +47,12 @@ export async function locateContext(
   return { contextDirectory, dockerfile, shown, text };
 }
 
-/** A path below the package's root, from one that is relative to a folder in it. A leading slash means that folder. */
+/** A path below the package's root, from one that is relative to a folder in it. */
 function inside(folder: string, path: string, what: string): string {
   if (path.includes('\0')) throw issue(`The path of the ${what} holds a NUL character.`);
-  const relative = posix.normalize(posix.join(folder === '' ? '.' : folder, path.replace(/^\/+/, '')));
-  if (relative === '..' || relative.startsWith('../')) {
-    throw issue(`The path of the ${what}, ${quote(path)}, leaves the package.`);
-  }
-  return relative.replace(/\/+$/, '');
+  const relative = pathInPackage(folder, path);
+  if (relative === null) throw issue(`The path of the ${what}, ${quote(path)}, leaves the package.`);
+  return relative;
 }
 
 /** The real path of what lies at `path`, null when there is nothing. */

@@ -3,7 +3,13 @@ import { gzipSync } from 'node:zlib';
 import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { buildListSchema, buildSchema, problemSchema, type Build } from '../../../src/contract/api.ts';
+import {
+  buildListSchema,
+  buildSchema,
+  problemSchema,
+  type Build,
+  type Problem,
+} from '../../../src/contract/api.ts';
 import { hashSecret } from '../../../src/manager/secrets/tokens.ts';
 import { DatabaseAway } from '../../../src/store/index.ts';
 import { imageSecretsSchema, secretsContext } from '../../../src/manager/submission/image-build.ts';
@@ -23,10 +29,12 @@ afterAll(async () => {
 const request = { repository: 'team/app', build_package: 'https://files.example/app.tgz' };
 const submit = async (body: typeof request): Promise<Build> =>
   buildSchema.parse((await http.app.inject({ method: 'POST', url: '/api/v1/builds', payload: body })).json());
-const refused = async (options: InjectOptions): Promise<{ status: number; code: string; text: string }> => {
+const refused = async (
+  options: InjectOptions,
+): Promise<{ status: number; code: string; details: Problem['details']; text: string }> => {
   const answer = await http.app.inject({ method: 'POST', url: '/api/v1/builds', ...options });
   const problem = problemSchema.parse(answer.json());
-  return { status: answer.statusCode, code: problem.code, text: answer.body };
+  return { status: answer.statusCode, code: problem.code, details: problem.details, text: answer.body };
 };
 /** The packages that lie in the blob store without a build: none may stay of one that was refused. */
 const strayPackages = async (): Promise<string[]> => {
@@ -95,6 +103,41 @@ describe('submitting a build', () => {
     const { status, code, text } = await refused({ payload: { ...request, ...options } });
     expect([status, code]).toEqual([400, 'request_invalid']);
     expect(text).toMatch(words);
+  });
+
+  it.each([
+    [{ context: '../../etc' }, 'body.context', 'leaves the package'],
+    [{ context: 'app/../..' }, 'body.context', 'leaves the package'],
+    [{ dockerfile_path: '../Dockerfile' }, 'body.dockerfile_path', 'leaves the package'],
+    [{ context: 'app', dockerfile_path: '../../Dockerfile' }, 'body.dockerfile_path', 'leaves the package'],
+    [{ context: 'a\0b' }, 'body.context', 'NUL'],
+    [{ dockerfile_path: '\ud800' }, 'body.dockerfile_path', 'NUL'],
+    [{ build_package: 'https://files.example/\0' }, 'body.build_package', 'NUL'],
+    [
+      { build_package: undefined, git: { url: 'https://git.example/a.git', ref: '\0' } },
+      'body.git.ref',
+      'NUL',
+    ],
+    [{ build_args: { V: '\0' } }, 'body.build_args.V', 'NUL'],
+    [{ labels: { '\ud800': '' } }, 'body.labels', 'NUL'],
+    [{ secrets: { a: '\0' } }, 'body.secrets.a', 'NUL'],
+  ])('refuses %j, which no worker could build', async (options, path, words) => {
+    const { status, code, details } = await refused({ payload: { ...request, ...options } });
+    expect([status, code]).toEqual([400, 'request_invalid']);
+    expect(details).toEqual([{ path, message: expect.stringContaining(words) as string }]);
+  });
+
+  it('takes a Dockerfile above its context, within the package', async () => {
+    const paths = { context: '/app/api', dockerfile_path: '../../docker/Dockerfile' };
+    expect(await submit({ ...request, ...paths })).toMatchObject(paths);
+  });
+
+  it('refuses to look for a repository whose name is no text', async () => {
+    for (const url of ['/api/v1/builds?repository=%00', '/api/v1/builds?cursor=%00&repository=a%00b']) {
+      const answer = await http.app.inject(url);
+      expect(answer.statusCode).toBe(400);
+      expect(problemSchema.parse(answer.json()).details?.[0]?.path).toBe('querystring.repository');
+    }
   });
 
   it('pages through the list from the newest to the oldest', async () => {
