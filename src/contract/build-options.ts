@@ -37,16 +37,20 @@ export const buildArgsSchema = textEntries(
 
 /** Each line of a secret is looked for in each line of the log. */
 const SECRET_LINES_MAX = 2000;
+const SECRET_LINE_MAX_LENGTH = 16_384;
 
 /** What steps mount by id: texts, since what is no text cannot be masked in a log. */
 export const secretsSchema = textEntries(
   /^[A-Za-z0-9][\w.-]{0,127}$/,
   'must be the id of a secret: letters, digits, dots, dashes and _',
   131_072,
-).refine(
-  (secrets) => Object.values(secrets).join('\n').split('\n').length <= SECRET_LINES_MAX,
-  `must have at most ${SECRET_LINES_MAX} lines together`,
-);
+).superRefine((secrets, context) => {
+  const lines = Object.values(secrets).flatMap((value) => value.split('\n'));
+  if (lines.length > SECRET_LINES_MAX || lines.some((line) => line.length > SECRET_LINE_MAX_LENGTH)) {
+    const message = `must have at most ${SECRET_LINES_MAX} lines together, of ${SECRET_LINE_MAX_LENGTH} characters each`;
+    context.addIssue({ code: 'custom', message });
+  }
+});
 
 /** A stage of the Dockerfile, by name or number; '' is the last. */
 export const targetSchema = z

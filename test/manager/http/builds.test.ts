@@ -98,6 +98,7 @@ describe('submitting a build', () => {
     [{ labels: { 'a b': '' } }, /"path":"body.labels.a b","message":"must be the name of a label/],
     [{ secrets: { 'a/b': 'SECRET' } }, /^(?!.*SECRET).*"path":"body.secrets.a\/b","message":"must be the id/],
     [{ secrets: { a: '\n'.repeat(2000) } }, /"path":"body.secrets","message":"must have at most 2000 lines/],
+    [{ secrets: { a: 'x'.repeat(16_385) } }, /"path":"body.secrets","message":".* of 16384 characters each/],
     [{ target: 'a b' }, /"path":"body.target","message":"must be the name of a stage/],
   ])('points at the option that is wrong (%#)', async (options, words) => {
     const { status, code, text } = await refused({ payload: { ...request, ...options } });
