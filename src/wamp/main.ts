@@ -25,6 +25,9 @@ A WAMP v2 router over WebSocket (subprotocol wamp.2.json).
 Prints READY and the URL when it listens. Ends at SIGTERM and SIGINT, after a GOODBYE to every session.
 `;
 
+/** A path that the URL of a request can have. */
+const PATH = /^\/[^\s?#]*$/;
+
 /** What was asked for on the command line was not understood. */
 class UsageError extends Error {}
 
@@ -87,6 +90,12 @@ function main(): void {
   if (realms.length === 0) throw new UsageError('--realm must name at least one realm');
   const odd = realms.find((realm) => !isUri(realm, defaultLimits.uriLength));
   if (odd !== undefined) throw new UsageError(`--realm must be a URI, as in realm1, not "${odd}"`);
+  const wrongPath = paths.find((path) => !PATH.test(path));
+  if (wrongPath !== undefined) {
+    throw new UsageError(
+      `--path must begin with /, as in /ws, not "${wrongPath}", and have no ?, # or space in it`,
+    );
+  }
   const router = createRouter();
   const policy = tickets ? ticketPolicy(tickets) : anonymousPolicy;
   for (const realm of realms) router.addRealm(realm, policy, undefined);

@@ -92,6 +92,8 @@ describe('the router as a program', () => {
     [['--realm', 'realm1', '--ticket-file', '/does/not/exist'], '/does/not/exist'],
     [['--realm', 'realm1', '--nonsense'], '--nonsense'],
     [['--realm', 'realm 1'], '"realm 1"'],
+    [['--realm', 'realm1', '--path', '/', '--path', 'ws'], '--path must begin with /, as in /ws, not "ws"'],
+    [['--realm', 'realm1', '--path', '/ws?x'], '--path must begin with /'],
   ])('started with %j ends with 2 and says what is wrong', async (args, text) => {
     const { code, errors } = await endOf(start(...args));
     expect(code).toBe(2);
