@@ -6,7 +6,7 @@ import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
 import { managerProcedures } from '../contract/uris.ts';
 import type { Clock } from './clock.ts';
 import type { Engine } from './engine/engine.ts';
-import { BASE_ERROR_MAX } from './limits.ts';
+import { BASE_ERROR_MAX, DESCRIBE_WITHIN_MS } from './limits.ts';
 import { createBatchLog } from './link/batch-log.ts';
 import type { BuildLogOptions } from './link/build-log.ts';
 import { createLineLog } from './link/line-log.ts';
@@ -27,6 +27,8 @@ export interface Builder {
   /** Answers an invocation of `io.quay.builder.build`, also a wrong one; never throws. */
   build(session: RealmSession, kwargs: unknown): Promise<Answer>;
   readonly busy: boolean;
+  /** Why it could not build now, or null: its engine does not answer. */
+  examine(): Promise<string | null>;
   /** Refuses what comes from now on. */
   close(): void;
   /** Stops the build that runs, which ends with this error, and resolves when it has left nothing behind. */
@@ -59,6 +61,14 @@ export function createBuilder(options: BuilderOptions): Builder {
   return {
     get busy() {
       return running !== null;
+    },
+    examine: async () => {
+      try {
+        await options.engine.describe(AbortSignal.timeout(DESCRIBE_WITHIN_MS));
+        return null;
+      } catch (error) {
+        return `the engine does not answer: ${reasonOf(error)}`;
+      }
     },
     close: () => void (closed = true),
     build: async (session, kwargs) => {

@@ -10,6 +10,8 @@ export const exitCodes = {
   unreachable: 69,
   /** An error of the worker itself. */
   internal: 70,
+  /** Hosted: the engine did not answer, five times. */
+  unequipped: 71,
   /** The work directory cannot be made or is not private. */
   workDirectory: 73,
   /** Hosted: the connection was lost before the build was answered. */

@@ -43,6 +43,8 @@ export const PROGRESS_EVERY_MS = 1_000;
 export const PROGRESS_LAYERS_MAX = 1_000;
 /** How long `base_error` may be, in characters: its end is kept. */
 export const BASE_ERROR_MAX = 8_192;
+/** How often a slot without a build looks whether its engine still answers. */
+export const ENGINE_WATCH_MS = 5_000;
 /** How long the engine may take, at start, to say what it is. */
 export const DESCRIBE_WITHIN_MS = 5_000;
 /** How long `doctor` waits for a manager, a registry or a program, and with how little free disk it warns. */

@@ -236,6 +236,8 @@ function exitCodeOf(end: SlotEnd): number {
   switch (end) {
     case 'left':
       return exitCodes.done;
+    case 'unequipped':
+      return exitCodes.unequipped;
     case 'unreachable':
       return exitCodes.unreachable;
     case 'rejected':

@@ -1,28 +1,29 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { BuildError } from '../contract/build-errors.ts';
+import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
 import type { WorkerOffer } from '../contract/extensions.ts';
 import type { Builder } from './builder.ts';
 import { type Clock, sleep } from './clock.ts';
+import { ENGINE_WATCH_MS } from './limits.ts';
 import { enlist, NotReadyError } from './link/enlisting.ts';
 import type { RetryDelay } from './link/reconnecting.ts';
-import { RealmRefusedError } from './link/session.ts';
+import { RealmRefusedError, type Answer } from './link/session.ts';
 import { readTlsOptions, type TlsPaths } from './link/tls.ts';
 import { openTransport, type Transport } from './link/transport.ts';
 import { reasonOf } from './reason.ts';
 
 /**
- * A slot runs one build at a time, over one connection, in one realm:
+ * A slot runs one build at a time, over one connection, in one realm, while its engine answers:
  *
- *              ┌──────────── lost, refused, or not ready: wait (enterprise) ────────────┐
- *              ▼                                                                        │
- *   start ─▶ connecting ─▶ enlisting ─▶ ready ◀──▶ building ────────────────────────────┤
- *                │             │          │            │                                │
- *                └─────────────┴──────────┴── leaving ─┴──▶ (the build ends) ─▶ left    │
- *                                                                                       │
- *   hosted: left after its build; `unreachable`, `rejected` or `lost` instead of waiting ◀
+ *              ┌──── lost, refused, not ready, or without its engine: wait (enterprise) ────┐
+ *              ▼                                                                            │
+ *   start ─▶ engine? ─▶ connecting ─▶ enlisting ─▶ ready ◀──▶ building ─────────────────────┤
+ *               │            │            │          │            │                         │
+ *               └────────────┴────────────┴── leaving ┴──▶ (the build ends) ─▶ left         │
+ *                                                                                           │
+ *   hosted: left after its build; `unequipped`, `unreachable`, `rejected` or `lost` instead of waiting ◀
  */
-export type SlotEnd = 'left' | 'unreachable' | 'rejected' | 'lost';
+export type SlotEnd = 'left' | 'unreachable' | 'rejected' | 'lost' | 'unequipped';
 
 export interface SlotOptions {
   readonly endpoint: URL;
@@ -39,7 +40,7 @@ export interface SlotOptions {
 
 /** How one connection ended. */
 interface Attendance {
-  readonly end: 'left' | 'answered' | 'refused' | 'failed' | 'lost';
+  readonly end: 'left' | 'answered' | 'refused' | 'failed' | 'lost' | 'unequipped';
   readonly reason: string;
 }
 
@@ -54,8 +55,8 @@ export async function runSlot(options: SlotOptions, leaving: AbortSignal): Promi
     if (realm !== null && end === 'lost') return told(logger, reason, 'lost');
     failures = end === 'lost' ? 1 : failures + 1;
     const delay = retryDelay(failures);
-    if (delay === null) return told(logger, reason, 'unreachable');
-    logger.warn({ reason, wait_ms: Math.round(delay) }, 'not connected; trying again');
+    if (delay === null) return told(logger, reason, end === 'unequipped' ? end : 'unreachable');
+    logger.warn({ reason, wait_ms: Math.round(delay) }, 'not ready; trying again');
     await sleep(clock, delay, leaving);
   }
 }
@@ -68,6 +69,9 @@ function told(logger: Logger, reason: string, end: SlotEnd): SlotEnd {
 /** One connection, from its beginning to its end. Never throws; when it resolves no build runs. */
 async function attend(options: SlotOptions, leaving: AbortSignal): Promise<Attendance> {
   const { endpoint, tls, builder, clock } = options;
+  // A worker that cannot build would take one build after the other from those that can.
+  const missing = await builder.examine();
+  if (missing !== null) return { end: 'unequipped', reason: missing };
   let transport: Transport;
   try {
     transport = await openTransport(endpoint, readTlsOptions(tls), clock, leaving);
@@ -103,10 +107,9 @@ async function serve(
       offer,
       onBuild: async (session, kwargs) => {
         const answer = await builder.build(session, kwargs);
-        // A hosted worker leaves when its answer is on its way, which is after this returned.
-        if (realm !== null) {
-          void setImmediate().then(() => answered.resolve({ end: 'answered', reason: 'the build is done' }));
-        }
+        const next = afterAnswer(answer, realm);
+        // The answer is on its way after this returned.
+        if (next) void setImmediate().then(() => answered.resolve(next));
         return answer;
       },
       onCancel: (reason) => {
@@ -125,9 +128,45 @@ async function serve(
   const session = await enlisted;
   logger.info({ extensions: [...session.accepted] }, 'worker is ready');
   const lost = session.ended.then((reason): Attendance => ({ end: 'lost', reason }));
-  const attendance = await Promise.race([lost, answered.promise, leave]);
+  const unequipped = watchEngine(builder, clock);
+  const attendance = await Promise.race([lost, answered.promise, leave, unequipped.promise]);
+  unequipped.callOff();
   if (attendance.end !== 'lost') await session.leave('wamp.close.normal');
   return attendance;
+}
+
+/** Why the session ends after this answer, or null: a hosted worker is done, and one without its engine can do no more. */
+function afterAnswer({ error }: Answer, realm: string | null): Attendance | null {
+  if (realm !== null) return { end: 'answered', reason: 'the build is done' };
+  if (error !== buildErrorUri('dockerconnecterror')) return null;
+  return { end: 'unequipped', reason: 'the engine went away during a build' };
+}
+
+/** Resolves when the engine does not answer any more and no build runs, which would find out by itself. */
+function watchEngine(
+  builder: Builder,
+  clock: Clock,
+): { readonly promise: Promise<Attendance>; readonly callOff: () => void } {
+  const { promise, resolve } = Promise.withResolvers<Attendance>();
+  let isOver = false;
+  let callOff = (): void => undefined;
+  const look = async (): Promise<void> => {
+    const missing = builder.busy ? null : await builder.examine();
+    if (isOver) return;
+    if (missing !== null && !builder.busy) resolve({ end: 'unequipped', reason: missing });
+    else lookAgain();
+  };
+  const lookAgain = (): void => {
+    callOff = clock.after(ENGINE_WATCH_MS, () => void look());
+  };
+  lookAgain();
+  return {
+    promise,
+    callOff: () => {
+      isOver = true;
+      callOff();
+    },
+  };
 }
 
 /** Resolves when the worker was asked to leave, and the answer of the build that ran is on its way. */

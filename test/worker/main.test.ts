@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LabEngine, startEngine } from '../../lab/engine.ts';
 import { type LabPackageServer, startPackageServer } from '../../lab/package-server.ts';
 import { type LabProcess, startProcess } from '../../lab/process.ts';
 import { someBuild } from './harness.ts';
@@ -14,13 +15,16 @@ const TOKEN = 'HOSTED-TOKEN-0123456789';
 
 let directory: string;
 let packages: LabPackageServer;
+let engine: LabEngine;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'quay-builder-main-'));
   packages = await startPackageServer();
+  engine = await startEngine();
   packages.serve('/hangs.tar.gz', { kind: 'hang' });
 });
 afterAll(async () => {
   await packages.stop();
+  await engine.stop();
   await rm(directory, { recursive: true });
 });
 
@@ -30,7 +34,7 @@ function start(env: NodeJS.ProcessEnv, args: readonly string[] = []): LabProcess
       PATH: process.env['PATH'],
       WORK_DIR: join(directory, 'work'),
       WORKER_ID: 'main-test',
-      DOCKER_HOST: `unix://${directory}/no-engine.sock`,
+      DOCKER_HOST: engine.dockerHost,
       LOG_FORMAT: 'json',
       ...env,
     },
@@ -108,6 +112,13 @@ describe('a hosted worker', () => {
     });
     await using worker = start(hosted(manager));
     expect(await worker.exited).toBe(77);
+  });
+
+  it('exits with 71 when its engine does not answer', { timeout: 90_000 }, async () => {
+    await using manager = await startTestManager();
+    await using worker = start({ ...hosted(manager), DOCKER_HOST: `unix://${directory}/no-engine.sock` });
+    expect(await worker.exited).toBe(71);
+    expect(worker.output()).toContain('the engine does not answer');
   });
 
   it('exits with 74 when it loses its manager', async () => {

@@ -141,3 +141,25 @@ it('answers with an error of the contract also when it cannot begin at all', asy
     'io.quay.builder.internalerror',
   );
 });
+
+it('is not ready while its engine does not answer, and leaves when it stops answering', async () => {
+  let answers = false;
+  const engine = calmEngine({
+    describe: () =>
+      answers
+        ? Promise.resolve({ name: 'calm', version: '1', builder: 'classic' })
+        : Promise.reject(new Error('no such socket')),
+  });
+  await using manager = await startTestManager();
+  await using worker = await startWorker({ manager, engine });
+  await worker.logged('the engine does not answer: no such socket');
+
+  answers = true;
+  const connection = await manager.connection();
+  await connection.frame(isReady);
+
+  answers = false;
+  await connection.closed;
+  answers = true;
+  await (await manager.connection()).frame(isReady);
+});

@@ -103,7 +103,7 @@ it('tries five times and ends as unreachable, when it is hosted', async () => {
   await manager[Symbol.asyncDispose]();
   await using worker = await startWorker({ manager, realm: 'one-build', token: 'TOKEN' });
   expect(await worker.ended).toBe('unreachable');
-  expect(worker.log().match(/not connected; trying again/g)).toHaveLength(4);
+  expect(worker.log().match(/not ready; trying again/g)).toHaveLength(4);
 });
 
 it.each([

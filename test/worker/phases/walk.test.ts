@@ -7,7 +7,16 @@ import {
   type RegistryCredentials,
 } from '../../../src/worker/engine/engine.ts';
 import type { BaseImage, FetchedSource } from '../../../src/worker/source/source.ts';
-import { calmEngine, DIGEST, scratchSource, someBuild, startWorker } from '../harness.ts';
+import type { Clock } from '../../../src/worker/clock.ts';
+import {
+  DIGEST,
+  calmEngine,
+  fastClock,
+  scaledClock,
+  scratchSource,
+  someBuild,
+  startWorker,
+} from '../harness.ts';
 import { LOG, type Behaviour, type BuildAnswer, startTestManager } from '../test-manager.ts';
 
 const OWN = someBuild.registry;
@@ -29,11 +38,13 @@ async function build(
     kwargs = {},
     source = {},
     behaviour = {},
-  }: { kwargs?: object; source?: Partial<FetchedSource>; behaviour?: Behaviour } = {},
+    clock = fastClock,
+  }: { kwargs?: object; source?: Partial<FetchedSource>; behaviour?: Behaviour; clock?: Clock } = {},
 ): Promise<Story> {
   await using manager = await startTestManager(behaviour);
   await using worker = await startWorker({
     manager,
+    clock,
     engine: calmEngine(parts),
     fetchSource: () => Promise.resolve({ ...scratchSource, ...source }),
   });
@@ -220,7 +231,7 @@ describe('pulling', () => {
           });
         },
       },
-      { source: withBase(image('docker.io', 'alpine')) },
+      { source: withBase(image('docker.io', 'alpine')), clock: scaledClock(100) },
     );
     expect(story).toMatchObject({
       error: 'io.quay.builder.cannotpullbaseimage',
