@@ -46,11 +46,19 @@ export function asProblem(error: unknown): ApiProblem {
   return new ApiProblem(KNOWN[code] ?? 'internal', { cause: error });
 }
 
-/** Answers with the problem; only what is not the caller's fault is logged with its cause. */
+/**
+ * Answers with the problem. Only what nobody thought of is logged as an error, with its stack; that the manager cannot serve now is a
+ * warning; a refusal, also for what a server of the caller's said, is information.
+ */
 export function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const problem = asProblem(error);
-  if (problem.status >= 500) request.log.error({ err: error, problem: problem.code }, 'a request failed');
-  else request.log.info({ problem: problem.code }, 'a request was refused');
+  if (problem.status === 500) {
+    request.log.error({ err: error, problem: problem.code }, 'a request failed');
+  } else if (problem.status === 503) {
+    request.log.warn({ problem: problem.code, reason: error.message }, 'a request could not be served');
+  } else {
+    request.log.info({ problem: problem.code }, 'a request was refused');
+  }
   sendProblem(problem, reply);
 }
 
