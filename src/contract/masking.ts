@@ -138,7 +138,7 @@ export function secretForms(secret: string): string[] {
 }
 
 /** What of a URL lets its reader in: a password, a lone user (a token), the query, a capability at its end. */
-function urlSecrets(text: string): string[] {
+export function urlSecrets(text: string): string[] {
   if (!URL.canParse(text)) return [];
   const { protocol, username, password, pathname, search } = new URL(text);
   // Over ssh a user is a login, mostly `git`, which is no secret and a word of every log.

@@ -91,6 +91,17 @@ test('a commit that does not exist is named', async () => {
   );
 });
 
+test.each([
+  { username: 'u', password: 'TOKEN' },
+  { username: 'ref', password: 'x' },
+  { username: 'e', password: '' },
+])('words stay whole beside short credentials and a user name: %j', async (credentials) => {
+  const missing = '0123456789abcdef0123456789abcdef01234567';
+  expect(await refuseGit('gitcheckout', withCredentials(server.url('app'), credentials), missing)).toContain(
+    `remote error: upload-pack: not our ref ${missing}`,
+  );
+});
+
 test.each(['main', 'HEAD', 'abc123', '--upload-pack=touch /tmp/x', `${'0'.repeat(39)}\n`, ''])(
   'the commit id %j is refused',
   async (sha) => {

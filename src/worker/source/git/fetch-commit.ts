@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { BuildError } from '../../../contract/build-errors.ts';
+import { createMasker } from '../../../contract/masking.ts';
 import { ForbiddenAddress, type HostAddress } from '../addresses.ts';
 import { resolveHost, type Network } from '../http-client.ts';
 import type { SourceLimits } from '../limits.ts';
@@ -167,7 +168,5 @@ function lastWords(output: string): string {
 }
 
 function mask(text: string, remote: Remote): string {
-  let masked = text;
-  for (const secret of remote.secrets) masked = masked.replaceAll(secret, '***');
-  return masked;
+  return createMasker(remote.secrets).mask(text);
 }

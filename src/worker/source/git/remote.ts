@@ -1,5 +1,6 @@
 import { BuildError } from '../../../contract/build-errors.ts';
 import { readSshUrl } from '../../../contract/git-ssh.ts';
+import { urlSecrets } from '../../../contract/masking.ts';
 import { isCommit } from '../../../contract/references.ts';
 import { quote } from '../words.ts';
 
@@ -12,7 +13,7 @@ interface RemotePlace {
   /** A name or an address, without brackets. */
   readonly host: string;
   readonly port: number;
-  /** What must not be shown: the credentials, as written and decoded. */
+  /** What must not be shown: of the credentials, what lets their reader in. */
   readonly secrets: readonly string[];
 }
 
@@ -56,7 +57,7 @@ function httpRemote(url: URL): HttpRemote {
   if (CONTROL.test(username) || CONTROL.test(password)) {
     throw refused('The credentials in the URL of the git repository hold control characters.');
   }
-  const secrets = [url.username, url.password, username, password].filter((secret) => secret !== '');
+  const secrets = urlSecrets(url.href);
   url.username = '';
   url.password = '';
   url.hash = '';
