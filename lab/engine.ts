@@ -2,7 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { bridgeName, folderPrefix, removeEngineFolder, sweepOrphans } from './orphans.ts';
+import { bridgeName, folderPrefix, removeWithProcesses, sweepOrphans, unmountBelow } from './orphans.ts';
 import { run, startProcess } from './process.ts';
 
 /** Debian's client by its path: another one may come first on PATH. */
@@ -40,6 +40,7 @@ export interface LabEngineOptions {
  */
 export async function startEngine(options: LabEngineOptions = {}): Promise<LabEngine> {
   await sweepOrphans();
+  if (options.dataRoot !== undefined) await unmountBelow(options.dataRoot);
   const directory = await mkdtemp(folderPrefix());
   const socket = join(directory, 'docker.sock');
   const config = join(directory, 'daemon.json');
@@ -79,7 +80,8 @@ export async function startEngine(options: LabEngineOptions = {}): Promise<LabEn
   const stop = async (): Promise<void> => {
     await daemon.stop();
     await run('ip', ['link', 'del', bridge]).catch(() => undefined);
-    await removeEngineFolder(directory);
+    await removeWithProcesses(directory);
+    if (options.dataRoot !== undefined) await unmountBelow(options.dataRoot);
   };
   try {
     await daemon.printed(/API listen on/);

@@ -23,21 +23,26 @@ export function bridgeName(suffix: string): string {
 }
 
 /** Ends what was started below a folder, and removes it. */
-export async function removeEngineFolder(directory: string): Promise<void> {
+export async function removeWithProcesses(directory: string): Promise<void> {
   await endProcessesOf(directory);
+  await unmountBelow(directory);
+  await rm(directory, { recursive: true, force: true });
+}
+
+/** Detaches what a killed engine left mounted below a folder: it could not be removed else. */
+export async function unmountBelow(directory: string): Promise<void> {
   const mounts = await readFile('/proc/self/mounts', 'utf8');
   const below = mounts
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '')
     .filter((path) => path.startsWith(`${directory}/`));
   for (const path of below.reverse()) await run('umount', ['--lazy', path]).catch(() => undefined);
-  await rm(directory, { recursive: true, force: true });
 }
 
 /** Removes the folders and bridges of those who are no more. */
 export async function sweepOrphans(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
-    if (isOrphan(FOLDER.exec(name))) await removeEngineFolder(join(tmpdir(), name)).catch(() => undefined);
+    if (isOrphan(FOLDER.exec(name))) await removeWithProcesses(join(tmpdir(), name)).catch(() => undefined);
   }
   const bridges = await readdir('/sys/class/net');
   for (const name of bridges) {

@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { folderPrefix } from './orphans.ts';
 import { startProcess } from './process.ts';
 
 /** How a registry asks its users who they are. */
@@ -30,7 +30,7 @@ export async function startRegistry(
   auth: RegistryAuth = { kind: 'open' },
   options: { port?: number; storage?: string } = {},
 ): Promise<LabRegistry> {
-  const directory = await mkdtemp(join(tmpdir(), 'qlab-registry-'));
+  const directory = await mkdtemp(`${folderPrefix()}registry-`);
   const config = join(directory, 'config.json');
   // The registry reads YAML, of which JSON is a part.
   await writeFile(

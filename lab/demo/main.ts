@@ -1,21 +1,23 @@
 /**
  * `make demo`: a manager, an enterprise worker, a registry and two engines of its own on this machine; one build from the
- * submission to the image that runs. What makes the next demo faster (layers, database) stays in `.demo/`.
+ * submission to the image that runs. What makes the next demo faster (the engine's layers, the base image) stays in `.demo/`.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildSchema, type Build } from '../../src/contract/api.ts';
 import { importBaseImage } from '../base-image.ts';
 import { startEngine, type LabEngine } from '../engine.ts';
 import { startFarm, type LabFarm } from '../farm.ts';
+import { removeWithProcesses } from '../orphans.ts';
 import { run } from '../process.ts';
 import { startRegistry, type LabRegistry } from '../registry.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const KEPT = join(ROOT, '.demo');
+const FARM = join(KEPT, 'farm');
 const HELLO = join(ROOT, 'examples/hello');
 const QUAY_BUILD = join(ROOT, 'bin/quay-build');
 /** What `examples/hello` is built on; a registry of the demo's own serves it in the place of the hub. */
@@ -47,7 +49,10 @@ const work = demo();
 try {
   process.exitCode = await Promise.race([work, interrupted()]);
 } catch (error) {
-  if (!interruption.signal.aborted) throw error;
+  if (!interruption.signal.aborted) {
+    process.exitCode = 1;
+    console.error(`the demo failed: ${error instanceof Error ? error.message.trim() : String(error)}`);
+  }
 } finally {
   await stack.disposeAsync();
   // What was still being started when everything else ended.
@@ -71,13 +76,16 @@ async function own<T extends AsyncDisposable>(starting: Promise<T>): Promise<T> 
 /** Runs the demo and answers with its exit code. */
 async function demo(): Promise<number> {
   await mkdir(KEPT, { recursive: true });
+  await lock();
+  // A farm that is new each time: the builds of an interrupted demo would go first else.
+  await removeWithProcesses(FARM);
   say('an open registry of its own, for the base image');
   const bases = await own(startRegistry({ kind: 'open' }, { storage: join(KEPT, 'bases') }));
   say('a private engine for the worker (your engine, images and ports are not touched)');
   const engine = await own(startEngine({ dataRoot: join(KEPT, 'engine'), mirror: bases.host }));
   await makeBaseImage(engine, bases);
   say('a manager with its own PostgreSQL, and a registry that takes the credentials it mints');
-  const farm = await own(startFarm({ directory: join(KEPT, 'farm'), user: USER }));
+  const farm = await own(startFarm({ directory: FARM, user: USER }));
   say('an enterprise worker');
   await farm.startWorker(engine);
 
@@ -96,6 +104,20 @@ async function demo(): Promise<number> {
   console.log(`built ${reference}`);
   if (options.keep) await interrupted();
   return 0;
+}
+
+/** Two demos cannot share what is kept. Fails when another one runs. */
+async function lock(): Promise<void> {
+  const path = join(KEPT, 'pid');
+  const other = Number(await readFile(path, 'utf8').catch(() => ''));
+  const command = await readFile(`/proc/${other}/cmdline`, 'utf8').catch(() => '');
+  if (other > 0 && command.includes('lab/demo/main.ts')) {
+    throw new Error(
+      `another one runs in this folder, as process ${other}: end it first, with Ctrl-C or kill ${other}`,
+    );
+  }
+  await writeFile(path, String(process.pid));
+  stack.defer(() => rm(path, { force: true }));
 }
 
 function say(what: string): void {

@@ -1,6 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
@@ -8,6 +7,7 @@ import { buildSchema, type Build, type BuildRequestBody } from '../../src/contra
 import { importBaseImage } from '../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../lab/engine.ts';
 import { startFarm, type LabFarm, type LabFarmOptions } from '../../lab/farm.ts';
+import { folderPrefix } from '../../lab/orphans.ts';
 import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
 
 const QUAY_BUILD = resolve(import.meta.dirname, '../../bin/quay-build');
@@ -23,7 +23,7 @@ export interface E2e extends AsyncDisposable {
 
 export async function startE2e(options: Pick<LabFarmOptions, 'env' | 'registryAuth'> = {}): Promise<E2e> {
   await using stack = new AsyncDisposableStack();
-  const directory = await mkdtemp(join(tmpdir(), 'qlab-e2e-'));
+  const directory = await mkdtemp(`${folderPrefix()}e2e-`);
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const bases = stack.use(await startRegistry());
   const engine = stack.use(await startEngine({ mirror: bases.host }));
