@@ -43,7 +43,7 @@ const settings = {
   }),
   DATA_DIR: setting({
     doc: 'The folder of everything the manager keeps: its PostgreSQL unless `DATABASE_URL` is set, packages, keys.',
-    rule: 'the path of a folder',
+    rule: 'the path of a folder that may be written to',
     example: '/var/lib/quay-build-manager',
     default: './quay-build-manager-data',
     read: readText,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { resolve as resolvePath } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
@@ -110,7 +111,7 @@ async function serve(file: string | undefined): Promise<number> {
     await manager.stop();
     return exitCodes.done;
   } catch (error) {
-    const reason = describeStartError(error);
+    const reason = describeStartError(error, settings.DATA_DIR);
     if (reason !== null) return refuse([reason], exitCodes.cannotStart);
     logger.fatal({ err: error }, 'the manager met an error that it does not know');
     return exitCodes.internal;
@@ -118,7 +119,7 @@ async function serve(file: string | undefined): Promise<number> {
 }
 
 /** What an operator can mend, in words that say how; null for the rest. */
-function describeStartError(error: unknown): string | null {
+function describeStartError(error: unknown, dataDirectory: string): string | null {
   if (
     error instanceof StoreUnusable ||
     error instanceof SecretKeyError ||
@@ -131,8 +132,10 @@ function describeStartError(error: unknown): string | null {
   if (error.syscall === 'listen') {
     return `${error.message}: choose other addresses with LISTEN_WAMP and LISTEN_HTTP, or end what listens there`;
   }
-  if ('path' in error) return `${error.message}: set DATA_DIR to a folder that may be written to`;
-  return null;
+  if (!('path' in error) || typeof error.path !== 'string') return null;
+  if (!error.path.startsWith(resolvePath(dataDirectory))) return error.message;
+  const { rule, example } = managerConfiguration.settings.DATA_DIR;
+  return `DATA_DIR: must be ${rule}, for example ${example}; it is ${JSON.stringify(dataDirectory)} (${error.message})`;
 }
 
 function refuse(problems: readonly string[], exitCode: number): number {

@@ -49,7 +49,11 @@ describe('a manager that cannot start', () => {
   it('says so of a data folder that cannot be made, and of a key that cannot be read', async () => {
     await using nowhere = start({ DATA_DIR: '/dev/null/data' });
     expect(await nowhere.exited).toBe(69);
-    expect(nowhere.output()).toContain('set DATA_DIR to a folder that may be written to');
+    expect(nowhere.output()).toBe(
+      'quay-build-manager cannot start:\n' +
+        '  DATA_DIR: must be the path of a folder that may be written to, for example /var/lib/quay-build-manager; ' +
+        'it is "/dev/null/data" (ENOTDIR: not a directory, mkdir \'/dev/null/data\')\n',
+    );
     const folder = join(directory, 'no-key');
     await mkdir(folder, { mode: 0o700 });
     await using keyless = start({ DATA_DIR: join(directory, 'keyless'), SECRET_KEY_FILE: folder });
