@@ -102,11 +102,13 @@ async function serve(file: string | undefined): Promise<number> {
   });
   try {
     const manager = await startManager(settings, version, logger);
-    logger.info({ wamp: manager.wamp, http: manager.http }, 'manager is ready');
-    const signal = await new Promise<NodeJS.Signals>((resolve) => {
+    // Before it says that it is ready: whoever waits for that may end it at once.
+    const signalled = new Promise<NodeJS.Signals>((resolve) => {
       process.once('SIGTERM', resolve);
       process.once('SIGINT', resolve);
     });
+    logger.info({ wamp: manager.wamp, http: manager.http }, 'manager is ready');
+    const signal = await signalled;
     logger.info({ signal }, 'manager stops');
     await manager.stop();
     return exitCodes.done;
