@@ -107,8 +107,7 @@ export interface Invocation<Data = unknown> {
   progress(args?: readonly unknown[], kwargs?: Readonly<Dict>): void;
 }
 
-// A handler that has nothing to answer returns nothing at all.
-// eslint-disable-next-line @typescript-eslint/no-invalid-void-type
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a handler with no answer returns nothing at all
 type Answer = Payload | void;
 
 /**

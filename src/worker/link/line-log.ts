@@ -5,8 +5,8 @@ import { type BuildLog, type BuildLogOptions, messageJson, phaseJson } from './b
 
 /**
  * The way of every manager: one call of `logmessagesynchronously` for each line (contract 0.3, "A build, as phases"), and one
- * call at a time, as the deployed worker does. A deployed manager handles calls side by side: two of them under way could
- * change places in its log.
+ * call at a time, as the deployed worker does: nothing says that a deployed manager keeps the order of two that are under way
+ * together.
  */
 export function createLineLog({ session, onCancelled, onLoss }: BuildLogOptions): BuildLog {
   let cancelled = false;

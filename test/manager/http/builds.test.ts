@@ -3,17 +3,18 @@ import { gzipSync } from 'node:zlib';
 import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import {
-  buildListSchema,
-  buildSchema,
-  problemSchema,
-  type Build,
-  type Problem,
-} from '../../../src/contract/api.ts';
+import { buildListSchema, buildSchema, problemSchema, type Build } from '../../../src/contract/api.ts';
 import { hashSecret } from '../../../src/manager/secrets/tokens.ts';
 import { DatabaseAway } from '../../../src/store/index.ts';
 import { imageSecretsSchema, secretsContext } from '../../../src/manager/submission/image-build.ts';
-import { buildParts, multipart, openTestHttp, type TestHttp } from '../support/http.ts';
+import {
+  buildParts,
+  multipart,
+  openTestHttp,
+  type Refusal,
+  refusalOf,
+  type TestHttp,
+} from '../support/http.ts';
 
 let database: LabDatabaseServer;
 let http: TestHttp;
@@ -29,13 +30,7 @@ afterAll(async () => {
 const request = { repository: 'team/app', build_package: 'https://files.example/app.tgz' };
 const submit = async (body: typeof request): Promise<Build> =>
   buildSchema.parse((await http.app.inject({ method: 'POST', url: '/api/v1/builds', payload: body })).json());
-const refused = async (
-  options: InjectOptions,
-): Promise<{ status: number; code: string; details: Problem['details']; text: string }> => {
-  const answer = await http.app.inject({ method: 'POST', url: '/api/v1/builds', ...options });
-  const problem = problemSchema.parse(answer.json());
-  return { status: answer.statusCode, code: problem.code, details: problem.details, text: answer.body };
-};
+const refused = (options: InjectOptions): Promise<Refusal> => refusalOf(http, options);
 /** The packages that lie in the blob store without a build: none may stay of one that was refused. */
 const strayPackages = async (): Promise<string[]> => {
   const rows = await http.store.packages.condemn({ pendingSeconds: 0, endedSeconds: 1_000_000 });

@@ -1,4 +1,4 @@
-import { fastify } from 'fastify';
+import { fastify, LogController } from 'fastify';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
@@ -22,7 +22,7 @@ it.each([
   let logged = '';
   await using app = fastify({
     loggerInstance: pino({}, { write: (line) => (logged += line) }),
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
   });
   app.setErrorHandler(answerError);
   app.get('/', () => Promise.reject(thrown));

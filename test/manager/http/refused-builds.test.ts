@@ -1,8 +1,8 @@
 import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { buildSchema, problemSchema, type Build, type Problem } from '../../../src/contract/api.ts';
-import { openTestHttp, type TestHttp } from '../support/http.ts';
+import { buildSchema, type Build } from '../../../src/contract/api.ts';
+import { openTestHttp, type Refusal, refusalOf, type TestHttp } from '../support/http.ts';
 
 let database: LabDatabaseServer;
 let http: TestHttp;
@@ -18,13 +18,7 @@ afterAll(async () => {
 const request = { repository: 'team/app', build_package: 'https://files.example/app.tgz' };
 const submit = async (body: typeof request): Promise<Build> =>
   buildSchema.parse((await http.app.inject({ method: 'POST', url: '/api/v1/builds', payload: body })).json());
-const refused = async (
-  options: InjectOptions,
-): Promise<{ status: number; code: string; details: Problem['details']; text: string }> => {
-  const answer = await http.app.inject({ method: 'POST', url: '/api/v1/builds', ...options });
-  const problem = problemSchema.parse(answer.json());
-  return { status: answer.statusCode, code: problem.code, details: problem.details, text: answer.body };
-};
+const refused = (options: InjectOptions): Promise<Refusal> => refusalOf(http, options);
 describe('a request that is no build is refused, saying what is wrong and never what was in it', () => {
   it.each<[string, InjectOptions, number, string, RegExp]>([
     ['nothing', {}, 400, 'request_invalid', /body/],

@@ -2,10 +2,11 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, InjectOptions } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import type { LabDatabaseServer } from '../../../lab/database.ts';
+import { problemSchema, type Problem } from '../../../src/contract/api.ts';
 import { createHttpServer } from '../../../src/manager/http/server.ts';
 import type { HttpDependencies } from '../../../src/manager/http/ports.ts';
 import { createFollowLog } from '../../../src/manager/logs/follow.ts';
@@ -133,4 +134,20 @@ export function buildParts(request: object, content: string | Uint8Array): Part[
     { name: 'request', content: JSON.stringify(request), type: 'application/json' },
     { name: 'package', content, fileName: 'package', type: 'application/octet-stream' },
   ];
+}
+
+/** How a request to submit a build was refused. */
+export interface Refusal {
+  readonly status: number;
+  readonly code: string;
+  readonly details: Problem['details'];
+  /** The answer, as it came. */
+  readonly text: string;
+}
+
+/** Makes a request, `POST /api/v1/builds` where it says nothing else, that must be refused with a problem. */
+export async function refusalOf({ app }: TestHttp, options: InjectOptions): Promise<Refusal> {
+  const answer = await app.inject({ method: 'POST', url: '/api/v1/builds', ...options });
+  const { code, details } = problemSchema.parse(answer.json());
+  return { status: answer.statusCode, code, details, text: answer.body };
 }
