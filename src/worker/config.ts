@@ -9,8 +9,8 @@ import {
   setting,
   type SettingValues,
 } from '../contract/configuration.ts';
-import { type PrivateAddresses, readSubnets } from './source/addresses.ts';
-import { type Proxies, readNoProxy, readProxy } from './source/proxies.ts';
+import { type PrivateAddresses, readSubnets } from '../contract/network/addresses.ts';
+import { type Proxies, readNoProxy, readProxy } from '../contract/network/proxies.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import type { TlsPaths } from './link/tls.ts';
 

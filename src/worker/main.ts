@@ -29,7 +29,7 @@ import { reasonOf } from './reason.ts';
 import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
 import { runSlot, type SlotEnd } from './slot.ts';
 import { createSourceFetcher } from './source/index.ts';
-import { passwordsOf } from './source/proxies.ts';
+import { passwordsOf } from '../contract/network/proxies.ts';
 import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 
 /** `quay-builder`: reads its settings, puts the worker together, and answers the system's signals. */

@@ -1,4 +1,4 @@
-import { readSshUrl } from '../../contract/git-ssh.ts';
+import { readSshUrl } from '../../contract/git/ssh-url.ts';
 import { ApiProblem } from '../http/problems.ts';
 
 /** URLs that users give as a source: what of them may be shown, and what is a secret. */

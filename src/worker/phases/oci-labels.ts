@@ -1,7 +1,7 @@
 import type { BuildArguments } from '../../contract/build-arguments.ts';
 import type { FetchedSource } from '../source/source.ts';
 import { imageKey } from '../source/dockerfile/image-name.ts';
-import { parseRemote } from '../source/git/remote.ts';
+import { parseRemote } from '../../contract/git/remote.ts';
 
 const PREFIX = 'org.opencontainers.image.';
 const SCRATCH = 'scratch';

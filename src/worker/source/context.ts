@@ -4,7 +4,7 @@ import { basename, dirname, join, posix, sep } from 'node:path';
 import { BuildError } from '../../contract/build-errors.ts';
 import { pathInPackage } from '../../contract/package-paths.ts';
 import type { SourceLimits } from './limits.ts';
-import { formatBytes, quote } from './words.ts';
+import { formatBytes, quote } from '../../contract/words.ts';
 
 export interface LocatedContext {
   /** Absolute path of the build context, free of links. */

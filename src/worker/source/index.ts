@@ -1,13 +1,13 @@
 import { setTimeout } from 'node:timers/promises';
 import { BuildError } from '../../contract/build-errors.ts';
-import { createAddressGuard, type Lookup, type PrivateAddresses } from './addresses.ts';
+import { createAddressGuard, type Lookup, type PrivateAddresses } from '../../contract/network/addresses.ts';
 import { locateContext } from './context.ts';
 import { readDockerfile } from './dockerfile/read-dockerfile.ts';
 import { checkOut } from './git/checkout.ts';
-import { noKnownHosts, type KnownHosts } from './git/ssh.ts';
+import { noKnownHosts, type KnownHosts } from '../../contract/git/ssh.ts';
 import { defaultSourceLimits, type SourceLimits } from './limits.ts';
 import { fetchPackage } from './package/fetch-package.ts';
-import { noProxies, type Proxies } from './proxies.ts';
+import { noProxies, type Proxies } from '../../contract/network/proxies.ts';
 import type { FetchSource } from './source.ts';
 import { isSystemError } from './system-error.ts';
 

@@ -1,5 +1,7 @@
+import type { NetworkLimits } from '../../contract/network/http-client.ts';
+
 /** The limits of fetching and unpacking. At each of them the build fails with a BuildError that names the limit. */
-export interface SourceLimits {
+export interface SourceLimits extends NetworkLimits {
   /** A package as it is fetched, in bytes. */
   readonly packageBytes: number;
   /** What a package may unpack to, in bytes, its headers counted. */
@@ -22,10 +24,6 @@ export interface SourceLimits {
   readonly tries: number;
   /** The wait before the second try, in milliseconds; it doubles with each further one. */
   readonly retryWaitMs: number;
-  /** How long a connection may take to be made, in milliseconds. */
-  readonly connectMs: number;
-  /** How long a server may send nothing, in milliseconds. */
-  readonly stallMs: number;
   /** How long git may print nothing, in milliseconds: what `stallMs` cannot see, such as a connection that is never made. */
   readonly gitSilenceMs: number;
   /** The submodules of a commit, those of submodules counted, and how deep they may lie in each other. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeSshKey, startSshServer, type LabSshServer } from '../../../lab/ssh-server.ts';
 import { freePort, run } from '../../../lab/process.ts';
-import { parseRemote } from '../../../src/worker/source/git/remote.ts';
+import { parseRemote } from '../../../src/contract/git/remote.ts';
 import { createSourceFetcher, type SourceFetcherOptions } from '../../../src/worker/source/index.ts';
 import { createWorkplace, fetchInto, refusal, type Workplace } from './harness.ts';
 import { processesIn } from './processes.ts';

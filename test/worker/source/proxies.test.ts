@@ -10,7 +10,7 @@ import {
   readNoProxy,
   readProxy,
   type Proxies,
-} from '../../../src/worker/source/proxies.ts';
+} from '../../../src/contract/network/proxies.ts';
 import { createWorkplace, fetchInto, refusal, waitLess } from './harness.ts';
 
 let server: LabPackageServer;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startGitServer, type LabGitServer } from '../../../lab/git-server.ts';
 import { startPackageServer, type LabPackageServer } from '../../../lab/package-server.ts';
 import { startSshServer } from '../../../lab/ssh-server.ts';
-import type { Lookup } from '../../../src/worker/source/addresses.ts';
+import type { Lookup } from '../../../src/contract/network/addresses.ts';
 import { createSourceFetcher, type SourceFetcherOptions } from '../../../src/worker/source/index.ts';
 import type { BuildArgumentsMessage } from '../../../src/contract/build-arguments.ts';
 import { createWorkplace, fetchInto, refusal, waitLess } from './harness.ts';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startGitServer, type LabGitServer } from '../../../lab/git-server.ts';
 import { run } from '../../../lab/process.ts';
 import { startSshServer } from '../../../lab/ssh-server.ts';
-import { parseRemote } from '../../../src/worker/source/git/remote.ts';
+import { parseRemote } from '../../../src/contract/git/remote.ts';
 import { submoduleUrl } from '../../../src/worker/source/git/submodules.ts';
 import { createSourceFetcher } from '../../../src/worker/source/index.ts';
 import { createWorkplace, fetchInto, refusal, type Workplace } from './harness.ts';

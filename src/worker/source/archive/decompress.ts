@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BuildError } from '../../../contract/build-errors.ts';
-import { formatBytes } from '../words.ts';
+import { formatBytes } from '../../../contract/words.ts';
 
 /**
  * bzip2 and xz are unpacked by the programs of these names: Node has neither, the libraries for them are slow or no longer kept, and a

@@ -1,5 +1,5 @@
 import { BuildError } from '../../../contract/build-errors.ts';
-import { quote } from '../words.ts';
+import { quote } from '../../../contract/words.ts';
 
 /** What a package is (worker contract 0.3, "Build arguments", last paragraph). */
 export type ArchiveKind = 'zip' | 'tar' | 'tar.gz' | 'tar.bz2' | 'tar.xz';

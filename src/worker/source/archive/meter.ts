@@ -1,6 +1,6 @@
 import { BuildError } from '../../../contract/build-errors.ts';
 import type { SourceLimits } from '../limits.ts';
-import { formatBytes } from '../words.ts';
+import { formatBytes } from '../../../contract/words.ts';
 
 /** Counts what a package unpacks to. Throws a BuildError `cannotextractbuildpack` at a limit. */
 export type Meter = (bytes: number) => void;

@@ -1,6 +1,6 @@
 import { BuildError } from '../../../contract/build-errors.ts';
 import type { SourceLimits } from '../limits.ts';
-import { quote } from '../words.ts';
+import { quote } from '../../../contract/words.ts';
 
 /** Refuses a package, because of one of its entries. */
 export function refuseEntry(name: string, why: string): BuildError {

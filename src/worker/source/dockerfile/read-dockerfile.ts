@@ -1,7 +1,7 @@
 import { Arg, Copy, DockerfileParser, From, Run, type Dockerfile, type Instruction } from 'dockerfile-ast';
 import { BuildError } from '../../../contract/build-errors.ts';
 import type { BaseImage, FetchedSource } from '../source.ts';
-import { quote } from '../words.ts';
+import { quote } from '../../../contract/words.ts';
 import { DEFAULT_REGISTRY, imageKey, parseImageName } from './image-name.ts';
 import { substitute, type Variables } from './substitute.ts';
 

@@ -2,11 +2,11 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { BuildError } from '../../../contract/build-errors.ts';
 import type { SourceCall } from '../source.ts';
-import { quote } from '../words.ts';
+import { quote } from '../../../contract/words.ts';
 import { fetchCommit, type GitOptions, type GitSession } from './fetch-commit.ts';
-import { runGit } from './process.ts';
-import { parseCommit, parseRemote, type Remote } from './remote.ts';
-import { writeKey } from './ssh.ts';
+import { runGit } from '../../../contract/git/process.ts';
+import { parseCommit, parseRemote, type Remote } from '../../../contract/git/remote.ts';
+import { writeKey } from '../../../contract/git/ssh.ts';
 import { listSubmodules, submoduleUrl, type Submodule } from './submodules.ts';
 
 /** A commit, as the build argument `git` names it. */

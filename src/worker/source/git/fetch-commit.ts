@@ -1,17 +1,17 @@
 import { isIP } from 'node:net';
 import { BuildError } from '../../../contract/build-errors.ts';
 import { createMasker } from '../../../contract/masking.ts';
-import { ForbiddenAddress, type HostAddress } from '../addresses.ts';
-import { resolveHost, type Network } from '../http-client.ts';
+import { ForbiddenAddress, type HostAddress } from '../../../contract/network/addresses.ts';
+import { resolveHost, type Network } from '../../../contract/network/http-client.ts';
 import type { SourceLimits } from '../limits.ts';
 import type { SourceCall } from '../source.ts';
-import { formatDuration } from '../words.ts';
-import { gitEnvironment } from './environment.ts';
-import { runGit, type GitResult } from './process.ts';
-import { proxyFor } from '../proxies.ts';
-import { findRedirect } from './redirect.ts';
-import type { Remote } from './remote.ts';
-import { explainSsh, sshCommand, type KnownHosts } from './ssh.ts';
+import { formatDuration } from '../../../contract/words.ts';
+import { gitEnvironment } from '../../../contract/git/environment.ts';
+import { runGit, type GitResult } from '../../../contract/git/process.ts';
+import { proxyFor } from '../../../contract/network/proxies.ts';
+import { findRedirect } from '../../../contract/git/redirect.ts';
+import type { Remote } from '../../../contract/git/remote.ts';
+import { explainSsh, sshCommand, type KnownHosts } from '../../../contract/git/ssh.ts';
 
 export interface GitOptions {
   readonly limits: SourceLimits;

@@ -1,9 +1,9 @@
 import { lstat, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError } from '../../../contract/build-errors.ts';
-import { quote } from '../words.ts';
+import { quote } from '../../../contract/words.ts';
 import type { CheckedOut } from './fetch-commit.ts';
-import type { Remote } from './remote.ts';
+import type { Remote } from '../../../contract/git/remote.ts';
 
 /** A repository within a commit (gitmodules(5)), which is not fetched yet. */
 export interface Submodule {

@@ -1,5 +1,5 @@
 import { BuildError } from '../../../contract/build-errors.ts';
-import { quote } from '../words.ts';
+import { quote } from '../../../contract/words.ts';
 
 /** Where a package is asked for: the URL without its credentials, and the header that carries them. */
 export interface PackageAddress {

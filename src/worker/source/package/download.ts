@@ -4,11 +4,11 @@ import { STATUS_CODES } from 'node:http';
 import { finished } from 'node:stream/promises';
 import { request, type Dispatcher } from 'undici';
 import { BuildError } from '../../../contract/build-errors.ts';
-import { ForbiddenAddress } from '../addresses.ts';
-import { createHttpClient, type HttpClient, type Network } from '../http-client.ts';
+import { ForbiddenAddress } from '../../../contract/network/addresses.ts';
+import { createHttpClient, type HttpClient, type Network } from '../../../contract/network/http-client.ts';
 import type { SourceLimits } from '../limits.ts';
 import type { SourceCall } from '../source.ts';
-import { formatBytes, formatDuration } from '../words.ts';
+import { formatBytes, formatDuration } from '../../../contract/words.ts';
 import { HEAD_BYTES } from '../archive/kind.ts';
 import { followRedirect, maskUrl, parsePackageAddress, type PackageAddress } from './address.ts';
 

@@ -1,8 +1,15 @@
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, ProxyAgent, type Dispatcher } from 'undici';
 import { ForbiddenAddress, type AddressGuard, type HostAddress } from './addresses.ts';
-import type { SourceLimits } from './limits.ts';
 import { proxyFor, type Proxies } from './proxies.ts';
+
+/** In milliseconds. */
+export interface NetworkLimits {
+  /** How long a connection may take to be made. */
+  readonly connectMs: number;
+  /** How long a server may send nothing. */
+  readonly stallMs: number;
+}
 
 /** The way to where sources are. */
 export interface Network {
@@ -19,7 +26,7 @@ export interface HttpClient extends AsyncDisposable {
 }
 
 /** An HTTP client that connects to what the guard permits, at the very address that was looked at, or through a proxy. */
-export function createHttpClient(network: Network, limits: SourceLimits, signal: AbortSignal): HttpClient {
+export function createHttpClient(network: Network, limits: NetworkLimits, signal: AbortSignal): HttpClient {
   const { guard, proxies } = network;
   const timeouts = { headersTimeout: limits.stallMs, bodyTimeout: limits.stallMs };
   const lookup: LookupFunction = (host, { all }, done) => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createAddressGuard, readSubnets } from '../../../src/worker/source/addresses.ts';
+import { createAddressGuard, readSubnets } from '../../../src/contract/network/addresses.ts';
 
 const signal = new AbortController().signal;
 const never = [

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuildError } from '../../../contract/build-errors.ts';
-import { SSH_PORT } from '../../../contract/git-ssh.ts';
-import type { SourceLimits } from '../limits.ts';
+import { BuildError } from '../build-errors.ts';
+import { SSH_PORT } from './ssh-url.ts';
+import type { NetworkLimits } from '../network/http-client.ts';
 import type { SshRemote } from './remote.ts';
 import type { GitResult } from './process.ts';
 
@@ -49,7 +49,7 @@ export function sshCommand(
   remote: SshRemote,
   address: string,
   keyFile: string,
-  { knownHosts, limits }: { readonly knownHosts: KnownHosts; readonly limits: SourceLimits },
+  { knownHosts, limits }: { readonly knownHosts: KnownHosts; readonly limits: NetworkLimits },
 ): string {
   const alive = Math.max(1, Math.ceil(limits.stallMs / 4000));
   const options = {

@@ -1,7 +1,7 @@
-import { BuildError } from '../../../contract/build-errors.ts';
-import { readSshUrl } from '../../../contract/git-ssh.ts';
-import { urlSecrets } from '../../../contract/masking.ts';
-import { isCommit } from '../../../contract/references.ts';
+import { BuildError } from '../build-errors.ts';
+import { readSshUrl } from './ssh-url.ts';
+import { urlSecrets } from '../masking.ts';
+import { isCommit } from '../references.ts';
 import { quote } from '../words.ts';
 
 /** A repository as git may be told of it. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { basename } from 'node:path';
-import { BuildError } from '../../../contract/build-errors.ts';
+import { BuildError } from '../build-errors.ts';
 
 export interface GitCall {
   readonly executable: string;

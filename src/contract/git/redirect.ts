@@ -1,8 +1,7 @@
 import { request } from 'undici';
-import { BuildError } from '../../../contract/build-errors.ts';
-import { ForbiddenAddress } from '../addresses.ts';
-import { createHttpClient, type Network } from '../http-client.ts';
-import type { SourceLimits } from '../limits.ts';
+import { BuildError } from '../build-errors.ts';
+import { ForbiddenAddress } from '../network/addresses.ts';
+import { createHttpClient, type Network, type NetworkLimits } from '../network/http-client.ts';
 import { parseRemote, type HttpRemote } from './remote.ts';
 
 const REFS = '/info/refs';
@@ -13,7 +12,7 @@ const REFS = '/info/refs';
  */
 export async function findRedirect(
   remote: HttpRemote,
-  { network, limits, signal }: { network: Network; limits: SourceLimits; signal: AbortSignal },
+  { network, limits, signal }: { network: Network; limits: NetworkLimits; signal: AbortSignal },
 ): Promise<HttpRemote> {
   const asked = new URL(`${remote.url.replace(/\/+$/, '')}${REFS}?service=git-upload-pack`);
   await using client = createHttpClient(network, limits, signal);

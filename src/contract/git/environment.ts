@@ -1,4 +1,4 @@
-import type { SourceLimits } from '../limits.ts';
+import type { NetworkLimits } from '../network/http-client.ts';
 import type { Remote } from './remote.ts';
 
 /** How git gets to a remote. */
@@ -19,7 +19,7 @@ export function gitEnvironment(
   remote: Remote,
   home: string,
   path: string,
-  limits: SourceLimits,
+  limits: NetworkLimits,
   { ssh, proxy, addresses }: GitWay,
 ): Record<string, string> {
   const settings: [name: string, value: string][] = [
