@@ -98,7 +98,8 @@ it('builds a commit with a submodule over ssh, with the key of the build, which 
 
 it('keeps every line of a build that prints fast', async () => {
   const { farm } = e2e;
-  const lines = 300_000;
+  // Less than 1 MiB: of more at once, Docker 20.10 cannot tell.
+  const lines = 150_000;
   const bytes = new TextEncoder().encode(`FROM busybox:stable\nRUN seq 1 ${lines}\n`);
   const { id } = await submit(farm, { repository: 'team/loud' }, bytes);
   expect(await ended(farm, id)).toMatchObject({ state: 'complete' });

@@ -31,4 +31,11 @@ export const limits = {
 
   /** Steps and other work of one build that BuildKit reports; a build with more fails. */
   vertexes: 100_000,
+
+  /** Empty reports of BuildKit's in a row that mean that no other will come. */
+  emptyReports: 256,
+  /** How long it is not read after so many. */
+  silentPauseMs: 20,
+  /** How long a build of which it tells nothing may go on. */
+  silentMs: 15 * 60_000,
 } as const;

@@ -78,20 +78,23 @@ export function logMessageOf(message: WireMessage): EngineMessage | null {
   };
 }
 
+/** What `onMessage` answers with when it needs nothing more of the engine's answer. */
+export const ENOUGH = Symbol('enough');
+
 /**
- * Reads an engine's answer to its end: each message goes to `onMessage` first. Turns a connection that ended early into
- * an EngineError `unreachable`, and an abort into the signal's reason.
+ * Reads an engine's answer to its end: each message goes to `onMessage` first, which may have ENOUGH. Turns a connection
+ * that ended early into an EngineError `unreachable`, and an abort into the signal's reason.
  */
 export async function followMessages(
   stream: AsyncIterable<Buffer>,
   call: EngineCall,
-  onMessage: (message: WireMessage) => void | Promise<void>,
+  onMessage: (message: WireMessage) => unknown,
 ): Promise<void> {
   try {
     for await (const message of readMessages(stream)) {
       call.signal.throwIfAborted();
       const wait = onMessage(message);
-      if (wait) await wait;
+      if (wait instanceof Promise && (await wait) === ENOUGH) break;
     }
   } catch (error) {
     if (call.signal.aborted) throw call.signal.reason;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { importBaseImage } from '../../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../../lab/engine.ts';
 import { startRegistry } from '../../../lab/registry.ts';
+import type { EngineMessage } from '../../../src/contract/log-messages.ts';
 import { createEngine } from '../../../src/worker/engine/index.ts';
 import { buildOf, makeContext, recordCall, tapWire } from './support.ts';
 
@@ -99,7 +100,8 @@ test('an image that was pushed primes the cache of an engine that never built it
 });
 
 test('prints a flood of output whole, and in order', async () => {
-  const lines = 200_000;
+  // Less than 1 MiB: of more at once, Docker 20.10 cannot tell.
+  const lines = 150_000;
   const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
   await using context = await makeContext({
     Dockerfile: `FROM ${BASE}\nRUN seq 1 ${lines}; printf 'and the end, wéll tóld'\n`,
@@ -155,4 +157,31 @@ test('counts the steps of stages that share a base, so that the last of N is N, 
   const [first = '', second = ''] = outputs.map((output) => output.replace(from + cached, from));
   expect(first).toContain(`${steps.join('')}c\n`);
   expect(second).toContain(steps.join(cached).replace(cached, '') + cached);
+});
+
+test.for([
+  { name: 'ends', tail: '' },
+  { name: 'goes on', tail: '; sleep 2; echo later' },
+])('a build that prints more at once than the engine can tell of $name all the same', async ({ tail }) => {
+  const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
+  await using context = await makeContext({
+    Dockerfile: `FROM ${BASE}\nRUN echo begins; sleep 1; seq 1 600000${tail}\nRUN echo the last step\n`,
+  });
+  const recorded = recordCall();
+  const held = Promise.withResolvers<undefined>();
+  const call = {
+    ...recorded,
+    // Reads nothing while the step prints, so that its output gathers in the engine.
+    onMessage: async (message: EngineMessage) => {
+      void recorded.onMessage(message);
+      if (message.stream?.includes('begins') !== true) return;
+      setTimeout(held.resolve, 3000, undefined);
+      await held.promise;
+    },
+  };
+  const { imageId } = await engine.build(buildOf(context.path), call);
+  expect(imageId).toMatch(/^sha256:/);
+  expect(recorded.messages.map(({ status }) => status)).toContainEqual(
+    expect.stringContaining('The engine stopped telling what the build does'),
+  );
 });

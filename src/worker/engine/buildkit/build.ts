@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { EngineError, type EngineCall, type ImageBuild } from '../engine.ts';
 import { isDockerfileError, messageOf, registryErrorKind, stepError } from '../errors.ts';
 import { optionsQuery } from '../options-query.ts';
-import { errorOf, followMessages, logMessageOf } from '../messages.ts';
+import { ENOUGH, errorOf, followMessages, logMessageOf } from '../messages.ts';
 import type { Transport } from '../transport.ts';
 import { authService } from './auth.ts';
 import { fileSyncService } from './file-sync.ts';
@@ -14,6 +14,7 @@ import { createBuildProgress, type BuildProgress } from './progress.ts';
 import { statusResponse, type StatusResponse } from './protobuf.ts';
 import { secretsService } from './secrets.ts';
 import { openSession } from './session.ts';
+import { watchSilence } from './silence.ts';
 
 /** A build with very many COPY lines can fail so, whoever the client is; the next time it works. */
 const LOST_ITSELF = 'flightcontrol: exceeded retry timeout';
@@ -98,10 +99,12 @@ function queryOf(build: ImageBuild, session: string): string {
   }).toString();
 }
 
+const reportSchema = z.string();
 const imageIdSchema = z.object({ ID: z.string().min(1) });
 
 async function followBuild(response: AsyncIterable<Buffer>, call: EngineCall): Promise<string> {
   const progress = createBuildProgress();
+  const silence = watchSilence();
   const show = async (messages: ReturnType<BuildProgress['read']>): Promise<void> => {
     for (const message of messages) await call.onMessage(message);
   };
@@ -112,12 +115,16 @@ async function followBuild(response: AsyncIterable<Buffer>, call: EngineCall): P
       await show(progress.end());
       throw buildError(error, progress);
     }
-    if (message.id === 'moby.buildkit.trace') return show(progress.read(decodeReport(message.aux)));
+    if (message.id === 'moby.buildkit.trace') {
+      const report = decodeReport(message.aux);
+      await show([...progress.read(report), ...(await silence.heard(report, call.signal))]);
+    }
     if (message.id === 'moby.image.id') {
       built.imageId = imageIdSchema.safeParse(message.aux).data?.ID ?? built.imageId;
     }
     const line = logMessageOf(message);
     if (line) await call.onMessage(line);
+    return silence.isSilent && built.imageId !== null ? ENOUGH : undefined;
   });
   await show(progress.end());
   if (built.imageId === null) throw new EngineError('failed', 'The engine ended the build without a result.');
@@ -126,7 +133,7 @@ async function followBuild(response: AsyncIterable<Buffer>, call: EngineCall): P
 
 function decodeReport(aux: unknown): StatusResponse {
   try {
-    return statusResponse.decode(Buffer.from(z.string().parse(aux), 'base64'));
+    return statusResponse.decode(Buffer.from(reportSchema.parse(aux), 'base64'));
   } catch (error) {
     throw new EngineError(
       'failed',
