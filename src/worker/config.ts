@@ -122,14 +122,14 @@ const settings = {
       text === 'allow' ? 'all' : text === 'refuse' ? [] : readSubnets(text),
   }),
   HTTP_PROXY: setting({
-    doc: 'The proxy through which packages and git repositories at http URLs are fetched. It may hold a user and a password. The name in small letters counts too.',
+    doc: 'The proxy through which packages and git repositories at http URLs are fetched, and a manager at ws or http is connected to (by CONNECT). It may hold a user and a password. The name in small letters counts too.',
     rule: 'an http or https URL, or a host and a port',
     example: 'http://proxy.example.com:3128',
     secret: true,
     read: readProxy,
   }),
   HTTPS_PROXY: setting({
-    doc: 'The same for https URLs. Git over ssh goes through no proxy.',
+    doc: 'The same for https and wss URLs. Git over ssh goes through no proxy.',
     rule: 'an http or https URL, or a host and a port',
     example: 'http://proxy.example.com:3128',
     secret: true,

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { request } from 'undici';
 import { REGISTRATION_REALM } from '../contract/uris.ts';
 import { systemClock } from './clock.ts';
-import { endpointOf, tlsPathsOf, workDirOf, type WorkerSettings } from './config.ts';
+import { endpointOf, proxiesOf, tlsPathsOf, workDirOf, type WorkerSettings } from './config.ts';
 import type { Engine } from './engine/engine.ts';
 import { DESCRIBE_WITHIN_MS, DOCTOR_DISK_BYTES, DOCTOR_WITHIN_MS } from './limits.ts';
 import { joinRealm } from './link/session.ts';
@@ -79,6 +79,7 @@ async function examineManager(settings: WorkerSettings): Promise<Finding> {
       readTlsOptions(tlsPathsOf(settings)),
       systemClock,
       signal,
+      proxiesOf(settings),
     );
     try {
       if (settings.REALM !== null) return good(`${where} answers`);

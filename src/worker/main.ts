@@ -191,6 +191,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
         {
           endpoint,
           tls: tlsPathsOf(settings),
+          proxies: proxiesOf(settings),
           realm: settings.REALM,
           token: hosted ? (settings.TOKEN ?? '') : '',
           offer: {

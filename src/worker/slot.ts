@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
 import type { WorkerOffer } from '../contract/extensions.ts';
+import type { Proxies } from '../contract/network/proxies.ts';
 import type { Builder } from './builder.ts';
 import { type Clock, sleep } from './clock.ts';
 import { ENGINE_WATCH_MS } from './limits.ts';
@@ -28,6 +29,8 @@ export type SlotEnd = 'left' | 'unreachable' | 'rejected' | 'lost' | 'unequipped
 export interface SlotOptions {
   readonly endpoint: URL;
   readonly tls: TlsPaths;
+  /** The proxies to the manager; none when absent. */
+  readonly proxies?: Proxies;
   /** The realm allocated for one build (hosted), or null (enterprise). */
   readonly realm: string | null;
   readonly token: string;
@@ -68,13 +71,13 @@ function told(logger: Logger, reason: string, end: SlotEnd): SlotEnd {
 
 /** One connection, from its beginning to its end. Never throws; when it resolves no build runs. */
 async function attend(options: SlotOptions, leaving: AbortSignal): Promise<Attendance> {
-  const { endpoint, tls, builder, clock } = options;
+  const { endpoint, tls, proxies, builder, clock } = options;
   // A worker that cannot build would take one build after the other from those that can.
   const missing = await builder.examine();
   if (missing !== null) return { end: 'unequipped', reason: missing };
   let transport: Transport;
   try {
-    transport = await openTransport(endpoint, readTlsOptions(tls), clock, leaving);
+    transport = await openTransport(endpoint, readTlsOptions(tls), clock, leaving, proxies);
   } catch (error) {
     return { end: 'failed', reason: reasonOf(error) };
   }

@@ -5,8 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LabEngine, startEngine } from '../../lab/engine.ts';
 import { type LabPackageServer, startPackageServer } from '../../lab/package-server.ts';
 import { type LabProcess, startProcess } from '../../lab/process.ts';
+import { startProxyServer } from '../../lab/proxy-server.ts';
 import { someBuild } from './harness.ts';
-import { startTestManager, type TestManager } from './test-manager.ts';
+import { authority, certificatePem, dnsName, issue, startTlsServer } from './link/identities.ts';
+import { isReady, startTestManager, type TestManager } from './test-manager.ts';
 
 /** The program itself, as it is started, stopped and configured. */
 
@@ -192,4 +194,27 @@ describe('signals', () => {
     await using next = start({ ENDPOINT: manager.url.href, WORKER_ID: 'killed' });
     await next.printed(/removing what a killed worker left/);
   });
+});
+
+it('is ready through a proxy, over TLS, and shows no password of the proxy whatever it logs', async () => {
+  await using proxy = await startProxyServer({ username: 'worker', password: 'p@ss-w0rd' });
+  const ca = await authority('Lab');
+  const server = await startTlsServer(await issue(ca, dnsName('manager.example')));
+  await using manager = await startTestManager({}, server);
+  const path = join(directory, 'ca.pem');
+  await writeFile(path, certificatePem(ca));
+  await using worker = start({
+    ENDPOINT: manager.url.href.replace('127.0.0.1', 'manager.example'),
+    TLS_CA_PATH: path,
+    HTTPS_PROXY: proxy.url.replace('://', '://worker:p%40ss-w0rd@'),
+    LOG_LEVEL: 'trace',
+  });
+  const connection = await manager.connection();
+  await connection.frame(isReady);
+  worker.kill('SIGTERM');
+  expect(await worker.exited).toBe(0);
+  expect(proxy.requests).toEqual([expect.stringMatching(/^CONNECT manager\.example:\d+$/)]);
+  for (const part of ['p@ss', 'p%40ss']) expect(worker.output()).not.toContain(part);
+  server.close();
+  server.closeAllConnections();
 });

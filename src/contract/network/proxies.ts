@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 
 /** The proxies of HTTP, as the variables of the same names give them. */
 export interface Proxies {
-  /** For `http:` URLs and for `https:` URLs; null for none. With credentials, where a proxy wants them. */
+  /** For `http:` and `ws:` URLs, and for `https:` and `wss:` URLs; null for none. With credentials, where a proxy wants them. */
   readonly http: URL | null;
   readonly https: URL | null;
   /**
@@ -14,12 +14,17 @@ export interface Proxies {
 
 export const noProxies: Proxies = { http: null, https: null, none: [] };
 
-const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
+const DEFAULT_PORTS: Readonly<Record<string, string>> = {
+  'http:': '80',
+  'ws:': '80',
+  'https:': '443',
+  'wss:': '443',
+};
 const ENTRY = /^(?:\[([^\]]+)\]|([^:]+|[^:]*:[^:]*:.*))(?::(\d+))?$/;
 
 /** The proxy to a URL, null where there is none. */
 export function proxyFor(url: URL, proxies: Proxies): string | null {
-  const proxy = url.protocol === 'https:' ? proxies.https : proxies.http;
+  const proxy = /^(?:https|wss):$/.test(url.protocol) ? proxies.https : proxies.http;
   if (proxy === null) return null;
   const host = url.hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase();
   const port = url.port === '' ? (DEFAULT_PORTS[url.protocol] ?? '') : url.port;
@@ -50,16 +55,8 @@ function matches(entry: string, host: string, port: string): boolean {
 export function passwordsOf({ http, https }: Proxies): string[] {
   return [http, https].flatMap((proxy) => {
     const password = proxy?.password ?? '';
-    return password === '' ? [] : [password, decode(password)];
+    return password === '' ? [] : [password, decodeURIComponent(password)];
   });
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 /** Reads a proxy's URL; many write its host and port alone. `undefined` for what is none. */
@@ -67,7 +64,16 @@ export function readProxy(text: string): URL | undefined {
   const written = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   const url = URL.canParse(written) ? new URL(written) : null;
   const whole = url !== null && /^https?:$/.test(url.protocol) && url.hostname !== '';
-  return whole && url.pathname === '/' && url.search === '' ? url : undefined;
+  return whole && url.pathname === '/' && url.search === '' && isDecodable(url) ? url : undefined;
+}
+
+function isDecodable({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Reads NO_PROXY: entries with commas or spaces between them. */

@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws';
 import type { SessionTransport } from 'autobahn';
+import { noProxies, proxyFor, type Proxies } from '../../contract/network/proxies.ts';
 import type { Clock } from '../clock.ts';
 import {
   CONNECT_WITHIN_MS,
@@ -8,7 +9,9 @@ import {
   PING_EVERY_MS,
   SILENCE_MAX_MS,
 } from '../limits.ts';
+import { reasonOf } from '../reason.ts';
 import type { TlsOptions } from './tls.ts';
+import { openTunnel, secureTunnel } from './tunnel.ts';
 
 /** A WebSocket to a manager, as autobahn's sessions want it. Several sessions may use it, one after the other. */
 export interface Transport extends SessionTransport {
@@ -22,17 +25,50 @@ const HELLO = 1;
 /** A deployed manager closes the connection on a role's feature that it does not know. */
 const ROLES = { caller: {}, callee: {}, publisher: {}, subscriber: {} };
 
-/** Opens a connection. Throws when it does not open within its time, or the manager is not who it must be. */
+/** Opens a connection, through a proxy where there is one for this endpoint. Throws when it does not open within its time, or the manager is not who it must be. */
 export async function openTransport(
   endpoint: URL,
   tls: TlsOptions,
   clock: Clock,
   signal: AbortSignal,
+  proxies: Proxies = noProxies,
 ): Promise<Transport> {
   signal.throwIfAborted();
+  const opening = new AbortController();
+  const giveUp = (): void => opening.abort(signal.reason);
+  signal.addEventListener('abort', giveUp);
+  const callOffDeadline = clock.after(CONNECT_WITHIN_MS, () =>
+    opening.abort(new Error(`the connection did not open within ${CONNECT_WITHIN_MS / 1000} s`)),
+  );
+  try {
+    const socket = await openSocket(endpoint, tls, opening.signal, proxies);
+    return createTransport(socket, clock);
+  } finally {
+    callOffDeadline();
+    signal.removeEventListener('abort', giveUp);
+  }
+}
+
+interface OpenSocket {
+  readonly socket: WebSocket;
+  readonly closed: Promise<string>;
+  /** Ends it, for this reason. */
+  readonly fail: (reason: string) => void;
+}
+
+async function openSocket(
+  endpoint: URL,
+  tls: TlsOptions,
+  signal: AbortSignal,
+  proxies: Proxies,
+): Promise<OpenSocket> {
+  const proxy = proxyFor(endpoint, proxies);
+  const tunnel = proxy === null ? null : await openTunnel(endpoint, new URL(proxy), signal);
   const socket = new WebSocket(endpoint, ['wamp.2.json'], {
     ...tls,
-    handshakeTimeout: CONNECT_WITHIN_MS,
+    ...(tunnel && {
+      createConnection: () => (endpoint.protocol === 'wss:' ? secureTunnel(tunnel, endpoint, tls) : tunnel),
+    }),
     maxPayload: FRAME_MAX_BYTES,
     perMessageDeflate: false,
   });
@@ -46,7 +82,11 @@ export async function openTransport(
       );
     });
   });
-  const abort = (): void => socket.terminate();
+  const fail = (reason: string): void => {
+    failure ||= reason;
+    socket.terminate();
+  };
+  const abort = (): void => fail(reasonOf(signal.reason));
   signal.addEventListener('abort', abort);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -56,10 +96,10 @@ export async function openTransport(
   } finally {
     signal.removeEventListener('abort', abort);
   }
-  const fail = (reason: string): void => {
-    failure ||= reason;
-    socket.terminate();
-  };
+  return { socket, closed, fail };
+}
+
+function createTransport({ socket, closed, fail }: OpenSocket, clock: Clock): Transport {
   watchForSilence(socket, clock, fail);
   const transport: Transport = {
     closed,
