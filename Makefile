@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # What Debian brings: an engine, a registry and a server of ssh that only this project's demo, tests and benchmarks start and use.
 ENGINE_PACKAGES := docker.io docker-registry busybox-static iproute2 git ca-certificates \
 	openssh-client openssh-server bzip2 xz-utils
-SOURCES := $(shell find src -type f) tsconfig.json tsconfig.build.json scripts/build
+SOURCES := $(shell find src -type f) scripts/build scripts/bundle.ts
 
 .PHONY: help
 help: ## List the targets

@@ -1,5 +1,4 @@
 import { pino, type Logger } from 'pino';
-import pretty from 'pino-pretty';
 
 /** How both programs write their own log. */
 
@@ -16,7 +15,7 @@ export interface ProgramLogOptions {
 }
 
 /** A program's own log, on standard output. */
-export function createProgramLog({ program, level, format, mask }: ProgramLogOptions): Logger {
+export async function createProgramLog({ program, level, format, mask }: ProgramLogOptions): Promise<Logger> {
   const forPeople = format === 'pretty' || (format === 'auto' && process.stdout.isTTY);
   const settings = {
     level,
@@ -24,10 +23,12 @@ export function createProgramLog({ program, level, format, mask }: ProgramLogOpt
     timestamp: pino.stdTimeFunctions.isoTime,
     ...(mask ? { hooks: { streamWrite: mask } } : {}),
   };
-  return forPeople
-    ? pino(settings, pretty({ ignore: 'program', sync: true }))
-    : pino(
-        { ...settings, formatters: { level: (label) => ({ level: label }) } },
-        pino.destination({ dest: 1, sync: true }),
-      );
+  if (forPeople) {
+    const { default: pretty } = await import('pino-pretty');
+    return pino(settings, pretty({ ignore: 'program', sync: true }));
+  }
+  return pino(
+    { ...settings, formatters: { level: (label) => ({ level: label }) } },
+    pino.destination({ dest: 1, sync: true }),
+  );
 }

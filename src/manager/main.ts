@@ -95,7 +95,7 @@ async function serve(file: string | undefined): Promise<number> {
     if (!(error instanceof ConfigurationError)) throw error;
     return refuse(error.problems, exitCodes.wrongSetting);
   }
-  const logger = createProgramLog({
+  const logger = await createProgramLog({
     program: 'quay-build-manager',
     level: settings.LOG_LEVEL,
     format: settings.LOG_FORMAT,

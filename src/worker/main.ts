@@ -17,18 +17,17 @@ import {
   workerIdOf,
   type WorkerSettings,
 } from './config.ts';
-import { examine } from './doctor.ts';
 import type { Engine } from './engine/engine.ts';
 import { createEngine } from './engine/index.ts';
 import { exitCodes } from './exit-codes.ts';
-import { DESCRIBE_WITHIN_MS } from './limits.ts';
 import { leaveOnSignals } from './leaving.ts';
 import { enterpriseRetryDelay, hostedRetryDelay } from './link/reconnecting.ts';
 import { readTlsOptions } from './link/tls.ts';
 import { reasonOf } from './reason.ts';
 import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
 import { runSlot, type SlotEnd } from './slot.ts';
-import { createSourceFetcher } from './source/index.ts';
+import type { SourceFetcherOptions } from './source/index.ts';
+import type { FetchSource } from './source/source.ts';
 import { passwordsOf } from '../contract/network/proxies.ts';
 import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 
@@ -61,7 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
   const secrets = createSecretKeeper();
   if (settings.TOKEN !== null) secrets.keep([settings.TOKEN]);
   secrets.keep(passwordsOf(proxiesOf(settings)));
-  const logger = createProgramLog({
+  const logger = await createProgramLog({
     program: 'quay-builder',
     level: settings.LOG_LEVEL,
     format: settings.LOG_FORMAT,
@@ -123,6 +122,7 @@ async function doctor(settings: WorkerSettings, registry: string | undefined): P
   const signs = { good: 'ok  ', warning: 'warn', bad: 'FAIL' };
   let exitCode: number = exitCodes.done;
   const engine = createEngine(engineOptions(settings));
+  const { examine } = await import('./doctor.ts');
   for await (const { level, what, advice } of examine(settings, engine, registry)) {
     process.stdout.write(`${signs[level]}  ${what}\n${advice === '' ? '' : `      ${advice}\n`}`);
     if (level === 'bad') exitCode = exitCodes.unwell;
@@ -150,16 +150,15 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
   }
   let engine: Engine;
   try {
-    engine = createEngine(engineOptions(settings));
+    engine = tellEngine(createEngine(engineOptions(settings)), logger);
   } catch (error) {
     logger.fatal({ reason: reasonOf(error) }, 'no engine (DOCKER_HOST, DOCKER_CERT_PATH)');
     return exitCodes.wrongSetting;
   }
-  await describeEngine(engine, logger);
   await clearLeftovers({ engine, workDirectory, clock: systemClock, logger });
   const builderOptions = {
     engine,
-    fetchSource: createSourceFetcher({
+    fetchSource: fetchSourceWith({
       privateAddresses: settings.PRIVATE_ADDRESSES,
       proxies: proxiesOf(settings),
       knownHosts:
@@ -213,14 +212,27 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
   return interrupted() ? exitCodes.interrupted : exitCodeOf(end);
 }
 
-/** An engine that is away may come back: each build says so while it is, and the worker goes on. */
-async function describeEngine(engine: Engine, logger: Logger): Promise<void> {
-  try {
-    const description = await engine.describe(AbortSignal.timeout(DESCRIBE_WITHIN_MS));
-    logger.info({ engine: description }, 'engine found');
-  } catch (error) {
-    logger.warn({ reason: reasonOf(error) }, 'the engine does not answer yet');
-  }
+/** The source fetcher is loaded for the first build: a worker is ready sooner, and smaller. */
+function fetchSourceWith(options: SourceFetcherOptions): FetchSource {
+  let fetcher: Promise<FetchSource> | null = null;
+  const load = async (): Promise<FetchSource> =>
+    (await import('./source/index.ts')).createSourceFetcher(options);
+  return async (build, call) => (await (fetcher ??= load()))(build, call);
+}
+
+/** Says in the log what the engine is: when it first answers, and when it has become another. */
+function tellEngine(engine: Engine, logger: Logger): Engine {
+  let told = '';
+  return {
+    ...engine,
+    describe: async (signal) => {
+      const description = await engine.describe(signal);
+      const text = JSON.stringify(description);
+      if (text !== told) logger.info({ engine: description }, 'engine found');
+      told = text;
+      return description;
+    },
+  };
 }
 
 /** Throws a ConfigurationError when the file that a setting names cannot be read. */

@@ -1,4 +1,3 @@
-import { buildWithBuildKit } from './buildkit/build.ts';
 import type { AllowedFrontends } from './buildkit/frontend.ts';
 import { hasSessions } from './buildkit/session.ts';
 import { buildClassically } from './classic/build.ts';
@@ -35,6 +34,8 @@ export function createBuilders(
 
   const run = async (build: ImageBuild, call: EngineCall): Promise<{ imageId: string }> => {
     if (choice !== 'classic') {
+      // Loaded for the first build: a worker is ready sooner, and smaller.
+      const { buildWithBuildKit } = await import('./buildkit/build.ts');
       const built = await buildWithBuildKit(transport, build, call, frontends);
       if (built) return built;
       if (choice === 'buildkit') throw new EngineError('refused', 'This engine has no BuildKit.');

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { enableCompileCache, SourceMap } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+/**
+ * `dist/start.js PROGRAM …`, which `bin/` runs: starts a program of the bundle. What V8 made of its code is kept beside it, where this
+ * user may write. Stack traces name the lines of `src`, whose maps are read when the first one is asked for: Node's own
+ * `--enable-source-maps` reads them at each start, which costs a fifth of the time and of the memory.
+ */
+
+const [, , program = '', ...args] = process.argv;
+enableCompileCache(join(import.meta.dirname, '.compile-cache'));
+Error.prepareStackTrace = (error, calls) =>
+  [headingOf(error), ...calls.map((call: Written) => `    at ${inSource(call.toString())}`)].join('\n');
+const main = join(import.meta.dirname, program, 'main.js');
+process.argv = [process.execPath, main, ...args];
+await import(pathToFileURL(main).href);
+
+/** What V8's call sites are, beside what their type tells. */
+interface Written {
+  toString(): string;
+}
+
+function headingOf(error: Error): string {
+  try {
+    return String(error);
+  } catch {
+    return 'Error';
+  }
+}
+
+/** Where a call was, as V8 writes it, with its place in the source instead of that in the bundle. */
+function inSource(call: string): string {
+  return call.replace(
+    /(file:\/\/[^\s()]+):(\d+):(\d+)/,
+    (place, url: string, line: string, column: string) => {
+      const file = fileURLToPath(url);
+      if (relative(import.meta.dirname, file).startsWith('..')) return place;
+      const entry = mapOf(file)?.findEntry(Number(line) - 1, Number(column) - 1);
+      if (!entry || !('originalSource' in entry)) return place;
+      const source = join(dirname(file), entry.originalSource);
+      return `${source}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
+    },
+  );
+}
+
+/** The map of a file, or null when it has none. Read anew for each trace: traces are rare, and maps are large. */
+function mapOf(file: string): SourceMap | null {
+  try {
+    return new SourceMap(
+      JSON.parse(readFileSync(`${file}.map`, 'utf8')) as ConstructorParameters<typeof SourceMap>[0],
+    );
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,50 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startProcess } from '../lab/process.ts';
+
+/** What `bin/` runs: a program of the bundle. */
+
+const PROGRAM = `
+interface Asked { readonly name: string }
+
+function refuse({ name }: Asked): never {
+  throw new TypeError(\`no \${name}\`);
+}
+
+const asked: Asked = { name: process.argv.slice(2).join(' ') };
+refuse(asked);
+`;
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'start-test-'));
+  await mkdir(join(directory, 'source'));
+  await writeFile(join(directory, 'source', 'program.ts'), PROGRAM);
+  const common = { bundle: true, platform: 'node', format: 'esm' } as const;
+  await build({
+    ...common,
+    entryPoints: [join(import.meta.dirname, '../src/start.ts')],
+    outdir: join(directory, 'dist'),
+  });
+  await build({
+    ...common,
+    entryPoints: { main: join(directory, 'source', 'program.ts') },
+    outdir: join(directory, 'dist/program'),
+    sourcemap: true,
+    sourcesContent: false,
+  });
+  await writeFile(join(directory, 'dist', 'package.json'), '{"type": "module"}');
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+it('gives a program its arguments, and its stack traces the lines of its source', async () => {
+  const start = join(directory, 'dist', 'start.js');
+  await using program = startProcess(process.execPath, [start, 'program', 'such', 'thing']);
+  expect(await program.exited).toBe(1);
+  expect(program.output()).toContain('TypeError: no such thing');
+  expect(program.output()).toContain(`at refuse (${join(directory, 'source', 'program.ts')}:5:9)`);
+  expect(program.output()).toContain(`${join(directory, 'source', 'program.ts')}:9:1`);
+});
