@@ -12,7 +12,7 @@ import { startFarm, type LabFarm } from '../lab/farm.ts';
 import { startPackageServer } from '../lab/package-server.ts';
 import { run } from '../lab/process.ts';
 import { startRegistry } from '../lab/registry.ts';
-import { median, type Row } from './row.ts';
+import { median, timed, type Row } from './row.ts';
 
 const RUNS = 7;
 const USER = 'bench';
@@ -118,10 +118,4 @@ async function byHand(
   await engine.docker(['build', '--quiet', '--tag', reference, folder], { env: { DOCKER_BUILDKIT: '1' } });
   await engine.docker(['push', '--quiet', reference]);
   await rm(folder, { recursive: true });
-}
-
-async function timed(work: () => Promise<void>): Promise<number> {
-  const begun = performance.now();
-  await work();
-  return performance.now() - begun;
 }

@@ -4,11 +4,15 @@ import { benchBuilds } from './builds.ts';
 import { benchHandOver } from './hand-over.ts';
 import { benchRouter } from './router/main.ts';
 import type { Row } from './row.ts';
+import { benchGitFetch } from './git-fetch.ts';
+import { benchWorkerStart } from './worker-start.ts';
 
 const rows: Row[] = [];
 for (const [title, bench] of [
   ['router', benchRouter],
   ['hand-over', benchHandOver],
+  ['start of the worker', benchWorkerStart],
+  ['commits', benchGitFetch],
   ['builds', benchBuilds],
 ] as const) {
   console.log(`measuring: ${title}`);

@@ -12,13 +12,17 @@ type GitFile =
 export interface LabRepositories {
   /** Makes a commit with exactly these files on the branch `main` of `NAME.git`, made when it is new, and answers with its id. */
   commit(name: string, files: Readonly<Record<string, GitFile>>): Promise<string>;
+  /** Makes `NAME.git` of a stream of `git fast-import`, packed as a server keeps it, and answers with the id of its branch `main`. */
+  importHistory(name: string, stream: string): Promise<string>;
 }
 
 /** Bare repositories in the folder `root`, for a server to serve. */
 export function createRepositories(root: string): LabRepositories {
-  const git = (cwd: string, ...args: string[]): Promise<string> =>
+  const git = (cwd: string, ...args: string[]): Promise<string> => gitWith('', cwd, ...args);
+  const gitWith = (input: string, cwd: string, ...args: string[]): Promise<string> =>
     run('git', ['-c', 'init.defaultBranch=main', ...args], {
       cwd,
+      input,
       env: {
         PATH: process.env['PATH'],
         HOME: root,
@@ -50,6 +54,14 @@ export function createRepositories(root: string): LabRepositories {
       await git(tree, 'push', '--quiet', 'origin', 'HEAD:refs/heads/main');
       const commit = await git(tree, 'rev-parse', 'HEAD');
       await rm(tree, { recursive: true });
+      return commit.trim();
+    },
+    importHistory: async (name, stream) => {
+      const bare = join(root, `${name}.git`);
+      await git(root, 'init', '--quiet', '--bare', bare);
+      await gitWith(stream, bare, 'fast-import', '--quiet');
+      await git(bare, 'gc', '--quiet');
+      const commit = await git(bare, 'rev-parse', 'refs/heads/main');
       return commit.trim();
     },
   };
