@@ -6,6 +6,7 @@ export type * from './ports/blobs.ts';
 export type * from './ports/builds.ts';
 export type * from './ports/capabilities.ts';
 export type * from './ports/health.ts';
+export type * from './ports/hosted-workers.ts';
 export type * from './ports/keys.ts';
 export type * from './ports/leases.ts';
 export type * from './ports/logs.ts';

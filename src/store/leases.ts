@@ -3,11 +3,12 @@ import type { Database } from './database.ts';
 import { fence, type Fence } from './fence.ts';
 import type { HealthMonitor } from './health.ts';
 import type { BuildRow, TryOutcome } from './ports/builds.ts';
-import type { LeaseStore } from './ports/leases.ts';
+import type { Claim, LeaseStore } from './ports/leases.ts';
 import { statement } from './statements.ts';
 import { keepableText, toJsonb } from './values.ts';
 
-interface ClaimedBuild extends BuildRow {
+/** A row of a statement that answers with a claim. */
+export interface ClaimedBuild extends BuildRow {
   readonly number: number;
   readonly leaseToken: string;
   readonly material: Uint8Array | null;
@@ -22,6 +23,7 @@ const claimBuild = statement<
     slot: number | null,
     realm: string | null,
     leaseSeconds: number,
+    namespaces: readonly string[] | null,
   ],
   ClaimedBuild
 >('claim-build', { repeatable: false });
@@ -51,12 +53,19 @@ const expireLeases = statement<
 export function createLeaseStore(database: Database, health: HealthMonitor, now: () => Date): LeaseStore {
   const { run } = database;
   return {
-    async claim({ manager, worker, kinds, extensions, leaseSeconds }) {
+    async claim({ manager, worker, kinds, extensions, namespaces = null, leaseSeconds }) {
       const { id = null, slot = null, realm = null } = worker ?? {};
-      const [row] = await run(claimBuild, [kinds, extensions, manager, id, slot, realm, leaseSeconds]);
-      if (!row) return null;
-      const { number, leaseToken, material, ...build } = row;
-      return { build, secrets: material, lease: { buildId: build.id, try: number, token: leaseToken } };
+      const [row] = await run(claimBuild, [
+        kinds,
+        extensions,
+        manager,
+        id,
+        slot,
+        realm,
+        leaseSeconds,
+        namespaces,
+      ]);
+      return row ? claimOf(row) : null;
     },
 
     async beginRunning(lease, { manager, id, slot, realm, leaseSeconds }) {
@@ -109,4 +118,9 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
       return run(expireLeases, [graceSeconds, toJsonb(error), counted, delaySeconds]);
     },
   };
+}
+
+/** The claim that such a row is. */
+export function claimOf({ number, leaseToken, material, ...build }: ClaimedBuild): Claim {
+  return { build, secrets: material, lease: { buildId: build.id, try: number, token: leaseToken } };
 }

@@ -4,6 +4,7 @@ import { createCapabilityStore } from './capabilities.ts';
 import { openDatabase, type Address } from './database.ts';
 import { startEmbeddedServer, type EmbeddedServer } from './embedded/server.ts';
 import { createHealth, createHealthMonitor } from './health.ts';
+import { createHostedWorkerStore } from './hosted-workers.ts';
 import { createKeyStore } from './keys.ts';
 import { createLeaseStore } from './leases.ts';
 import { createLogStore } from './logs.ts';
@@ -56,6 +57,7 @@ async function connect(
     logs: createLogStore(database),
     realms: createRealmStore(database),
     workers: createWorkerStore(database),
+    hostedWorkers: createHostedWorkerStore(database),
     capabilities: createCapabilityStore(database),
     packages: createPackageStore(database),
     keys: createKeyStore(database),

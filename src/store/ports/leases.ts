@@ -16,6 +16,8 @@ export interface ClaimRequest {
   readonly kinds: readonly string[];
   /** What the worker has: only builds that need no more. */
   readonly extensions: readonly string[];
+  /** Only builds of these namespaces; of all when absent or null. */
+  readonly namespaces?: readonly string[] | null;
   readonly leaseSeconds: number;
 }
 

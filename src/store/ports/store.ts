@@ -1,6 +1,7 @@
 import type { BuildStore } from './builds.ts';
 import type { CapabilityStore } from './capabilities.ts';
 import type { Health } from './health.ts';
+import type { HostedWorkerStore } from './hosted-workers.ts';
 import type { KeyStore } from './keys.ts';
 import type { LeaseStore } from './leases.ts';
 import type { LogStore } from './logs.ts';
@@ -16,6 +17,7 @@ export interface Store {
   readonly logs: LogStore;
   readonly realms: RealmStore;
   readonly workers: WorkerStore;
+  readonly hostedWorkers: HostedWorkerStore;
   readonly capabilities: CapabilityStore;
   readonly packages: PackageStore;
   readonly keys: KeyStore;

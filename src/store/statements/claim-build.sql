@@ -4,7 +4,10 @@ with next as (
     state = 'waiting'
     -- As a case, of which the planner takes half the rows to fit: else, with a long queue, it would sort all of it for the first.
     and case
-      when kind = any ($1::text[]) and required_extensions <@ $2::text[]
+      when
+        kind = any ($1::text[])
+        and required_extensions <@ $2::text[]
+        and ($8::text[] is null or namespace = any ($8::text[]))
         then not_before is null or not_before <= now()
     end
   order by priority desc, ordinal

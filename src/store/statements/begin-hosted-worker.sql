@@ -1,0 +1,27 @@
+with held as (
+  select builds.id, tries.number, tries.lease_token
+  from hosted_workers
+  join tries on tries.build_id = hosted_workers.build_id and tries.number = hosted_workers.try
+  join builds on builds.id = tries.build_id
+  where
+    hosted_workers.realm = $1
+    and tries.ended_at is null
+    and (builds.state = 'starting' or tries.realm = $1)
+  for update of builds, tries
+),
+begun as (
+  update tries
+  set manager = $2, worker = $3, slot = $4, realm = $1, lease_until = now() + make_interval(secs => $5)
+  from held
+  where tries.build_id = held.id and tries.number = held.number
+),
+running as (
+  update builds set state = 'running'
+  from held
+  where builds.id = held.id
+  returning builds.*
+)
+select running.*, held.number, held.lease_token, build_secrets.material
+from running
+join held on held.id = running.id
+left join build_secrets on build_secrets.build_id = running.id
