@@ -2,8 +2,8 @@
 SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-# What Debian brings: an engine, a registry and a server of ssh that only this project's demo, tests and benchmarks start and use.
-ENGINE_PACKAGES := docker.io docker-registry busybox-static iproute2 git ca-certificates \
+# What Debian brings: engines, a registry and a server of ssh that only this project's demo, tests and benchmarks start and use.
+ENGINE_PACKAGES := docker.io podman docker-registry busybox-static iproute2 git ca-certificates \
 	openssh-client openssh-server bzip2 xz-utils
 SOURCES := $(shell find src -type f) scripts/build scripts/bundle.ts
 

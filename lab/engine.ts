@@ -72,11 +72,6 @@ export async function startEngine(options: LabEngineOptions = {}): Promise<LabEn
       },
     },
   );
-  const docker: LabEngine['docker'] = (args, { input, env } = {}) =>
-    run(DOCKER, ['--host', `unix://${socket}`, '--config', join(directory, 'client'), ...args], {
-      ...(input === undefined ? {} : { input }),
-      env: { PATH: process.env['PATH'], ...env },
-    });
   const stop = async (): Promise<void> => {
     await daemon.stop();
     await run('ip', ['link', 'del', bridge]).catch(() => undefined);
@@ -94,15 +89,24 @@ export async function startEngine(options: LabEngineOptions = {}): Promise<LabEn
     dockerHost: `unix://${socket}`,
     bridgeAddress,
     pid: daemon.pid,
-    docker,
+    docker: dockerOf(socket, directory),
     output: () => daemon.output(),
     stop,
     [Symbol.asyncDispose]: stop,
   };
 }
 
+/** Debian's `docker` against the engine at this socket, with its configuration in a folder. */
+export function dockerOf(socket: string, directory: string): LabEngine['docker'] {
+  return (args, { input, env } = {}) =>
+    run(DOCKER, ['--host', `unix://${socket}`, '--config', join(directory, 'client'), ...args], {
+      ...(input === undefined ? {} : { input }),
+      env: { PATH: process.env['PATH'], ...env },
+    });
+}
+
 /** A /24 of 10.213.0.0/16 that no interface has, so that engines side by side do not answer for each other. */
-function freeBridgeAddress(): string {
+export function freeBridgeAddress(): string {
   const taken = new Set(
     Object.values(networkInterfaces()).flatMap((addresses) =>
       (addresses ?? []).map(({ address }) => address),

@@ -60,7 +60,10 @@ function isOrphan(match: RegExpExecArray | null): boolean {
   }
 }
 
-/** Kills the shims that name the folder on their command line, and the processes of their containers. */
+/**
+ * Kills the shims that name the folder on their command line, the processes of their containers, and those whose root file system
+ * lies in it: Podman's steps have no shim.
+ */
 async function endProcessesOf(directory: string): Promise<void> {
   const processes = await Promise.all(
     (await readdir('/proc'))
@@ -69,12 +72,17 @@ async function endProcessesOf(directory: string): Promise<void> {
         pid: Number(name),
         command: await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => ''),
         cgroup: await readFile(`/proc/${name}/cgroup`, 'utf8').catch(() => ''),
+        mounts: await readFile(`/proc/${name}/mounts`, 'utf8').catch(() => ''),
       })),
   );
   const ours = processes.filter(({ command }) => command.includes(`${directory}/`));
   const containers = ours.flatMap(({ command }) => CONTAINER_ID.exec(command)?.[0] ?? []);
-  for (const { pid, command, cgroup } of processes) {
-    const isOurs = command.includes(`${directory}/`) || containers.some((id) => cgroup.includes(id));
+  for (const { pid, command, cgroup, mounts } of processes) {
+    const root = mounts.split('\n').find((line) => line.split(' ')[1] === '/') ?? '';
+    const isOurs =
+      command.includes(`${directory}/`) ||
+      root.includes(`${directory}/`) ||
+      containers.some((id) => cgroup.includes(id));
     if (!isOurs || pid === process.pid) continue;
     try {
       process.kill(pid, 'SIGKILL');
