@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { buildSchema, type Build, type BuildRequestBody } from '../../src/contract/api.ts';
 import { importBaseImage } from '../../lab/base-image.ts';
-import { startEngine, type LabEngine } from '../../lab/engine.ts';
+import { startEngine, type LabEngine, type LabEngineOptions } from '../../lab/engine.ts';
 import { startFarm, type LabFarm, type LabFarmOptions } from '../../lab/farm.ts';
 import { folderPrefix } from '../../lab/orphans.ts';
 import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
@@ -21,12 +21,20 @@ export interface E2e extends AsyncDisposable {
   readonly directory: string;
 }
 
-export async function startE2e(options: Pick<LabFarmOptions, 'env' | 'registryAuth'> = {}): Promise<E2e> {
+interface E2eOptions extends Pick<LabFarmOptions, 'env' | 'registryAuth'> {
+  /** Docker's engine when absent. */
+  readonly startEngine?: (options: Pick<LabEngineOptions, 'mirror'>) => Promise<LabEngine>;
+}
+
+export async function startE2e({
+  startEngine: start = startEngine,
+  ...options
+}: E2eOptions = {}): Promise<E2e> {
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(`${folderPrefix()}e2e-`);
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const bases = stack.use(await startRegistry());
-  const engine = stack.use(await startEngine({ mirror: bases.host }));
+  const engine = stack.use(await start({ mirror: bases.host }));
   const base = `${bases.host}/library/busybox:stable`;
   await importBaseImage(engine, base);
   await engine.docker(['push', '--quiet', base]);

@@ -1,6 +1,7 @@
 import type { AllowedFrontends } from './buildkit/frontend.ts';
 import { hasSessions } from './buildkit/session.ts';
 import { buildClassically } from './classic/build.ts';
+import { createPodmanFinder } from './classic/podman.ts';
 import { ContextError } from './context/entries.ts';
 import { PatternError } from '../../contract/ignore-patterns.ts';
 import {
@@ -32,6 +33,8 @@ export function createBuilders(
   const choose = async (signal: AbortSignal): Promise<BuilderName> =>
     choice === 'auto' ? ((await hasSessions(transport, signal)) ? 'buildkit' : 'classic') : choice;
 
+  const findPodman = createPodmanFinder(transport);
+
   const run = async (build: ImageBuild, call: EngineCall): Promise<{ imageId: string }> => {
     if (choice !== 'classic') {
       // Loaded for the first build: a worker is ready sooner, and smaller.
@@ -40,7 +43,7 @@ export function createBuilders(
       if (built) return built;
       if (choice === 'buildkit') throw new EngineError('refused', 'This engine has no BuildKit.');
     }
-    return buildClassically(transport, build, call);
+    return buildClassically(transport, build, call, await findPodman(call.signal));
   };
   return {
     choose,

@@ -9,7 +9,10 @@ import type { Transport } from './transport.ts';
 const versionSchema = z.object({
   Version: z.string(),
   Platform: z.object({ Name: z.string() }).nullish(),
+  Components: z.array(z.object({ Name: z.string() })).nullish(),
 });
+
+const PODMAN = 'Podman Engine';
 
 /** Asks the engine what it is. */
 export async function describeEngine(
@@ -25,9 +28,8 @@ export async function describeEngine(
       );
       return versionSchema.parse(await json(response));
     });
-    const name = version.Platform?.Name ?? '';
     return {
-      name: name === '' ? 'Docker Engine' : name,
+      name: nameOf(version),
       version: version.Version,
       builder: await builders.choose(signal),
     };
@@ -36,4 +38,12 @@ export async function describeEngine(
     if (error instanceof EngineError) throw error;
     throw unreachable(transport.name, error);
   }
+}
+
+/** Docker's engine has its name with its platform, or none; Podman's is that of its first component. */
+function nameOf({ Platform: platform, Components: components }: z.output<typeof versionSchema>): string {
+  const podman = components?.find(({ Name: name }) => name === PODMAN);
+  if (podman) return podman.Name;
+  const name = platform?.Name ?? '';
+  return name === '' ? 'Docker Engine' : name;
 }

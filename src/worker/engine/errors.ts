@@ -21,6 +21,12 @@ export function isDockerfileError(message: string): boolean {
   return DOCKERFILE.test(message);
 }
 
+/** A build's error, as its kind and its words. */
+export interface BuildFailure {
+  readonly kind: EngineErrorKind;
+  readonly message: string;
+}
+
 /** The kind of a build's error before any step began, or within the step `instruction`. */
 export function buildErrorKind(message: string, instruction: string | null): EngineErrorKind {
   if (instruction === null && isDockerfileError(message)) return 'dockerfile';

@@ -131,7 +131,7 @@ function toEngineError(
   if (error instanceof EngineError) return error;
   const answer = httpErrorSchema.safeParse(error);
   if (!answer.success) return unreachable(engineName, error);
-  const message = answer.data.json?.message ?? messageOf(error).replace(DOCKERODE_PREFIX, '').trim();
+  const message = (answer.data.json?.message ?? messageOf(error).replace(DOCKERODE_PREFIX, '')).trim();
   return new EngineError(kindOf(message), message, { cause: error });
 }
 

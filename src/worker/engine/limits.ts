@@ -38,4 +38,9 @@ export const limits = {
   silentPauseMs: 20,
   /** How long a build of which it tells nothing may go on. */
   silentMs: 15 * 60_000,
+
+  /** How often the step of an aborted build is looked for where the engine lets it go on, at most, and how often in vain. */
+  stepLooks: 40,
+  quietStepLooks: 6,
+  stepLookEveryMs: 25,
 } as const;

@@ -4,6 +4,7 @@ import { type BuildRun, temporaryReference } from './build-run.ts';
 import { primeCache } from './caching.ts';
 import { pullBases } from './pulling.ts';
 import { pushTags, untag } from './pushing.ts';
+import { demandSecretsCanBeGiven } from './secrets.ts';
 import { unpack } from './unpacking.ts';
 
 /**
@@ -15,6 +16,7 @@ import { unpack } from './unpacking.ts';
  * Throws what ended it, a BuildError where it is known. Its temporary name is gone from the engine in any case.
  */
 export async function walkPhases(run: BuildRun): Promise<BuildResult> {
+  await demandSecretsCanBeGiven(run);
   const source = await unpack(run);
   await pullBases(run, source);
   const cacheFrom = await primeCache(run, source.base);

@@ -109,6 +109,7 @@ describe('options of a build', () => {
     const story = await build(
       {
         ...engine,
+        describe: () => Promise.resolve({ name: 'Docker Engine', version: '1', builder: 'buildkit' }),
         build: async (each, { onMessage }) => {
           builds.push(each);
           await onMessage({ stream: 'the token is SECRET-TO' });
@@ -125,6 +126,20 @@ describe('options of a build', () => {
     expect(story.log.join('')).toContain('the token is ');
     expect(story.log.join('')).toContain('*** and the second line is ***');
     expect(story.log.join('')).not.toMatch(/SECRET-TO|LINE-TWO/);
+  });
+
+  it('may not be secrets where the engine builds classically, which is said before anything is fetched', async () => {
+    const { engine, builds } = notingEngine();
+    const story = await build(
+      { ...engine, describe: () => Promise.resolve({ name: 'Old', version: '1', builder: 'classic' }) },
+      { kwargs: { secrets: { npmrc: 'SECRET-TOKEN' } }, behaviour: { extensions: ['secrets'] } },
+    );
+    expect(story).toMatchObject({
+      error: 'io.quay.builder.builderror',
+      kwargs: { base_error: expect.stringMatching(/secrets, which only BuildKit .* Old, builds/) as string },
+      log: [],
+    });
+    expect(builds).toEqual([]);
   });
 
   it('are unknown names where the manager has not accepted the extension', async () => {

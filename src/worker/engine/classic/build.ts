@@ -3,20 +3,26 @@ import { parseStepHeading } from '../../../contract/log-messages.ts';
 import { ContextError } from '../context/entries.ts';
 import { registryConfigHeader } from '../credentials.ts';
 import { EngineError, type EngineCall, type ImageBuild } from '../engine.ts';
-import { buildErrorKind, stepError } from '../errors.ts';
+import { buildErrorKind, type BuildFailure, stepError } from '../errors.ts';
 import { optionsQuery } from '../options-query.ts';
 import { errorOf, followMessages, logMessageOf } from '../messages.ts';
 import type { Transport } from '../transport.ts';
 import { packContext } from './context-tar.ts';
+import { endControlGroup, newControlGroup } from './control-group.ts';
+import { createStepReader, podmanFailure, podmanQuery, type Podman } from './podman.ts';
 
 const imageIdSchema = z.object({ ID: z.string().min(1) });
 const BUILT = /^Successfully built ([0-9a-f]{12,64})$/m;
 
-/** Builds with the classic builder (Docker's first, and Podman's): the whole context goes out as a tar archive. */
+/**
+ * Builds with the classic builder (Docker's first, and Podman's): the whole context goes out as a tar archive. `podman` is null
+ * for Docker.
+ */
 export async function buildClassically(
   transport: Transport,
   build: ImageBuild,
   call: EngineCall,
+  podman: Podman | null,
 ): Promise<{ imageId: string }> {
   if (build.secrets.size > 0) {
     throw new EngineError(
@@ -24,13 +30,14 @@ export async function buildClassically(
       'This build has secrets, which only BuildKit can give to a step; the engine of this worker builds with the classic builder.',
     );
   }
+  const words = podman === null ? dockerWords : await podmanWords(build, podman);
   const { body, dockerfile } = await packContext(build.contextDirectory, build.dockerfile);
   body.on('error', () => undefined);
   try {
     const response = await transport.request(
       {
         method: 'POST',
-        path: `/build?${queryOf(build, dockerfile)}`,
+        path: `/build?${queryOf(build, dockerfile, words)}`,
         headers: {
           'Content-Type': 'application/x-tar',
           'X-Registry-Config': registryConfigHeader(build.credentials),
@@ -43,8 +50,9 @@ export async function buildClassically(
         return new EngineError(kind === 'failed' && status < 500 ? 'refused' : kind, message);
       },
     );
-    return { imageId: await followBuild(response, call) };
+    return { imageId: await followBuild(response, call, words) };
   } catch (error) {
+    if (call.signal.aborted) await words.afterAbort();
     // Why the archive broke off says more than that the request did.
     throw body.errored instanceof ContextError && !call.signal.aborted ? body.errored : error;
   } finally {
@@ -52,10 +60,40 @@ export async function buildClassically(
   }
 }
 
-function queryOf(build: ImageBuild, dockerfile: string): string {
+/** What is said and heard in other words by the engines that have this builder. */
+interface Words {
+  readonly query: Readonly<Record<string, string>>;
+  /** What is printed of steps, in Docker's words. */
+  readonly line: (text: string) => string;
+  /** What an error of the engine's means, within a step or (null) before any. */
+  readonly error: (message: string, instruction: string | null) => BuildFailure;
+  /** Ends what the engine would let go on. */
+  readonly afterAbort: () => Promise<void>;
+}
+
+const dockerWords: Words = {
+  query: {},
+  line: (text) => text,
+  error: (message, instruction) => ({ kind: buildErrorKind(message, instruction), message }),
+  afterAbort: () => Promise.resolve(),
+};
+
+async function podmanWords(build: ImageBuild, { rootless }: Podman): Promise<Words> {
+  const group = rootless ? null : newControlGroup();
+  return {
+    query: podmanQuery(group),
+    line: await createStepReader(build),
+    error: podmanFailure,
+    afterAbort: () => (group === null ? Promise.resolve() : endControlGroup(group)),
+  };
+}
+
+function queryOf(build: ImageBuild, dockerfile: string, words: Words): string {
   return new URLSearchParams({
+    ...words.query,
     t: build.reference,
-    dockerfile,
+    // Podman takes a name that reads as JSON for a list of paths on its own machine.
+    dockerfile: `./${dockerfile}`,
     rm: '1',
     // Without it a failed build leaves its container behind.
     forcerm: '1',
@@ -66,20 +104,21 @@ function queryOf(build: ImageBuild, dockerfile: string): string {
   }).toString();
 }
 
-async function followBuild(response: AsyncIterable<Buffer>, call: EngineCall): Promise<string> {
+async function followBuild(response: AsyncIterable<Buffer>, call: EngineCall, words: Words): Promise<string> {
   const built: { imageId: string | null } = { imageId: null };
   let heading: string | null = null;
   await followMessages(response, call, async (message) => {
-    const error = errorOf(message);
-    if (error !== null) {
+    const said = errorOf(message);
+    if (said !== null) {
       const instruction = heading === null ? null : (parseStepHeading(heading)?.instruction ?? null);
-      throw stepError(buildErrorKind(error, instruction), heading, error);
+      const { kind, message: error } = words.error(said, instruction);
+      throw stepError(kind, heading, error);
     }
     built.imageId = imageIdSchema.safeParse(message.aux).data?.ID ?? built.imageId;
-    const text = message.stream ?? '';
+    const text = words.line(message.stream ?? '');
     if (parseStepHeading(text)) heading = text;
     built.imageId ??= BUILT.exec(text)?.[1] ?? null;
-    const line = logMessageOf(message);
+    const line = logMessageOf(message.stream === undefined ? message : { ...message, stream: text });
     if (line) await call.onMessage(line);
   });
   if (built.imageId === null) throw new EngineError('failed', 'The engine ended the build without a result.');

@@ -1,0 +1,18 @@
+import { BuildError } from '../../contract/build-errors.ts';
+import type { BuildRun } from './build-run.ts';
+import { engineFailure } from './failures.ts';
+
+/**
+ * Ends a build whose secrets this engine cannot give to a step with `builderror`, before anything is fetched or pulled for it.
+ */
+export async function demandSecretsCanBeGiven(run: BuildRun): Promise<void> {
+  if (Object.keys(run.build.secrets ?? {}).length === 0) return;
+  const { name, builder } = await run.engine.describe(run.signal).catch((error: unknown) => {
+    throw engineFailure(error, 'buildrunerror');
+  });
+  if (builder === 'buildkit') return;
+  throw new BuildError(
+    'builderror',
+    `This build has secrets, which only BuildKit can give to a step; the engine of this worker, ${name}, builds with the classic builder.`,
+  );
+}
