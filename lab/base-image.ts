@@ -7,14 +7,27 @@ import type { LabEngine } from './engine.ts';
 
 const execFileAsync = promisify(execFile);
 
-/** Imports a small image with a shell, made of this machine's busybox (Debian's `busybox-static`), under this name. */
-export async function importBaseImage(engine: LabEngine, reference: string): Promise<void> {
+/**
+ * Imports a small image with a shell, made of this machine's busybox (Debian's `busybox-static`), under this name. `programs` of this
+ * machine, by their paths, are put into it with the libraries that they need.
+ */
+export async function importBaseImage(
+  engine: LabEngine,
+  reference: string,
+  programs: readonly string[] = [],
+): Promise<void> {
   await engine.docker(['import', '--change', 'CMD ["/bin/sh"]', '-', reference], {
-    input: await busyboxTar(),
+    input: await busyboxTar(programs),
   });
 }
 
-async function busyboxTar(): Promise<Buffer> {
+/** The files that a program is loaded from: itself, its loader and its libraries. */
+async function filesOf(program: string): Promise<string[]> {
+  const { stdout } = await execFileAsync('ldd', [program]);
+  return [program, ...stdout.matchAll(/(?<=^\s(?:\S+ => )?)\/\S+(?= \()/gm).map(([path]) => path)];
+}
+
+async function busyboxTar(programs: readonly string[]): Promise<Buffer> {
   const { stdout } = await execFileAsync('/bin/busybox', ['--list']);
   const tar = pack();
   for (const name of ['bin', 'etc', 'root', 'usr', 'var'])
@@ -25,6 +38,8 @@ async function busyboxTar(): Promise<Buffer> {
   for (const applet of stdout.split('\n').filter((name) => name !== '' && name !== 'busybox')) {
     tar.entry({ name: `bin/${applet}`, type: 'symlink', linkname: 'busybox' });
   }
+  const files = new Set((await Promise.all(programs.map(filesOf))).flat());
+  for (const path of files) tar.entry({ name: path.slice(1), mode: 0o755 }, await readFile(path));
   tar.finalize();
   return buffer(tar);
 }

@@ -12,6 +12,9 @@ export interface LabSshServer extends AsyncDisposable, LabRepositories {
   readonly knownHost: string;
   /** The ssh URL of `NAME.git`. */
   url(name: string): string;
+  /** The user that clients log in as, and the folder of the repositories. */
+  readonly user: string;
+  readonly root: string;
   /** From now on `hang` lets clients in and never answers them. */
   fault(fault: 'none' | 'hang'): Promise<void>;
   /** Resolves when a client was let in that will get no answer, also when one already was. */
@@ -28,8 +31,14 @@ export async function makeSshKey(path: string, ...options: string[]): Promise<st
   return readFile(path, 'utf8');
 }
 
-/** Serves git over ssh on the loopback by Debian's sshd, with keys, host key and configuration of its own. */
-export async function startSshServer(options: { port?: number } = {}): Promise<LabSshServer> {
+/**
+ * Serves git over ssh by Debian's sshd, on the loopback or another `address` of this machine, with keys, host key and configuration of
+ * its own.
+ */
+export async function startSshServer({
+  address = '127.0.0.1',
+  ...options
+}: { port?: number; address?: string } = {}): Promise<LabSshServer> {
   const root = await mkdtemp(join(tmpdir(), 'qlab-ssh-'));
   const user = userInfo();
   if (user.uid === 0) await mkdir(PRIVILEGE_SEPARATION, { recursive: true, mode: 0o755 });
@@ -47,7 +56,7 @@ export async function startSshServer(options: { port?: number } = {}): Promise<L
   );
   const config = join(root, 'sshd_config');
   const settings = {
-    ListenAddress: `127.0.0.1:${port}`,
+    ListenAddress: `${address}:${port}`,
     HostKey: join(root, 'host'),
     PidFile: 'none',
     AuthorizedKeysFile: join(root, 'client.pub'),
@@ -82,8 +91,10 @@ export async function startSshServer(options: { port?: number } = {}): Promise<L
     ...createRepositories(root),
     privateKey,
     port,
-    knownHost: `[127.0.0.1]:${port} ${hostKey}`,
-    url: (name) => `ssh://${user.username}@127.0.0.1:${port}${root}/${name}.git`,
+    knownHost: `[${address}]:${port} ${hostKey}`,
+    url: (name) => `ssh://${user.username}@${address}:${port}${root}/${name}.git`,
+    user: user.username,
+    root,
     fault: (wanted) => (wanted === 'hang' ? writeFile(fault, '') : rm(fault, { force: true })),
     hanging: async () => {
       await server.printed(/Starting session: /);

@@ -15,6 +15,7 @@ import { readLog } from './read-log.ts';
 import { readSecrets } from './secrets.ts';
 import type { Session } from './session.ts';
 import { readSource } from './source.ts';
+import { readSshKeys } from './ssh-keys.ts';
 import { submitSource } from './upload.ts';
 import type { ProgressView } from './view.ts';
 
@@ -22,6 +23,7 @@ import type { ProgressView } from './view.ts';
 
 export interface SubmitOptions extends BuildOptions {
   readonly secret?: readonly string[];
+  readonly ssh?: readonly string[];
   readonly repository: string;
   readonly registry?: string;
   readonly tag?: readonly string[];
@@ -46,6 +48,7 @@ export async function submit(
     ...(options.context === undefined ? {} : { context: options.context }),
     ...readBuildOptions(options, process.env),
     ...(options.secret === undefined ? {} : { secrets: await readSecrets(options.secret, process.env) }),
+    ...(options.ssh === undefined ? {} : { ssh: await readSshKeys(options.ssh) }),
   };
   const json = options.json === true;
   const view = session.createView({ onNotices: json || options.detach === true });

@@ -117,6 +117,11 @@ function createProgram(inSession: InSession): Command {
       'what steps may mount with RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE; may be given several times',
       collect,
     )
+    .option(
+      '--ssh <id=file>',
+      'a private key that steps may use with RUN --mount=type=ssh,id=ID (without ID=: default); may be given several times',
+      collect,
+    )
     .addOption(new Option('--follow', 'follow the log to the end of the build (default)').conflicts('detach'))
     .option('-d, --detach', 'print the id and return at once')
     .option('--json', 'print the build as JSON, the log on standard error')

@@ -41,7 +41,8 @@ function parse(option: string): { id: string; file: string | null; variable: str
   return { id, file, variable: variable ?? id };
 }
 
-async function readText(path: string): Promise<string> {
+/** Reads a file of text that is small enough. Throws a CliError that holds nothing of it. */
+export async function readText(path: string): Promise<string> {
   const { size } = await stat(path);
   if (size > SECRET_FILE_MAX_BYTES) {
     throw usage(`${path} is too large for a secret.`, `A secret takes up to ${SECRET_FILE_MAX_BYTES} bytes.`);

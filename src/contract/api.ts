@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { buildArgsSchema, labelsSchema, secretsSchema, targetSchema } from './build-options.ts';
+import {
+  buildArgsSchema,
+  labelsSchema,
+  secretsSchema,
+  sshKeysSchema,
+  targetSchema,
+} from './build-options.ts';
 import { pathInPackage } from './package-paths.ts';
 import { buildStates, workerPhases } from './phases.ts';
 import { isPlainText, PLAIN_TEXT_RULE, requirePlainTexts } from './plain-text.ts';
@@ -84,6 +90,11 @@ const buildRequestFields = z.strictObject({
     description:
       'What steps may mount with RUN --mount=type=secret, by id; encrypted at rest, never shown again. It needs BuildKit.',
     examples: [{ npmrc: '//registry.example/:_authToken=…' }],
+  }),
+  ssh: sshKeysSchema.default({}).meta({
+    description:
+      'Private keys without a passphrase, by the id by which steps mount an agent that holds them (RUN --mount=type=ssh,id=…; a mount without an id means default); encrypted at rest, never shown again. It needs BuildKit.',
+    examples: [{ default: '-----BEGIN OPENSSH PRIVATE KEY-----\n…' }],
   }),
 });
 export const buildRequestSchema = buildRequestFields

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { buildArgsSchema, labelsSchema, secretsSchema, targetSchema } from './build-options.ts';
+import {
+  buildArgsSchema,
+  labelsSchema,
+  secretsSchema,
+  sshKeysSchema,
+  targetSchema,
+} from './build-options.ts';
 import { isRegistryHost, isRepository, isTag } from './references.ts';
 
 /**
@@ -49,6 +55,8 @@ export const buildArgumentsSchema = z.object({
   oci_labels: z.boolean().optional(),
   /** Extension `secrets`: what steps may mount, by id. */
   secrets: secretsSchema.optional(),
+  /** Extension `ssh`: private keys by the id by which steps may mount an agent that holds them. */
+  ssh: sshKeysSchema.optional(),
 });
 
 /** What a worker is told to build. */

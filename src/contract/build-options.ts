@@ -44,13 +44,40 @@ export const secretsSchema = textEntries(
   /^[A-Za-z0-9][\w.-]{0,127}$/,
   'must be the id of a secret: letters, digits, dots, dashes and _',
   131_072,
-).superRefine((secrets, context) => {
+).superRefine(requireFewLines);
+
+function requireFewLines(secrets: Record<string, string>, context: z.core.$RefinementCtx): void {
   const lines = Object.values(secrets).flatMap((value) => value.split('\n'));
   if (lines.length > SECRET_LINES_MAX || lines.some((line) => line.length > SECRET_LINE_MAX_LENGTH)) {
     const message = `must have at most ${SECRET_LINES_MAX} lines together, of ${SECRET_LINE_MAX_LENGTH} characters each`;
     context.addIssue({ code: 'custom', message });
   }
-});
+}
+
+/** Each key has an agent of its own while the image is built. */
+const SSH_KEYS_MAX = 16;
+const PRIVATE_KEY = /^\s*-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\r?\n/;
+
+/** The id of the key that a mount means which names none. */
+export const DEFAULT_SSH_ID = 'default';
+
+/** Private keys by the id by which steps mount an agent that holds them: without a passphrase, in the form of OpenSSH or PEM. */
+export const sshKeysSchema = textEntries(
+  /^[A-Za-z0-9][\w.-]{0,127}$/,
+  'must be the id of an ssh key: letters, digits, dots, dashes and _',
+  131_072,
+)
+  .superRefine(requireFewLines)
+  .superRefine((keys, context) => {
+    if (Object.keys(keys).length > SSH_KEYS_MAX) {
+      context.addIssue({ code: 'custom', message: `must be at most ${SSH_KEYS_MAX} keys` });
+    }
+    for (const [id, key] of Object.entries(keys)) {
+      if (PRIVATE_KEY.test(key)) continue;
+      const message = 'must be a private key in the form of OpenSSH or PEM, all of its lines';
+      context.addIssue({ code: 'custom', message, path: [id] });
+    }
+  });
 
 /** A stage of the Dockerfile, by name or number; '' is the last. */
 export const targetSchema = z

@@ -10,6 +10,7 @@ import { z } from 'zod';
  * - `digests-by-tag`: the result's `digests_by_tag`.
  * - `build-options`: the build arguments `build_args`, `target`, `labels` and `oci_labels`.
  * - `secrets`: the build argument `secrets`.
+ * - `ssh`: the build argument `ssh`.
  */
 export const extensionNames = [
   'log-batch',
@@ -18,6 +19,7 @@ export const extensionNames = [
   'digests-by-tag',
   'build-options',
   'secrets',
+  'ssh',
 ] as const;
 export type ExtensionName = (typeof extensionNames)[number];
 

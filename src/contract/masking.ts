@@ -125,11 +125,15 @@ export function secretsOf(build: BuildArguments): string[] {
     ...urlSecrets(build.build_package),
     ...urlSecrets(build.git?.url ?? ''),
   ];
-  const keyLines = (build.git?.private_key ?? '')
+  const keys = [build.git?.private_key ?? '', ...Object.values(build.ssh ?? {})];
+  return [...passwords.filter((value) => value !== '').flatMap(secretForms), ...keys.flatMap(keyLines)];
+}
+
+function keyLines(key: string): string[] {
+  return key
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line.length >= KEY_LINE_MIN && !line.startsWith('-----'));
-  return [...passwords.filter((value) => value !== '').flatMap(secretForms), ...keyLines];
 }
 
 /** A secret in the forms in which it may be printed: as it is, in a URL, in JSON. */

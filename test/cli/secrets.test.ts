@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CliError } from '../../src/cli/failure.ts';
 import { readSecrets } from '../../src/cli/secrets.ts';
+import { readSshKeys } from '../../src/cli/ssh-keys.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -37,4 +38,15 @@ it.each([
   expect(error).toBeInstanceOf(Error);
   expect(error instanceof Error ? error.message : '').toMatch(words);
   expect(error instanceof CliError ? error.message + error.help : '').not.toContain('VALUE-OF-IT');
+});
+
+it('reads ssh keys from files, the one without an id as default', async () => {
+  expect(await readSshKeys([`${folder}/text`, `git=${folder}/text`])).toEqual({
+    default: 'one\ntwo\n',
+    git: 'one\ntwo\n',
+  });
+});
+
+it.each(['default', '=FILE', 'git=', ''])('refuses --ssh %j, which names no file', async (option) => {
+  await expect(readSshKeys([option])).rejects.toThrow('An --ssh names no file of a key.');
 });

@@ -1,8 +1,17 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildSchema } from '../../src/contract/api.ts';
-import { followUntil, logOf, quayBuild, startE2e, submit, type E2e } from './support.ts';
+import {
+  commandLines,
+  contents,
+  followUntil,
+  logOf,
+  quayBuild,
+  startE2e,
+  submit,
+  type E2e,
+} from './support.ts';
 
 /** Secrets of a build reach the step that mounts them, and nothing else. */
 
@@ -20,21 +29,6 @@ const DOCKERFILE = `FROM busybox:stable
 RUN --mount=type=secret,id=npmrc --mount=type=secret,id=word \\
   cat /run/secrets/npmrc /run/secrets/word; echo; wc -c < /run/secrets/npmrc > /size; echo $(cat /run/secrets/word | wc -c) >> /size
 `;
-
-/** Whatever a folder's files hold, as one text of bytes. */
-async function contents(folder: string): Promise<string> {
-  const files = await readdir(folder, { recursive: true, withFileTypes: true });
-  const texts = files
-    .filter((file) => file.isFile())
-    .map((file) => readFile(join(file.parentPath, file.name), 'latin1').catch(() => ''));
-  return (await Promise.all(texts)).join('\0');
-}
-
-async function commandLines(): Promise<string> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const lines = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));
-  return (await Promise.all(lines)).join('\n');
-}
 
 it('reach their step from a file and from the environment, and are in no layer, log, answer or database file', async () => {
   const { farm, engine, directory } = e2e;

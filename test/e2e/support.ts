@@ -1,5 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
@@ -129,4 +129,20 @@ export async function digestOf(
     headers: { accept: 'application/vnd.docker.distribution.manifest.v2+json' },
   });
   return answer.headers.get('docker-content-digest');
+}
+
+/** Whatever a folder's files hold, as one text of bytes. */
+export async function contents(folder: string): Promise<string> {
+  const files = await readdir(folder, { recursive: true, withFileTypes: true });
+  const texts = files
+    .filter((file) => file.isFile())
+    .map((file) => readFile(join(file.parentPath, file.name), 'latin1').catch(() => ''));
+  return (await Promise.all(texts)).join('\0');
+}
+
+/** The command lines of all processes of this machine. */
+export async function commandLines(): Promise<string> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));
+  return (await Promise.all(lines)).join('\n');
 }

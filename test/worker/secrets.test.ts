@@ -87,16 +87,17 @@ describe('secretsOf', () => {
         sha: 'abc',
         private_key: '-----BEGIN KEY-----\nKEYLINE1\r\nKEYLINE2\n-----END KEY-----\n',
       },
+      ssh: { default: '-----BEGIN PRIVATE KEY-----\nKEYLINE3\n-----END PRIVATE KEY-----\n' },
     });
     const shown = createMasker(secretsOf(build)).mask(
       [
         'PULL-TOKEN-0123456789 PUSH-TOKEN-0123456789 hub-password signature=SIG%20NATURE',
         'p@ss "word" p%40ss%20%22word%22 p@ss \\"word\\" GIT-TOKEN GIT%2DTOKEN',
-        '-----BEGIN KEY-----\nKEYLINE1\nKEYLINE2',
+        '-----BEGIN KEY-----\nKEYLINE1\nKEYLINE2 KEYLINE3',
       ].join('\n'),
     );
     expect(shown).toBe(
-      ['*** *** *** ***', '*** *** *** *** ***', '-----BEGIN KEY-----\n***\n***'].join('\n'),
+      ['*** *** *** ***', '*** *** *** *** ***', '-----BEGIN KEY-----\n***\n*** ***'].join('\n'),
     );
   });
 

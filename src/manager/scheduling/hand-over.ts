@@ -57,6 +57,7 @@ export async function prepareHandOver(
     base_image: secrets.base_image ?? {},
     ...optionArguments(spec),
     ...(secrets.secrets === undefined ? {} : { secrets: secrets.secrets }),
+    ...(secrets.ssh === undefined ? {} : { ssh: secrets.ssh }),
     ...(access.registryAuth === undefined ? {} : { registry_auth: access.registryAuth }),
   };
   return args;

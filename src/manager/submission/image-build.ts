@@ -35,6 +35,8 @@ export const imageSecretsSchema = z.object({
   base_image: z.object({ username: z.string(), password: z.string() }).optional(),
   /** What steps may mount, by id. */
   secrets: z.record(z.string(), z.string()).optional(),
+  /** Private keys that steps may use through an agent, by id. */
+  ssh: z.record(z.string(), z.string()).optional(),
 });
 export type ImageSecrets = z.output<typeof imageSecretsSchema>;
 

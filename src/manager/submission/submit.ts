@@ -1,5 +1,5 @@
 import type { BuildRequest } from '../../contract/api.ts';
-import type { ExtensionName } from '../../contract/extensions.ts';
+import { extensionNames, type ExtensionName } from '../../contract/extensions.ts';
 import { namespaceOf } from '../../contract/references.ts';
 import type { BuildStore } from '../../store/index.ts';
 import type { SubmitBuild, UploadedPackage } from '../http/ports.ts';
@@ -31,6 +31,7 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
     const { source, secrets } = await resolveSource(request, uploaded, dependencies.resolveRef);
     if (request.base_image) secrets.base_image = request.base_image;
     if (Object.keys(request.secrets).length > 0) secrets.secrets = request.secrets;
+    if (Object.keys(request.ssh).length > 0) secrets.ssh = request.ssh;
     const spec: ImageSpec = {
       source,
       context: request.context,
@@ -61,11 +62,16 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
 /** What a worker must understand so that the build is not another one without it. */
 function extensionsFor(
   { build_args, target, labels, oci_labels }: ImageSpec,
-  { secrets }: ImageSecrets,
+  { secrets, ssh }: ImageSecrets,
 ): ExtensionName[] {
   const options =
     !oci_labels || target !== '' || [build_args, labels].some((each) => Object.keys(each).length > 0);
-  return [...(options ? (['build-options'] as const) : []), ...(secrets ? (['secrets'] as const) : [])];
+  const needed: Partial<Record<ExtensionName, boolean>> = {
+    'build-options': options,
+    secrets: secrets !== undefined,
+    ssh: ssh !== undefined,
+  };
+  return extensionNames.filter((name) => needed[name] === true);
 }
 
 async function resolveSource(

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { EngineMessage } from '../../contract/log-messages.ts';
 
 /**
@@ -39,8 +40,15 @@ export interface ImageBuild {
   readonly labels: Readonly<Record<string, string>>;
   /** What steps may mount (`RUN --mount=type=secret`), by id; only BuildKit can. */
   readonly secrets: ReadonlyMap<string, string>;
+  /** The ssh agents that steps may mount (`RUN --mount=type=ssh`), by id; only BuildKit can. */
+  readonly sshAgents: ReadonlyMap<string, SshAgent>;
   /** What keeps one tenant's uploaded context and cache mounts apart from another's: secret, and stable over builds. */
   readonly sharedKey: string;
+}
+
+/** An agent that holds an ssh key, and speaks its protocol (draft-ietf-sshm-ssh-agent) on each connection. */
+export interface SshAgent {
+  connect(): Duplex;
 }
 
 export interface EngineDescription {

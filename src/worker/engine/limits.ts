@@ -29,6 +29,9 @@ export const limits = {
   /** A .dockerignore, or a Dockerfile outside of the context, that is larger fails the build. */
   buildFileBytes: 1024 * 1024,
 
+  /** One message of the ssh agent protocol, as OpenSSH's agent bounds it; a longer one ends its connection. */
+  agentMessageBytes: 256 * 1024,
+
   /** Steps and other work of one build that BuildKit reports; a build with more fails. */
   vertexes: 100_000,
 

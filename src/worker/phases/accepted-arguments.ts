@@ -6,7 +6,7 @@ export function acceptedArguments(
   build: BuildArguments,
   accepted: ReadonlySet<ExtensionName>,
 ): BuildArguments {
-  const { build_args, target, labels, oci_labels, secrets, ...rest } = build;
+  const { build_args, target, labels, oci_labels, secrets, ssh, ...rest } = build;
   const options = accepted.has('build-options');
   return {
     ...rest,
@@ -15,5 +15,6 @@ export function acceptedArguments(
     ...(options && labels !== undefined ? { labels } : {}),
     ...(options && oci_labels !== undefined ? { oci_labels } : {}),
     ...(accepted.has('secrets') && secrets !== undefined ? { secrets } : {}),
+    ...(accepted.has('ssh') && ssh !== undefined ? { ssh } : {}),
   };
 }

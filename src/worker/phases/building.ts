@@ -5,6 +5,7 @@ import type { FetchedSource } from '../source/source.ts';
 import { type BuildRun, engineCall, temporaryReference } from './build-run.ts';
 import { engineFailure } from './failures.ts';
 import { ociLabels } from './oci-labels.ts';
+import { startSshAgents } from './ssh-agents.ts';
 
 /** Phase `building`: builds the image under its temporary name, and answers with its id. */
 export async function buildImage(
@@ -13,6 +14,7 @@ export async function buildImage(
   cacheFrom: readonly string[],
 ): Promise<string> {
   await run.output.phase('building');
+  await using agents = await startSshAgents(run.build.ssh ?? {}, run);
   try {
     const { imageId } = await run.engine.build(
       {
@@ -26,6 +28,7 @@ export async function buildImage(
         target: run.build.target ?? '',
         labels: { ...(await ownLabels(run, source)), ...run.build.labels },
         secrets: new Map(Object.entries(run.build.secrets ?? {})),
+        sshAgents: agents.byId,
         sharedKey: run.sharedKey,
       },
       engineCall(run),

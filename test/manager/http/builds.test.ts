@@ -17,6 +17,7 @@ import {
 } from '../support/http.ts';
 
 let database: LabDatabaseServer;
+const KEY = '-----BEGIN OPENSSH PRIVATE KEY-----\nS3CR3TLINE\n-----END OPENSSH PRIVATE KEY-----\n';
 let http: TestHttp;
 beforeAll(async () => {
   database = await startDatabaseServer();
@@ -76,9 +77,10 @@ describe('submitting a build', () => {
       [{ labels: { team: 'blue' } }, ['build-options']],
       [{ oci_labels: false }, ['build-options']],
       [{ secrets: { token: 'SECRET-VALUE-1' } }, ['secrets']],
+      [{ ssh: { default: KEY }, target: 'app' }, ['build-options', 'ssh']],
     ] as const) {
       const build = await submit({ ...request, ...more });
-      if (!('secrets' in more))
+      if (!('secrets' in more) && !('ssh' in more))
         expect(build).toMatchObject({ build_args: {}, target: '', labels: {}, ...more });
       expect((await http.store.builds.get(build.id))?.requiredExtensions).toEqual(needed);
     }
@@ -94,6 +96,11 @@ describe('submitting a build', () => {
     [{ secrets: { 'a/b': 'SECRET' } }, /^(?!.*SECRET).*"path":"body.secrets.a\/b","message":"must be the id/],
     [{ secrets: { a: '\n'.repeat(2000) } }, /"path":"body.secrets","message":"must have at most 2000 lines/],
     [{ secrets: { a: 'x'.repeat(16_385) } }, /"path":"body.secrets","message":".* of 16384 characters each/],
+    [{ ssh: { a: 'SECRET' } }, /^(?!.*SECRET).*"path":"body.ssh.a","message":"must be a private key/],
+    [
+      { ssh: Object.fromEntries(Array.from({ length: 17 }, (_, id) => [`k${id}`, KEY])) },
+      /"path":"body.ssh","message":"must be at most 16 keys/,
+    ],
     [{ target: 'a b' }, /"path":"body.target","message":"must be the name of a stage/],
   ])('points at the option that is wrong (%#)', async (options, words) => {
     const { status, code, text } = await refused({ payload: { ...request, ...options } });

@@ -73,6 +73,7 @@ export function buildOf(contextDirectory: string, more: Partial<ImageBuild> = {}
     target: '',
     labels: {},
     secrets: new Map(),
+    sshAgents: new Map(),
     sharedKey: randomUUID(),
     ...more,
   };

@@ -15,6 +15,7 @@ import { statusResponse, type StatusResponse } from './protobuf.ts';
 import { secretsService } from './secrets.ts';
 import { openSession } from './session.ts';
 import { watchSilence } from './silence.ts';
+import { sshService } from './ssh.ts';
 
 /** A build with very many COPY lines can fail so, whoever the client is; the next time it works. */
 const LOST_ITSELF = 'flightcontrol: exceeded retry timeout';
@@ -49,6 +50,7 @@ async function buildOnce(
       ...healthService,
       ...authService(build.credentials),
       ...secretsService(build.secrets),
+      ...sshService(build.sshAgents),
       ...fileSyncService(
         new Map([
           ['context', build.contextDirectory],

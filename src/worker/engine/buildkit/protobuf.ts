@@ -4,7 +4,7 @@ import protobuf from 'protobufjs';
 /** The messages of BuildKit's APIs, by the schemas in `proto/`. Fields that are not in a schema are passed over. */
 
 const root = protobuf.loadSync(
-  ['auth', 'secrets', 'health', 'fsutil', 'status'].map((name) =>
+  ['auth', 'secrets', 'ssh', 'health', 'fsutil', 'status'].map((name) =>
     join(import.meta.dirname, 'proto', `${name}.proto`),
   ),
 );
@@ -39,6 +39,9 @@ export const credentialsResponse = codec<{ username: string; secret: string }>(
 
 export const getSecretRequest = codec<{ id: string }>('moby.buildkit.secrets.v1.GetSecretRequest');
 export const getSecretResponse = codec<{ data: Uint8Array }>('moby.buildkit.secrets.v1.GetSecretResponse');
+
+export const checkAgentRequest = codec<{ id: string }>('moby.sshforward.v1.CheckAgentRequest');
+export const agentBytes = codec<{ data: Uint8Array }>('moby.sshforward.v1.BytesMessage');
 
 export const healthCheckResponse = codec<{ status: number }>('grpc.health.v1.HealthCheckResponse');
 /** `HealthCheckResponse.ServingStatus.SERVING` */

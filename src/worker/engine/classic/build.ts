@@ -24,12 +24,7 @@ export async function buildClassically(
   call: EngineCall,
   podman: Podman | null,
 ): Promise<{ imageId: string }> {
-  if (build.secrets.size > 0) {
-    throw new EngineError(
-      'failed',
-      'This build has secrets, which only BuildKit can give to a step; the engine of this worker builds with the classic builder.',
-    );
-  }
+  demandNoMounts(build);
   const words = podman === null ? dockerWords : await podmanWords(build, podman);
   const { body, dockerfile } = await packContext(build.contextDirectory, build.dockerfile);
   body.on('error', () => undefined);
@@ -58,6 +53,15 @@ export async function buildClassically(
   } finally {
     body.destroy();
   }
+}
+
+function demandNoMounts({ secrets, sshAgents }: ImageBuild): void {
+  const what = secrets.size > 0 ? 'secrets' : sshAgents.size > 0 ? 'ssh keys' : null;
+  if (what === null) return;
+  throw new EngineError(
+    'failed',
+    `This build has ${what}, which only BuildKit can give to a step; the engine of this worker builds with the classic builder.`,
+  );
 }
 
 /** What is said and heard in other words by the engines that have this builder. */
