@@ -3,6 +3,7 @@ import { resolve as resolvePath } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
+import { withProxyNames } from '../contract/network/proxies.ts';
 import { createProgramLog } from '../contract/program-log.ts';
 import { StoreUnusable } from '../store/index.ts';
 import { managerConfiguration, type ManagerSettings } from './config.ts';
@@ -90,7 +91,7 @@ async function printNewToken(file: string, name: string, scopes: readonly ApiSco
 async function serve(file: string | undefined): Promise<number> {
   let settings: ManagerSettings;
   try {
-    settings = loadConfiguration(managerConfiguration, { environment: process.env, file });
+    settings = loadConfiguration(managerConfiguration, { environment: withProxyNames(process.env), file });
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     return refuse(error.problems, exitCodes.wrongSetting);

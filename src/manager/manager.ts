@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { openBlobFolder, openStore } from '../store/index.ts';
-import type { ListenAddress, ManagerSettings } from './config.ts';
+import { proxiesOf, type ListenAddress, type ManagerSettings } from './config.ts';
 import { loadApiTokens } from './http/api-tokens.ts';
 import { createHttpServer } from './http/server.ts';
 import { STOP_WITHIN_MS } from './limits.ts';
@@ -21,7 +21,7 @@ import { startScheduler } from './scheduling/scheduler.ts';
 import { startSweeper } from './scheduling/sweeper.ts';
 import { createSecretBox, type SecretBox } from './secrets/secret-box.ts';
 import { loadSecretKeys } from './secrets/secret-key.ts';
-import { resolveRef } from './submission/resolve-ref.ts';
+import { openRefResolver } from './submission/open-ref-resolver.ts';
 import { createSubmit } from './submission/submit.ts';
 
 export interface Manager {
@@ -79,7 +79,13 @@ export async function startManager(
     submit: createSubmit({
       builds: store.builds,
       box,
-      resolveRef,
+      resolveRef: await openRefResolver({
+        directory: join(dataDirectory, 'git', manager),
+        knownHostsFile: settings.GIT_KNOWN_HOSTS_FILE,
+        trustedFile: join(dataDirectory, 'git-known-hosts'),
+        privateAddresses: settings.PRIVATE_ADDRESSES,
+        proxies: proxiesOf(settings),
+      }),
       defaultRegistry: settings.REGISTRY,
       registryAccess,
       newId: randomUUID,

@@ -9,7 +9,7 @@ import {
   setting,
   type SettingValues,
 } from '../contract/configuration.ts';
-import { type PrivateAddresses, readSubnets } from '../contract/network/addresses.ts';
+import { readPrivateAddresses } from '../contract/network/addresses.ts';
 import { type Proxies, readNoProxy, readProxy } from '../contract/network/proxies.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import type { TlsPaths } from './link/tls.ts';
@@ -118,8 +118,7 @@ const settings = {
     rule: 'allow, refuse, or the addresses and ranges that are allowed, with commas between them',
     example: '10.20.0.0/16,fd12:3456::/32',
     default: 'allow',
-    read: (text): PrivateAddresses | undefined =>
-      text === 'allow' ? 'all' : text === 'refuse' ? [] : readSubnets(text),
+    read: readPrivateAddresses,
   }),
   HTTP_PROXY: setting({
     doc: 'The proxy through which packages and git repositories at http URLs are fetched, and a manager at ws or http is connected to (by CONNECT). It may hold a user and a password. The name in small letters counts too.',
@@ -213,15 +212,6 @@ export function endpointOf({ ENDPOINT, SERVER }: Pick<WorkerSettings, 'ENDPOINT'
   url.protocol = url.protocol === 'https:' || url.protocol === 'wss:' ? 'wss:' : 'ws:';
   url.pathname = url.pathname.replace(/\/+$/, '') + SOCKET_PATH;
   return url;
-}
-
-/** The environment, with the names of proxies that many write in small letters. */
-export function workerEnvironment(environment: Readonly<NodeJS.ProcessEnv>): NodeJS.ProcessEnv {
-  const given: NodeJS.ProcessEnv = { ...environment };
-  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']) {
-    given[name] = environment[name.toLowerCase()] ?? environment[name];
-  }
-  return given;
 }
 
 /** The proxies that these settings name. */

@@ -13,7 +13,6 @@ import {
   tlsPathsOf,
   workDirOf,
   workerConfiguration,
-  workerEnvironment,
   workerIdOf,
   type WorkerSettings,
 } from './config.ts';
@@ -28,7 +27,7 @@ import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
 import { runSlot, type SlotEnd } from './slot.ts';
 import type { SourceFetcherOptions } from './source/index.ts';
 import type { FetchSource } from './source/source.ts';
-import { passwordsOf } from '../contract/network/proxies.ts';
+import { passwordsOf, withProxyNames } from '../contract/network/proxies.ts';
 import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 
 /** `quay-builder`: reads its settings, puts the worker together, and answers the system's signals. */
@@ -42,7 +41,7 @@ async function main(args: readonly string[]): Promise<number> {
     command = readCommandLine(args);
     const file = command.config ?? process.env['CONFIG_FILE'];
     settings = loadConfiguration(workerConfiguration, {
-      environment: workerEnvironment(process.env),
+      environment: withProxyNames(process.env),
       file,
     });
     readTlsOptions(tlsPathsOf(settings));

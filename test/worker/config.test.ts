@@ -1,14 +1,10 @@
 import { expect, test } from 'vitest';
 import { loadConfiguration } from '../../src/contract/configuration.ts';
-import {
-  proxiesOf,
-  workerConfiguration,
-  workerEnvironment,
-  type WorkerSettings,
-} from '../../src/worker/config.ts';
+import { withProxyNames } from '../../src/contract/network/proxies.ts';
+import { proxiesOf, workerConfiguration, type WorkerSettings } from '../../src/worker/config.ts';
 
 function load(environment: Record<string, string>): WorkerSettings {
-  const given = workerEnvironment({ SERVER: 'wss://builds.example.com', ...environment });
+  const given = withProxyNames({ SERVER: 'wss://builds.example.com', ...environment });
   return loadConfiguration(workerConfiguration, { environment: given });
 }
 

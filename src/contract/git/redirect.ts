@@ -2,7 +2,7 @@ import { request } from 'undici';
 import { BuildError } from '../build-errors.ts';
 import { ForbiddenAddress } from '../network/addresses.ts';
 import { createHttpClient, type Network, type NetworkLimits } from '../network/http-client.ts';
-import { parseRemote, type HttpRemote } from './remote.ts';
+import { parseRemote, type HttpRemote, type Remote } from './remote.ts';
 
 const REFS = '/info/refs';
 
@@ -11,9 +11,10 @@ const REFS = '/info/refs';
  * Credentials go along only within the same origin. Throws a BuildError `gitfailure`.
  */
 export async function findRedirect(
-  remote: HttpRemote,
+  remote: Remote,
   { network, limits, signal }: { network: Network; limits: NetworkLimits; signal: AbortSignal },
 ): Promise<HttpRemote> {
+  if (remote.protocol !== 'http') throw new BuildError('gitfailure', `${remote.url} does not redirect.`);
   const asked = new URL(`${remote.url.replace(/\/+$/, '')}${REFS}?service=git-upload-pack`);
   await using client = createHttpClient(network, limits, signal);
   const fail = (why: string): BuildError => new BuildError('gitfailure', `${remote.url}: ${why}`);

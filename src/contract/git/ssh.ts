@@ -88,14 +88,19 @@ function shellQuote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
+/** Whether ssh did not get as far as showing the key: the server is not one that is known, or not who it was. */
+export function isUnknownHost(output: string): boolean {
+  return /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/i.test(output);
+}
+
 /** Why ssh failed, for people; null when it is for git to say. */
 export function explainSsh(output: string, { host }: SshRemote, { pinned }: KnownHosts): string | null {
   if (output.includes('REMOTE HOST IDENTIFICATION HAS CHANGED')) {
-    return `the host key of ${host} is not the one that this worker knows: it was renewed, or someone else answers. Ask whoever runs the worker to check it`;
+    return `the host key of ${host} is not the one that is known here: it was renewed, or someone else answers. Ask the operator to check it`;
   }
-  if (/Host key verification failed/i.test(output)) {
+  if (isUnknownHost(output)) {
     return pinned
-      ? `the host key of ${host} is not among those that this worker knows. Ask whoever runs the worker to add it (GIT_KNOWN_HOSTS_FILE)`
+      ? `the host key of ${host} is not among those that are known here. Ask the operator to add it (GIT_KNOWN_HOSTS_FILE)`
       : `the host key of ${host} could not be checked`;
   }
   if (output.includes('Permission denied (')) {

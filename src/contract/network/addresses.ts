@@ -100,6 +100,11 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
   return await Promise.race([promise, aborted.promise]);
 }
 
+/** Reads `allow`, `refuse`, or what {@link readSubnets} reads. */
+export function readPrivateAddresses(text: string): PrivateAddresses | undefined {
+  return text === 'allow' ? 'all' : text === 'refuse' ? [] : readSubnets(text);
+}
+
 /** Reads addresses and ranges with commas between them; `undefined` when one is neither. */
 export function readSubnets(text: string): string[] | undefined {
   const subnets = text

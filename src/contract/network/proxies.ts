@@ -59,6 +59,15 @@ export function passwordsOf({ http, https }: Proxies): string[] {
   });
 }
 
+/** The environment, with the names of proxies that many write in small letters. */
+export function withProxyNames(environment: Readonly<NodeJS.ProcessEnv>): NodeJS.ProcessEnv {
+  const given: NodeJS.ProcessEnv = { ...environment };
+  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']) {
+    given[name] = environment[name.toLowerCase()] ?? environment[name];
+  }
+  return given;
+}
+
 /** Reads a proxy's URL; many write its host and port alone. `undefined` for what is none. */
 export function readProxy(text: string): URL | undefined {
   const written = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;

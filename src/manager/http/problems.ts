@@ -43,7 +43,7 @@ export const problemKinds = {
   git_url_refused: {
     status: 400,
     message: 'The git URL is not one that this manager fetches.',
-    help: 'Use http:// or https://, a host and a path, as in https://git.example/team/app.git, or ssh://git@git.example/team/app.git with a private_key and a whole commit id.',
+    help: 'Use http:// or https://, a host and a path, as in https://git.example/team/app.git, or ssh://git@git.example/team/app.git with a private_key.',
   },
   git_ref_not_found: {
     status: 422,
@@ -53,7 +53,17 @@ export const problemKinds = {
   git_denied: {
     status: 422,
     message: 'The git server refuses access to this repository, or has none of this name.',
-    help: 'Check the URL; for a private repository put a user and a token into it, as in https://USER:TOKEN@HOST/PATH.',
+    help: 'Check the URL; for a private repository put a user and a token into it, as in https://USER:TOKEN@HOST/PATH, or, over ssh, add the public half of private_key to it.',
+  },
+  git_key_refused: {
+    status: 422,
+    message: 'The private key cannot be used.',
+    help: 'Give private_key as ssh-keygen writes it, in the form of OpenSSH or PEM, whole and without a passphrase.',
+  },
+  git_host_refused: {
+    status: 422,
+    message: 'The git server is not one that this manager may reach, or that it knows.',
+    help: 'Check the host in the URL; the operator says which addresses are allowed (PRIVATE_ADDRESSES) and which host keys are known (GIT_KNOWN_HOSTS_FILE).',
   },
   git_unreachable: {
     status: 502,
@@ -139,6 +149,11 @@ export const problemKinds = {
     status: 500,
     message: 'The manager met an error that it does not know.',
     help: "Ask the operator to look at the manager's log; it has this request's id.",
+  },
+  git_busy: {
+    status: 503,
+    message: 'The manager looks up as many git refs as it can at the moment.',
+    help: 'Submit again in some seconds, or give a whole commit id as ref, which needs no looking up.',
   },
   too_many_viewers: {
     status: 503,

@@ -1,11 +1,19 @@
-/** What resolving a git ref is bounded by; at each bound the submission is refused as `git_unreachable`. */
+/** What resolving a git ref is bounded by. Times in milliseconds. */
 
-/** How long the server may take to list its refs, in milliseconds. */
-export const LS_REMOTE_TIMEOUT_MS = 20_000;
-/** How much it may list, in bytes: only the refs that are asked for are, where it speaks protocol version 2. */
-export const LS_REMOTE_OUTPUT_MAX = 64 * 1024 * 1024;
-/** A transfer slower than this many bytes a second for so many seconds is given up. */
-export const LOW_SPEED_BYTES = 100;
-export const LOW_SPEED_SECONDS = 10;
+/** How many refs are looked up at once, each by a git of its own; more wait, and beyond this many, or this long, are refused as `git_busy`. */
+export const REFS_AT_ONCE = 8;
+export const REFS_WAITING_MAX = 64;
+export const REFS_WAIT_MS = 20_000;
+/** After how many seconds who was refused may come again. */
+export const REFS_RETRY_SECONDS = 10;
+
+/** How long all of it may take, its redirects and the check of a key included; then it is refused as `git_unreachable`. */
+export const RESOLVE_WITHIN_MS = 20_000;
+/** How long a connection may take to be made, and a server to send nothing. */
+export const CONNECT_WITHIN_MS = 10_000;
+export const STALL_MS = 10_000;
+/** How much a server may list, in characters: only the refs that are asked for are, where it speaks protocol version 2. */
+export const LIST_MAX = 16 * 1024 * 1024;
+export const REDIRECTS_MAX = 10;
 /** How much of git's own words goes into the refusal, in characters. */
 export const GIT_WORDS_MAX = 300;

@@ -99,7 +99,7 @@ async function resolveSource(
   }
   const ref = git.ref === undefined || git.ref === '' ? null : git.ref;
   return {
-    source: { type: 'git', url: url.shown, ref, sha: await resolveRef(url, ref) },
+    source: { type: 'git', url: url.shown, ref, sha: await resolveRef(url, ref, git.private_key ?? '') },
     secrets: {
       git_url: url.whole,
       ...(git.private_key === undefined ? {} : { private_key: git.private_key }),

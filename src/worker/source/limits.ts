@@ -1,7 +1,7 @@
-import type { NetworkLimits } from '../../contract/network/http-client.ts';
+import type { GitLimits } from '../../contract/git/access.ts';
 
 /** The limits of fetching and unpacking. At each of them the build fails with a BuildError that names the limit. */
-export interface SourceLimits extends NetworkLimits {
+export interface SourceLimits extends GitLimits {
   /** A package as it is fetched, in bytes. */
   readonly packageBytes: number;
   /** What a package may unpack to, in bytes, its headers counted. */
@@ -19,18 +19,13 @@ export interface SourceLimits extends NetworkLimits {
   readonly depth: number;
   /** A Dockerfile, in bytes. */
   readonly dockerfileBytes: number;
-  readonly redirects: number;
   /** How often a package is asked for, the first time counted. */
   readonly tries: number;
   /** The wait before the second try, in milliseconds; it doubles with each further one. */
   readonly retryWaitMs: number;
-  /** How long git may print nothing, in milliseconds: what `stallMs` cannot see, such as a connection that is never made. */
-  readonly gitSilenceMs: number;
   /** The submodules of a commit, those of submodules counted, and how deep they may lie in each other. */
   readonly submodules: number;
   readonly submoduleDepth: number;
-  /** What is kept of git's output, in characters: for its error message, and of what it answers. */
-  readonly gitOutputKept: number;
 }
 
 const MIB = 1024 * 1024;

@@ -9,10 +9,11 @@ import type { LabDatabaseServer } from '../../../lab/database.ts';
 import { problemSchema, type Problem } from '../../../src/contract/api.ts';
 import { createHttpServer } from '../../../src/manager/http/server.ts';
 import type { HttpDependencies } from '../../../src/manager/http/ports.ts';
+import { noProxies } from '../../../src/contract/network/proxies.ts';
 import { createFollowLog } from '../../../src/manager/logs/follow.ts';
 import { createRegistryAccess } from '../../../src/manager/registry/registry-access.ts';
 import { createSecretBox, type SecretBox } from '../../../src/manager/secrets/secret-box.ts';
-import { resolveRef } from '../../../src/manager/submission/resolve-ref.ts';
+import { openRefResolver } from '../../../src/manager/submission/open-ref-resolver.ts';
 import { createSubmit } from '../../../src/manager/submission/submit.ts';
 import {
   openBlobFolder,
@@ -64,7 +65,13 @@ export async function openTestHttp(
     submit: createSubmit({
       builds: store.builds,
       box,
-      resolveRef,
+      resolveRef: await openRefResolver({
+        directory: join(folder, 'git'),
+        knownHostsFile: null,
+        trustedFile: join(folder, 'git-known-hosts'),
+        privateAddresses: 'all',
+        proxies: noProxies,
+      }),
       defaultRegistry: 'registry.example:5000',
       registryAccess: createRegistryAccess({ registry: null, tokens: false, user: null }),
       newId: randomUUID,

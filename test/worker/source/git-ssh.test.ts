@@ -89,14 +89,14 @@ test('a server that is not pinned, or shows another key than the pinned one, is 
   const file = join(folder, 'others');
   await writeFile(file, server.knownHost.replace('127.0.0.1', '127.0.0.2'));
   const options = { knownHosts: { file, pinned: true } };
-  expect(await refuse(options)).toContain('is not among those that this worker knows');
+  expect(await refuse(options)).toContain('is not among those that are known here');
   // Where nothing is configured, nobody is trusted.
-  expect(await refuse({})).toContain('is not among those that this worker knows');
+  expect(await refuse({})).toContain('is not among those that are known here');
 
   await makeSshKey(join(folder, 'impostor'));
   const other = await readFile(join(folder, 'impostor.pub'), 'utf8');
   await writeFile(file, `[127.0.0.1]:${server.port} ${other}`);
-  expect(await refuse(options)).toContain('is not the one that this worker knows');
+  expect(await refuse(options)).toContain('is not the one that is known here');
 });
 
 test('trust on first use is told, kept, and holds against another key later', async () => {
@@ -113,7 +113,7 @@ test('trust on first use is told, kept, and holds against another key later', as
   await once.stop();
   await using impostor = await startSshServer({ port: once.port });
   const git = { url: impostor.url('app'), private_key: impostor.privateKey };
-  expect(await refuse(options, git)).toContain('is not the one that this worker knows');
+  expect(await refuse(options, git)).toContain('is not the one that is known here');
 });
 
 test('a repository, a commit and a server that are not there are named', async () => {

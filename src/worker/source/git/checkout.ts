@@ -1,12 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { BuildError } from '../../../contract/build-errors.ts';
+import { openHome } from '../../../contract/git/access.ts';
 import type { SourceCall } from '../source.ts';
 import { quote } from '../../../contract/words.ts';
 import { fetchCommit, type GitOptions, type GitSession } from './fetch-commit.ts';
-import { runGit } from '../../../contract/git/process.ts';
 import { parseCommit, parseRemote, type Remote } from '../../../contract/git/remote.ts';
-import { writeKey } from '../../../contract/git/ssh.ts';
 import { listSubmodules, submoduleUrl, type Submodule } from './submodules.ts';
 
 /** A commit, as the build argument `git` names it. */
@@ -30,7 +29,7 @@ export async function checkOut(source: GitSource, call: SourceCall, options: Git
   await mkdir(directory);
   await mkdir(home);
   try {
-    const session = openSession(source.private_key, home, call, options);
+    const session = { call, options, home: openHome(home, source.private_key, call.signal, options) };
     const left = { submodules: options.limits.submodules };
     await fetchTree(remote, commit, { directory, path: '', depth: 0 }, session, left);
     return directory;
@@ -82,27 +81,4 @@ async function fetchTree(
 
 function readRemote(parent: Remote, { url }: Submodule): Remote {
   return parseRemote(submoduleUrl(parent, url));
-}
-
-function openSession(key: string, home: string, call: SourceCall, options: GitOptions): GitSession {
-  const { limits, searchPath } = options;
-  let keyFile: Promise<string> | null = null;
-  return {
-    call,
-    options,
-    home,
-    keyFile: () =>
-      (keyFile ??= writeKey(key, home, (...args) =>
-        runGit(args, {
-          executable: 'ssh-keygen',
-          cwd: home,
-          env: { PATH: searchPath, HOME: home, LC_ALL: 'C' },
-          signal: call.signal,
-          silenceMs: limits.gitSilenceMs,
-          outputKept: limits.gitOutputKept,
-          // What it says of a key that is wrong is for `writeKey` to put into words.
-          onLine: () => undefined,
-        }),
-      )),
-  };
 }

@@ -1,0 +1,58 @@
+import { access, constants, mkdir, rm } from 'node:fs/promises';
+import { createAddressGuard, type PrivateAddresses } from '../../contract/network/addresses.ts';
+import type { Proxies } from '../../contract/network/proxies.ts';
+import {
+  CONNECT_WITHIN_MS,
+  LIST_MAX,
+  REDIRECTS_MAX,
+  REFS_AT_ONCE,
+  REFS_WAITING_MAX,
+  REFS_WAIT_MS,
+  RESOLVE_WITHIN_MS,
+  STALL_MS,
+} from './limits.ts';
+import { createRefResolver, type ResolveRef } from './resolve-ref.ts';
+import { createTurns } from './turns.ts';
+
+export interface RefResolverSettings {
+  /** The manager's own folder for what git needs while it runs; what a killed manager left in it is removed. */
+  readonly directory: string;
+  /** The host keys of git over ssh; null trusts the one that a server shows first, and keeps it in `trustedFile`. */
+  readonly knownHostsFile: string | null;
+  readonly trustedFile: string;
+  readonly privateAddresses: PrivateAddresses;
+  readonly proxies: Proxies;
+}
+
+/** Makes the resolver of refs. Throws the system's error when its folder cannot be made, or the file of host keys cannot be read. */
+export async function openRefResolver({
+  directory,
+  knownHostsFile,
+  trustedFile,
+  privateAddresses,
+  proxies,
+}: RefResolverSettings): Promise<ResolveRef> {
+  if (knownHostsFile !== null) await access(knownHostsFile, constants.R_OK);
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  return createRefResolver({
+    directory,
+    turns: createTurns({ atOnce: REFS_AT_ONCE, waitingMax: REFS_WAITING_MAX, waitMs: REFS_WAIT_MS }),
+    access: {
+      executable: 'git',
+      searchPath: process.env['PATH'] ?? '/usr/bin:/bin',
+      knownHosts:
+        knownHostsFile === null
+          ? { file: trustedFile, pinned: false }
+          : { file: knownHostsFile, pinned: true },
+      network: { guard: createAddressGuard(privateAddresses), proxies },
+      limits: {
+        connectMs: CONNECT_WITHIN_MS,
+        stallMs: STALL_MS,
+        gitSilenceMs: RESOLVE_WITHIN_MS,
+        gitOutputKept: LIST_MAX,
+        redirects: REDIRECTS_MAX,
+      },
+    },
+  });
+}
