@@ -1,11 +1,13 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { timeOfContent } from '../content-time.ts';
 
 /** What an archive says of an entry. */
 export interface EntryAttributes {
   /** Permission bits; those above 0o777 (setuid, setgid, sticky) are dropped. */
   readonly mode: number;
-  /** Seconds since 1970, or null to keep the time of unpacking. */
+  /** Seconds since 1970, or null to keep the time of unpacking. A file's fraction of a second becomes its content's. */
   readonly mtime: number | null;
 }
 
@@ -64,10 +66,19 @@ async function writeFile(
   content: AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const file = await open(path, CREATE, 0o600);
+  let checksum = 0;
+  const summed = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of content) {
+      checksum = crc32(chunk, checksum);
+      yield chunk;
+    }
+  };
   try {
-    await file.writeFile(content);
+    await file.writeFile(summed());
     await file.chmod((mode & PERMISSIONS) | OWN_FILE);
-    if (mtime !== null) await file.utimes(mtime, mtime);
+    // Archives are made with any times, also the same for every content.
+    const time = mtime === null ? null : timeOfContent(mtime, checksum);
+    if (time !== null) await file.utimes(time, time);
   } finally {
     await file.close();
   }

@@ -7,6 +7,7 @@ import { quote } from '../../../contract/words.ts';
 import { fetchCommit, type GitOptions, type GitSession } from './fetch-commit.ts';
 import { parseCommit, parseRemote, type Remote } from '../../../contract/git/remote.ts';
 import { listSubmodules, submoduleUrl, type Submodule } from './submodules.ts';
+import { setContentTimes } from './times.ts';
 
 /** A commit, as the build argument `git` names it. */
 interface GitSource {
@@ -55,6 +56,7 @@ async function fetchTree(
 ): Promise<void> {
   const { limits } = session.options;
   const tree = await fetchCommit(remote, commit, place.directory, session);
+  await setContentTimes(tree.directory, commit.length === 64 ? 32 : 20);
   for (const submodule of await listSubmodules(tree)) {
     const path = posix.join(place.path, submodule.path);
     left.submodules -= 1;
