@@ -2,139 +2,23 @@ import { expect, test } from 'vitest';
 import { BuildError } from '../../../src/contract/build-errors.ts';
 import { imageKey, parseImageName } from '../../../src/worker/source/dockerfile/image-name.ts';
 import { readDockerfile } from '../../../src/worker/source/dockerfile/read-dockerfile.ts';
+import { DIGEST, traits, wholes } from './dockerfile-shapes.ts';
 
-const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
-
-/** A Dockerfile, the base that is reported, the images that are pulled, and whether the engine must ask for more. */
-const shapes: [what: string, text: string, base: string, images: string[], uncertain?: true][] = [
-  ['one stage', 'FROM busybox\nRUN true\n', 'busybox:latest', ['busybox:latest']],
-  ['a tag', 'FROM node:24-slim', 'node:24-slim', ['node:24-slim']],
-  ['a host with a port', 'FROM localhost:5000/a/b:1\n', 'localhost:5000/a/b:1', ['localhost:5000/a/b:1']],
-  [
-    'a host with a port and no tag',
-    'FROM 10.0.0.1:5000/a\n',
-    '10.0.0.1:5000/a:latest',
-    ['10.0.0.1:5000/a:latest'],
-  ],
-  ['a digest', `FROM quay.io/a/b@${DIGEST}`, `quay.io/a/b@${DIGEST}`, [`quay.io/a/b@${DIGEST}`]],
-  ['a tag and a digest', `FROM a:1@${DIGEST}`, `a@${DIGEST}`, [`a@${DIGEST}`]],
-  ['scratch', 'FROM scratch\nCOPY x /\n', 'scratch', []],
-  ['lower case, CRLF and a byte order mark', '\uFEFFfrom a as b\r\nrun x\r\n', 'a:latest', ['a:latest']],
-  [
-    'several stages: the last one is the base',
-    'FROM golang:1 AS build\nRUN go build\nFROM alpine:3\nCOPY --from=build /x /x\n',
-    'alpine:3',
-    ['alpine:3', 'golang:1'],
-  ],
-  [
-    'stages on stages: the base is the one at the bottom',
-    'FROM node:24 AS base\nFROM base AS deps\nFROM other AS x\nFROM DEPS\n',
-    'node:24',
-    ['node:24', 'other:latest'],
-  ],
-  [
-    'a stage that hides an image of its name',
-    'FROM alpine AS alpine\nFROM alpine\n',
-    'alpine:latest',
-    ['alpine:latest'],
-  ],
-  ['scratch with a helper', 'FROM go AS b\nFROM scratch\nCOPY --from=b / /\n', 'scratch', ['go:latest']],
-  ['ARG with a default', 'ARG TAG=1.2\nFROM a:${TAG}\n', 'a:1.2', ['a:1.2']],
-  ['ARG in quotes', 'ARG IMAGE="quay.io/a/b:1"\nFROM $IMAGE\n', 'quay.io/a/b:1', ['quay.io/a/b:1']],
-  ["ARG in the shell's other quotes", "ARG TAG='1'\nFROM a:$TAG", 'a:1', ['a:1']],
-  ['ARG made of ARGs', 'ARG V=3\nARG I=alpine:${V}\nFROM ${I}\n', 'alpine:3', ['alpine:3']],
-  ['several in one ARG', 'ARG A=x B=2\nFROM $A:$B', 'x:2', ['x:2']],
-  ['${X:-y} without a value', 'ARG TAG\nFROM a:${TAG:-7}\n', 'a:7', ['a:7']],
-  ['${X:-y} with a value', 'ARG TAG=1\nFROM a:${TAG:-7}\n', 'a:1', ['a:1']],
-  ['${X:-y} never declared', 'FROM a:${TAG:-7}\n', 'a:7', ['a:7']],
-  ['${X:+y} with a value', 'ARG SLIM=1\nFROM a:1${SLIM:+-slim}\n', 'a:1-slim', ['a:1-slim']],
-  ['${X:+y} without a value', 'ARG SLIM=\nFROM a:1${SLIM:+-slim}\n', 'a:1', ['a:1']],
-  ['${X-y} with an empty value', 'ARG T=\nFROM a${T-:7}\n', 'a:latest', ['a:latest']],
-  ['${X:-${Y}}', 'ARG Y=9\nFROM a:${X:-${Y:-8}}\n', 'a:9', ['a:9']],
-  ['a later ARG wins', 'ARG T=1\nARG T=2\nFROM a:$T', 'a:2', ['a:2']],
-  ['an ARG in a stage does not count', 'ARG T=1\nFROM a\nARG T=2\nFROM b:$T', 'b:1', ['b:1', 'a:latest']],
-  [
-    '--platform',
-    'FROM --platform=$BUILDPLATFORM a:1 AS x\nFROM --platform=linux/arm64 b\n',
-    'b:latest',
-    ['b:latest', 'a:1'],
-  ],
-  ['lines that go on', 'FROM \\\n  a:1 \\\n  # a comment\n  AS x\nRUN y\n', 'a:1', ['a:1']],
-  [
-    'an escape of its own',
-    '# escape=`\nFROM a\nRUN c:\\x\\\nFROM b `\n AS c\n',
-    'b:latest',
-    ['b:latest', 'a:latest'],
-  ],
-  ['a syntax of Docker', '# syntax=docker/dockerfile:1.7\nFROM a\n', 'a:latest', ['a:latest']],
-  ['comments and blank lines first', '# hello\n\n  # there\nFROM a\n', 'a:latest', ['a:latest']],
-  ['COPY --from an image', 'FROM a\nCOPY --from=nginx:1 /etc /etc\n', 'a:latest', ['a:latest', 'nginx:1']],
-  [
-    'COPY --from with other flags',
-    'FROM a\nCOPY --chown=1:1 --from=q/z --link x /\n',
-    'a:latest',
-    ['a:latest', 'q/z:latest'],
-  ],
-  ['COPY --from a number', 'FROM a\nFROM b\nCOPY --from=0 / /\n', 'b:latest', ['b:latest', 'a:latest']],
-  [
-    'RUN --mount from an image, and from a stage',
-    'FROM a AS s\nRUN --mount=type=bind,from=img:1,target=/x --mount=from=s,target=/y --mount=type=cache,target=/z x\n',
-    'a:latest',
-    ['a:latest', 'img:1'],
-  ],
-  [
-    'heredocs',
-    'FROM a\nRUN <<EOF\nFROM b\nEOF\nCOPY <<-"X" <<Y /d/\nFROM c\n\tX\nCOPY --from=d x y\nY\nCOPY --from=e x y\n',
-    'a:latest',
-    ['a:latest', 'e:latest'],
-  ],
-  ['ONBUILD', 'FROM a\nONBUILD COPY --from=b x y\nONBUILD RUN --mount=from=c x\n', 'a:latest', ['a:latest']],
-  ['FROM in a RUN', 'FROM a\nRUN echo \\\n FROM b && \\\n\n  x\n', 'a:latest', ['a:latest']],
-  [
-    'one image by several names',
-    'FROM docker.io/library/a AS x\nFROM index.docker.io/library/a:latest AS y\nFROM a',
-    'a:latest',
-    ['a:latest'],
-  ],
-  ['what the engine sets', 'FROM a:$TARGETARCH', 'a:$TARGETARCH:latest', [], true],
-  [
-    'a default for what the engine sets',
-    'ARG TARGETARCH=arm\nFROM a:$TARGETARCH',
-    'a:$TARGETARCH:latest',
-    [],
-    true,
-  ],
-  ['a name that becomes readable', 'ARG T=${A#b}\nARG T=2\nFROM a:$T', 'a:2', ['a:2']],
-  [
-    'what the engine sets, in an ARG',
-    'ARG TARGETARCH\nARG I=a:$TARGETARCH\nFROM ${I}',
-    '${I}:latest',
-    [],
-    true,
-  ],
-  [
-    'a substitution of newer frontends',
-    'ARG T=v1\nFROM b AS b\nFROM a:${T#v}',
-    'a:${T#v}:latest',
-    ['b:latest'],
-    true,
-  ],
-  ['a variable in COPY --from', 'FROM a\nCOPY --from=$X / /\n', 'a:latest', ['a:latest'], true],
-  [
-    'a frontend of someone else',
-    '# syntax=corp/frontend:2\nkind: Image\n',
-    'corp/frontend:2:latest',
-    [],
-    true,
-  ],
-];
-
-test.each(shapes)('%s', (_what, text, base, images, uncertain) => {
-  const read = readDockerfile(text, 'Dockerfile');
-  expect(read.base.reference).toBe(uncertain && !images.includes(base) ? base.replace(/:latest$/, '') : base);
-  expect(read.images.map((image) => image.reference)).toEqual(images);
-  expect(read.uncertain).toBe(uncertain ?? false);
+test('there are sixty shapes and more', () => {
+  expect(traits.length + wholes.length).toBeGreaterThanOrEqual(60);
 });
+
+test.each([...traits, ...wholes])(
+  '$what',
+  ({ text, base, images, uncertain, buildArgs = {}, target = '' }) => {
+    const read = readDockerfile(text, 'Dockerfile', { buildArgs, target });
+    expect(read.base.reference).toBe(
+      uncertain && !images.includes(base) ? base.replace(/:latest$/, '') : base,
+    );
+    expect(read.images.map((image) => image.reference)).toEqual(images);
+    expect(read.uncertain).toBe(uncertain ?? false);
+  },
+);
 
 test.each([
   ['', /"app\/Dockerfile" has no FROM/],
