@@ -11,6 +11,7 @@ import { CliError, exitCodeOf, exitCodes, type ExitCode } from './failure.ts';
 import { findBuildId } from './find-build.ts';
 import { followBuild } from './follow.ts';
 import { describeBuild, describeEnd, listBuilds, listWorkers } from './describe.ts';
+import { withGitAccess, type GitAccessOptions } from './git-access.ts';
 import { readLog } from './read-log.ts';
 import { readSecrets } from './secrets.ts';
 import type { Session } from './session.ts';
@@ -21,7 +22,7 @@ import type { ProgressView } from './view.ts';
 
 /** What each command does. Each answers with the exit code. */
 
-export interface SubmitOptions extends BuildOptions {
+export interface SubmitOptions extends BuildOptions, GitAccessOptions {
   readonly secret?: readonly string[];
   readonly ssh?: readonly string[];
   readonly repository: string;
@@ -39,7 +40,7 @@ export async function submit(
   sourceText: string,
   options: SubmitOptions,
 ): Promise<ExitCode> {
-  const source = await readSource(sourceText);
+  const source = await withGitAccess(await readSource(sourceText), options, process.env);
   const request: BuildRequestBody = {
     repository: options.repository,
     ...(options.registry === undefined ? {} : { registry: options.registry }),

@@ -43,7 +43,8 @@ SOURCE is one of
   a folder          sent as a tar.gz, leaving out what .dockerignore names
   a file            an archive (tar, tar.gz, zip) or a Dockerfile, sent as it is
   a git URL         https://HOST/PATH.git, with #REF for a branch, a tag or a whole commit id, and
-                    #REF:FOLDER for a folder in it; git+https://… where the URL does not end in .git
+                    #REF:FOLDER for a folder in it; git+https://… where the URL does not end in .git;
+                    ssh://git@HOST/PATH or git@HOST:PATH, with --git-key
   an archive's URL  any other http or https URL, which the worker fetches
 
 Progress is shown until the build has ended. In a pipe it is plain lines. With --json, standard output holds the
@@ -54,6 +55,7 @@ Examples:
   quay-build submit ./Dockerfile --repository team/tools --tag 2026-11
   quay-build submit https://git.example/team/app.git#v1.4 --repository team/app --tag 1.4
   quay-build submit https://git.example/mono.git#main:services/api --repository team/api
+  quay-build submit git@git.example:team/app.git#main --git-key deploy-key --repository team/app
   ID=$(quay-build submit . --repository team/app --detach)`;
 
 // Who reads no further, as `head`, is no error.
@@ -122,6 +124,12 @@ function createProgram(inSession: InSession): Command {
       'a private key that steps may use with RUN --mount=type=ssh,id=ID (without ID=: default); may be given several times',
       collect,
     )
+    .option(
+      '--git-key <file>',
+      'the private key for a git URL over ssh, without a passphrase: a file, or env=VARIABLE',
+    )
+    .option('--git-token <file>', 'the password or token for a git URL over https: a file, or env=VARIABLE')
+    .option('--git-user <name>', 'the user of --git-token (default: git)')
     .addOption(new Option('--follow', 'follow the log to the end of the build (default)').conflicts('detach'))
     .option('-d, --detach', 'print the id and return at once')
     .option('--json', 'print the build as JSON, the log on standard error')

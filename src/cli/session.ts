@@ -13,15 +13,19 @@ export interface Session {
   readonly notice: Write;
   /** Shows a build's progress; with `onNotices`, standard output is kept for something else. */
   createView(options: { readonly onNotices: boolean }): ProgressView;
-  /** Aborted by the first Ctrl-C. */
+  /** Aborted by the first Ctrl-C, from when it is first asked for; a command that never does is ended by it, as any program. */
   readonly interrupted: AbortSignal;
 }
 
 /** Makes the session of this process. `QUAY_BUILD_URL` and `QUAY_BUILD_TOKEN` say which manager, and who asks. */
 export function createSession(process: NodeJS.Process): Session {
   const { env, stdout, stderr } = process;
-  const interruption = new AbortController();
-  process.once('SIGINT', () => interruption.abort());
+  let interruption: AbortController | null = null;
+  const listen = (): AbortController => {
+    const controller = new AbortController();
+    process.once('SIGINT', () => controller.abort());
+    return controller;
+  };
   const print = writeTo(stdout, env);
   const notice = writeTo(stderr, env);
   const isLive = stdout.isTTY && !isPlain(env);
@@ -32,7 +36,9 @@ export function createSession(process: NodeJS.Process): Session {
     }),
     print,
     notice,
-    interrupted: interruption.signal,
+    get interrupted() {
+      return (interruption ??= listen()).signal;
+    },
     createView({ onNotices }) {
       if (isLive && !onNotices) {
         const write: Write = (text) => void stdout.write(text);

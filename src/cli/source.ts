@@ -12,6 +12,8 @@ export type Source =
       readonly ref: string | null;
       /** The folder after a colon, as in `URL#main:docker`; '' when there is none. */
       readonly folder: string;
+      /** For git over ssh. */
+      readonly privateKey?: string;
     };
 
 const GIT_PREFIX = 'git+';

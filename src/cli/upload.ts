@@ -37,7 +37,11 @@ export async function submitSource(
     case 'url':
       return submitJson(client, { ...request, build_package: source.url });
     case 'git': {
-      const git = { url: source.url, ...(source.ref === null ? {} : { ref: source.ref }) };
+      const git = {
+        url: source.url,
+        ...(source.ref === null ? {} : { ref: source.ref }),
+        ...(source.privateKey === undefined ? {} : { private_key: source.privateKey }),
+      };
       return submitJson(client, { ...request, git, context: request.context ?? source.folder });
     }
     case 'file':

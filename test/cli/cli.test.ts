@@ -140,6 +140,20 @@ describe('submit', () => {
     await http.store.builds.cancel(id, 'test');
   });
 
+  it('ends at Ctrl-C where it follows nothing, also while the manager is silent', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    for (const args of [['list'], ['log', '00000000-0000-4000-8000-000000000000']]) {
+      const asked = once(silent, 'request');
+      const run = startCli(args, { url: `http://127.0.0.1:${portOf(silent)}` });
+      await asked;
+      run.interrupt();
+      // By the signal itself: a shell says 130.
+      expect((await run.ended).code).toBeNull();
+    }
+    silent.close();
+  });
+
   it('leaves nothing behind at Ctrl-C while it sends', async () => {
     const hanging = createServer((request) => request.resume()).listen(0, '127.0.0.1');
     await once(hanging, 'listening');
@@ -164,7 +178,8 @@ describe('submit', () => {
     [['submit', '/dev/null', '-r', 'team/app'], 2, /neither a file nor a folder/],
     [['submit', 'app', '-r', 'Team/App'], 3, /request\.repository: must be namespace\/name, in lower case/],
     [['submit', 'app', '-r', 'team/app', '-t', 'no spaces'], 3, /tag_names\.0: must be a tag/],
-    [['submit', 'git@git.example:team/app.git', '-r', 'team/app'], 3, /not one that this manager fetches/],
+    [['submit', 'git://git.example/app.git', '-r', 'team/app'], 3, /not one that this manager fetches/],
+    [['submit', 'git@git.example:team/app.git', '-r', 'team/app'], 2, /Git over ssh needs a private key/],
     [['submit', 'app', '-r', 'team/app', '--follow', '--detach'], 2, /cannot be used with/],
     [
       ['submit', 'app', '-r', 'team/app', '--build-arg', '=x'],
