@@ -1,9 +1,9 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { bridgeName, folderPrefix, removeWithProcesses, sweepOrphans, unmountBelow } from './orphans.ts';
-import { run, startProcess } from './process.ts';
+import { type LabProcess, run, startProcess } from './process.ts';
 
 /** Debian's client by its path: another one may come first on PATH. */
 const DOCKER = '/usr/bin/docker';
@@ -25,6 +25,11 @@ export interface LabEngine extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+export interface LabDockerEngine extends LabEngine {
+  /** Kills the engine without a word, and starts it again on all that it left; in between, does this. */
+  crash(meanwhile?: () => Promise<void>): Promise<void>;
+}
+
 export interface LabEngineOptions {
   /** Keeps the engine's data here, between runs; else it lies in a temporary folder that goes with the engine. */
   readonly dataRoot?: string;
@@ -38,7 +43,7 @@ export interface LabEngineOptions {
  * Starts a Docker engine that shares nothing with another on this machine: socket, data, exec root and bridge are its own,
  * and it leaves the machine's packet filter and forwarding alone. Needs root and Debian's `docker.io`.
  */
-export async function startEngine(options: LabEngineOptions = {}): Promise<LabEngine> {
+export async function startEngine(options: LabEngineOptions = {}): Promise<LabDockerEngine> {
   await sweepOrphans();
   if (options.dataRoot !== undefined) await unmountBelow(options.dataRoot);
   const directory = await mkdtemp(folderPrefix());
@@ -54,43 +59,67 @@ export async function startEngine(options: LabEngineOptions = {}): Promise<LabEn
   await run('ip', ['addr', 'add', `${bridgeAddress}/24`, 'dev', bridge]);
   await run('ip', ['link', 'set', bridge, 'up']);
 
-  const daemon = startProcess(
-    'dockerd',
-    [
-      ...['--host', `unix://${socket}`, '--pidfile', join(directory, 'pid')],
-      ...['--data-root', options.dataRoot ?? join(directory, 'data'), '--exec-root', join(directory, 'exec')],
-      ...['--bridge', bridge, '--iptables=false', '--ip-masq=false', '--ip-forward=false'],
-      ...['--config-file', config, '--shutdown-timeout', '2'],
-    ],
-    {
-      env: {
-        ...process.env,
-        // BuildKit clips a step's output otherwise.
-        BUILDKIT_STEP_LOG_MAX_SIZE: '1073741824',
-        BUILDKIT_STEP_LOG_MAX_SPEED: '1073741824',
-        ...options.env,
+  const startDaemon = async (): Promise<LabProcess> => {
+    const started = startProcess(
+      'dockerd',
+      [
+        ...['--host', `unix://${socket}`, '--pidfile', join(directory, 'pid')],
+        ...['--data-root', options.dataRoot ?? join(directory, 'data')],
+        ...['--exec-root', join(directory, 'exec')],
+        ...['--bridge', bridge, '--iptables=false', '--ip-masq=false', '--ip-forward=false'],
+        ...['--config-file', config, '--shutdown-timeout', '2'],
+      ],
+      {
+        env: {
+          ...process.env,
+          // BuildKit clips a step's output otherwise.
+          BUILDKIT_STEP_LOG_MAX_SIZE: '1073741824',
+          BUILDKIT_STEP_LOG_MAX_SPEED: '1073741824',
+          ...options.env,
+        },
       },
-    },
-  );
-  const stop = async (): Promise<void> => {
-    await daemon.stop();
+    );
+    try {
+      await started.printed(/API listen on/);
+    } catch (error) {
+      await started.stop();
+      throw error;
+    }
+    return started;
+  };
+  const cleanUp = async (): Promise<void> => {
     await run('ip', ['link', 'del', bridge]).catch(() => undefined);
     await removeWithProcesses(directory);
     if (options.dataRoot !== undefined) await unmountBelow(options.dataRoot);
   };
+  let daemon: LabProcess;
   try {
-    await daemon.printed(/API listen on/);
+    daemon = await startDaemon();
   } catch (error) {
-    await stop();
+    await cleanUp();
     throw error;
   }
+  const stop = async (): Promise<void> => {
+    await daemon.stop();
+    await cleanUp();
+  };
   return {
     socket,
     dockerHost: `unix://${socket}`,
     bridgeAddress,
-    pid: daemon.pid,
+    get pid() {
+      return daemon.pid;
+    },
     docker: dockerOf(socket, directory),
     output: () => daemon.output(),
+    crash: async (meanwhile = () => Promise.resolve()) => {
+      daemon.kill('SIGKILL');
+      await daemon.exited;
+      // Its containerd dies with it. Where nobody reaps it, its number would pass for one that runs.
+      await rm(join(directory, 'exec/containerd/containerd.pid'), { force: true });
+      await meanwhile();
+      daemon = await startDaemon();
+    },
     stop,
     [Symbol.asyncDispose]: stop,
   };

@@ -5,6 +5,7 @@ import { buildArgumentsSchema, type BuildArguments, type BuildResult } from '../
 import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
 import { managerProcedures } from '../contract/uris.ts';
 import type { Clock } from './clock.ts';
+import type { Disk } from './disk/disk.ts';
 import type { Engine } from './engine/engine.ts';
 import { BASE_ERROR_MAX, DESCRIBE_WITHIN_MS } from './limits.ts';
 import { createBatchLog } from './link/batch-log.ts';
@@ -20,6 +21,7 @@ import { walkPhases } from './phases/walk.ts';
 import { reasonOf } from './reason.ts';
 import type { SecretKeeper } from './secrets.ts';
 import type { FetchSource } from './source/source.ts';
+import { isSystemError } from './source/system-error.ts';
 import type { WorkDirectory } from './work-directory.ts';
 
 /** What a slot builds with. One build at a time. */
@@ -27,7 +29,7 @@ export interface Builder {
   /** Answers an invocation of `io.quay.builder.build`, also a wrong one; never throws. */
   build(session: RealmSession, kwargs: unknown): Promise<Answer>;
   readonly busy: boolean;
-  /** Why it could not build now, or null: its engine does not answer. */
+  /** Why it could not build now, or null: its engine does not answer, or a disk is full. */
   examine(): Promise<string | null>;
   /** Refuses what comes from now on. */
   close(): void;
@@ -39,6 +41,7 @@ export interface Builder {
 
 export interface BuilderOptions {
   readonly engine: Engine;
+  readonly disk: Disk;
   readonly fetchSource: FetchSource;
   readonly workDirectory: WorkDirectory;
   /** Whether images are labelled with where they come from, unless a build says otherwise. */
@@ -65,7 +68,7 @@ export function createBuilder(options: BuilderOptions): Builder {
     examine: async () => {
       try {
         await options.engine.describe(AbortSignal.timeout(DESCRIBE_WITHIN_MS));
-        return null;
+        return await options.disk.examine();
       } catch (error) {
         return `the engine does not answer: ${reasonOf(error)}`;
       }
@@ -171,7 +174,7 @@ interface RunOptions {
 }
 
 async function run(
-  { engine, fetchSource, workDirectory, ociLabels, clock }: BuilderOptions,
+  { disk, fetchSource, workDirectory, ociLabels, clock }: BuilderOptions,
   session: RealmSession,
   build: BuildArguments,
   { id, masker, logger, controller }: RunOptions,
@@ -185,18 +188,19 @@ async function run(
   };
   const log = session.accepted.has('log-batch') ? createBatchLog(logOptions) : createLineLog(logOptions);
   const output = createBuildOutput(log, masker, clock);
+  const use = disk.begin(id);
   try {
     return await walkPhases({
       id,
       build,
       accepted: session.accepted,
       credentials: credentialsOf(build, session.accepted),
-      directory: await workDirectory.create(id),
+      directory: await makeFolder(workDirectory, id),
       sharedKey: createHmac('sha256', workDirectory.key)
         .update(`${build.registry}/${build.repository}`)
         .digest('hex'),
       ociLabels,
-      engine,
+      engine: use.engine,
       fetchSource,
       output,
       determineCacheTag: (kwargs) => session.call(managerProcedures.determineCacheTag, kwargs),
@@ -208,7 +212,20 @@ async function run(
     await workDirectory.remove(id).catch((error: unknown) => {
       logger.warn({ reason: reasonOf(error) }, 'the folder of the build could not be removed');
     });
+    await use.end();
     // The last lines say why it failed; a manager that is gone has its calls rejected, so this ends.
     await output.end();
+  }
+}
+
+async function makeFolder(workDirectory: WorkDirectory, id: string): Promise<string> {
+  try {
+    return await workDirectory.create(id);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    const why = error.code ?? 'unknown error';
+    throw new BuildError('internalerror', `The worker could not make the folder of the build (${why}).`, {
+      cause: error,
+    });
   }
 }

@@ -9,6 +9,7 @@ import {
   setting,
   type SettingValues,
 } from '../contract/configuration.ts';
+import { readDiskBudget } from './disk/budget.ts';
 import { readPrivateAddresses } from '../contract/network/addresses.ts';
 import { type Proxies, readNoProxy, readProxy } from '../contract/network/proxies.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
@@ -161,6 +162,20 @@ const settings = {
     example: 'off',
     default: 'on',
     read: readChoice(['on', 'off']),
+  }),
+  DISK_BUDGET: setting({
+    doc: "How much of the engine's disk the worker may fill with images, layers and cache: bytes, or a share of the file system that holds the engine's data, where the engine is at a socket of this machine. What was not used for longest goes first, nothing that a running build uses, and without `ENGINE_IS_OURS` only what the worker brought itself. A hosted worker keeps everything.",
+    rule: 'a size in bytes with k, M, G, T, Ki, Mi, Gi or Ti, a percentage from 1% to 100%, or none',
+    example: '200G',
+    default: '70%',
+    read: readDiskBudget,
+  }),
+  ENGINE_IS_OURS: setting({
+    doc: "Whether nobody but this worker uses the engine. Then all that is on it counts against `DISK_BUDGET` and may be removed, BuildKit's cache too; several workers must not share such an engine.",
+    rule: 'yes or no',
+    example: 'yes',
+    default: 'no',
+    read: readChoice(['yes', 'no']),
   }),
   SHUTDOWN_TIMEOUT: setting({
     doc: 'How long a worker that is asked to leave (SIGTERM) lets the running build go on, in seconds.',

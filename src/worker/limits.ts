@@ -54,6 +54,14 @@ export const DOCTOR_DISK_BYTES = 10 * 1024 ** 3;
 export const ENGINE_TRIES = 3;
 /** A pull or push of which the engine says nothing for so long has failed: the registry hangs. */
 export const TRANSFER_STALL_MS = 300_000;
+/** With how little free disk a worker takes no build. */
+export const DISK_LEAST_FREE_BYTES = 32 * 1024 ** 2;
+/** How long the engine may take to be measured and brought within its budget; then that is given up until the next build. */
+export const DISK_SWEEP_WITHIN_MS = 600_000;
+/** How long the answer of a build that found the disk full waits until room was made, so that the next one finds it. */
+export const DISK_ROOM_WITHIN_MS = 30_000;
+/** The share of the time in which an engine may be measured, as that costs it; its file system tells sooner where it is in sight. */
+export const MEASURE_SHARE = 0.05;
 /** How long the engine may take to remove a name; then the build ends all the same. */
 export const UNTAG_WITHIN_MS = 30_000;
 /** The wait before the second try; the next is twice as long. */

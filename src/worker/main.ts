@@ -16,8 +16,9 @@ import {
   workerIdOf,
   type WorkerSettings,
 } from './config.ts';
+import { createDisk } from './disk/disk.ts';
 import type { Engine } from './engine/engine.ts';
-import { createEngine } from './engine/index.ts';
+import { createEngine, createEngineStorage } from './engine/index.ts';
 import { exitCodes } from './exit-codes.ts';
 import { leaveOnSignals } from './leaving.ts';
 import { enterpriseRetryDelay, hostedRetryDelay } from './link/reconnecting.ts';
@@ -155,8 +156,22 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     return exitCodes.wrongSetting;
   }
   await clearLeftovers({ engine, workDirectory, clock: systemClock, logger });
+  const hosted = settings.REALM !== null;
+  const disk = createDisk({
+    engine,
+    storage: createEngineStorage(engineOptions(settings)),
+    dockerHost: settings.DOCKER_HOST,
+    directory: workDirectory.path,
+    // A hosted worker's engine goes with it.
+    budget: hosted ? 'none' : settings.DISK_BUDGET,
+    engineIsOurs: settings.ENGINE_IS_OURS === 'yes',
+    clock: systemClock,
+    logger,
+  });
+  if (!hosted) void disk.sweep();
   const builderOptions = {
     engine,
+    disk,
     fetchSource: fetchSourceWith({
       privateAddresses: settings.PRIVATE_ADDRESSES,
       proxies: proxiesOf(settings),
@@ -176,7 +191,6 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     return { slot, logger: slotLogger, builder: createBuilder({ ...builderOptions, logger: slotLogger }) };
   });
   const endpoint = endpointOf(settings);
-  const hosted = settings.REALM !== null;
   logger.info(
     { worker: id, endpoint: endpoint.origin + endpoint.pathname, engine: settings.DOCKER_HOST, hosted },
     'worker starts',
@@ -207,6 +221,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
   );
   // Enterprise slots end by leaving alone, and a hosted worker has one.
   const end = ends.find((each) => each !== 'left') ?? 'left';
+  await disk.close();
   logger.info({ end }, 'worker ends');
   return interrupted() ? exitCodes.interrupted : exitCodeOf(end);
 }

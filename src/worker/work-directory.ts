@@ -7,10 +7,13 @@ import { join } from 'node:path';
  *
  *   WORK_DIR/WORKER_ID/key               a secret that stays, for what is kept on the engine between builds
  *   WORK_DIR/WORKER_ID/known_hosts       the host keys of git servers, where the first one seen is trusted
+ *   WORK_DIR/WORKER_ID/engine.json       what the worker brought to its engine, and when it was used
  *   WORK_DIR/WORKER_ID/BUILD/owner       the process that runs this build
  *   WORK_DIR/WORKER_ID/BUILD/content/    what the build fetches
  */
 export interface WorkDirectory {
+  /** The worker's own folder, `WORK_DIR/WORKER_ID`. */
+  readonly path: string;
   readonly key: Buffer;
   /** The path of ssh's known_hosts, which ssh makes when it first trusts a server. */
   readonly knownHosts: string;
@@ -31,6 +34,7 @@ export async function openWorkDirectory(root: string, workerId: string): Promise
   await makePrivate(home);
   const key = await readKey(join(home, KEY));
   return {
+    path: home,
     key,
     knownHosts: join(home, 'known_hosts'),
     leftovers: async () => {

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { extensionNames, type ExtensionName } from '../../src/contract/extensions.ts';
 import { createBuilder } from '../../src/worker/builder.ts';
 import type { Clock } from '../../src/worker/clock.ts';
+import type { Disk } from '../../src/worker/disk/disk.ts';
 import type { Engine, EngineCall } from '../../src/worker/engine/engine.ts';
 import { enterpriseRetryDelay, hostedRetryDelay } from '../../src/worker/link/reconnecting.ts';
 import { createSecretKeeper } from '../../src/worker/secrets.ts';
@@ -41,6 +42,16 @@ export function calmEngine(parts: Partial<Engine> = {}): Engine {
     push: () => Promise.resolve({ digest: DIGEST }),
     untag: () => Promise.resolve(),
     ...parts,
+  };
+}
+
+/** A disk with room for everything, of which nobody keeps account. */
+function boundlessDisk(engine: Engine): Disk {
+  return {
+    begin: () => ({ engine, end: () => Promise.resolve() }),
+    examine: () => Promise.resolve(null),
+    sweep: () => Promise.resolve(),
+    close: () => Promise.resolve(),
   };
 }
 
@@ -93,6 +104,10 @@ export interface HarnessOptions {
   readonly token?: string;
   readonly clock?: Clock;
   readonly ociLabels?: boolean;
+  /** Where `WORK_DIR` is made; the system's temporary folder when absent. */
+  readonly workRoot?: string;
+  /** Boundless when absent. `directory` is the worker's own folder. */
+  readonly disk?: (engine: Engine, directory: string, logger: Logger) => Disk;
 }
 
 export interface RunningWorker extends AsyncDisposable {
@@ -108,7 +123,7 @@ export interface RunningWorker extends AsyncDisposable {
 
 /** A worker of one slot, in this process, its own log kept. */
 export async function startWorker(options: HarnessOptions): Promise<RunningWorker> {
-  const root = await mkdtemp(join(tmpdir(), 'quay-builder-test-'));
+  const root = await mkdtemp(join(options.workRoot ?? tmpdir(), 'quay-builder-test-'));
   const secrets = createSecretKeeper();
   let said = '';
   const looks = new Set<() => void>();
@@ -121,10 +136,13 @@ export async function startWorker(options: HarnessOptions): Promise<RunningWorke
       },
     },
   );
+  const engine = options.engine ?? calmEngine();
+  const workDirectory = await openWorkDirectory(root, 'test');
   const builder = createBuilder({
-    engine: options.engine ?? calmEngine(),
+    engine,
+    disk: options.disk?.(engine, workDirectory.path, logger) ?? boundlessDisk(engine),
     fetchSource: options.fetchSource ?? (() => Promise.resolve(scratchSource)),
-    workDirectory: await openWorkDirectory(root, 'test'),
+    workDirectory,
     ociLabels: options.ociLabels ?? false,
     secrets,
     clock: options.clock ?? fastClock,

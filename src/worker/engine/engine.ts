@@ -85,8 +85,16 @@ export interface Engine {
  * - `dockerfile`: the Dockerfile is missing or cannot be read.
  * - `failed`: what was asked did not work: a step, a transfer, a registry that does not answer.
  * - `refused`: the engine would not begin.
+ * - `full`: there is no room left on its disk.
  */
-export type EngineErrorKind = 'unreachable' | 'denied' | 'not-found' | 'dockerfile' | 'failed' | 'refused';
+export type EngineErrorKind =
+  | 'unreachable'
+  | 'denied'
+  | 'not-found'
+  | 'dockerfile'
+  | 'failed'
+  | 'refused'
+  | 'full';
 
 /** An engine call failed. The message is the engine's, fit for the user. */
 export class EngineError extends Error {

@@ -5,6 +5,7 @@ import { dockerClient } from './docker-client.ts';
 import { parseEndpoint } from './endpoint.ts';
 import type { Engine } from './engine.ts';
 import { createImages } from './images.ts';
+import { createStorage, type EngineStorage } from './storage.ts';
 import { createTransport } from './transport.ts';
 
 export interface EngineOptions {
@@ -35,4 +36,12 @@ export function createEngine({
     build: builders.build,
     describe: (signal) => describeEngine(transport, builders, signal),
   };
+}
+
+/** What lies on that engine. Throws as {@link createEngine} does. */
+export function createEngineStorage({
+  dockerHost,
+  certPath,
+}: Pick<EngineOptions, 'dockerHost' | 'certPath'>): EngineStorage {
+  return createStorage(createTransport(parseEndpoint(dockerHost, certPath)));
 }

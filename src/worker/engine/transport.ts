@@ -13,10 +13,10 @@ import type { EngineError } from './engine.ts';
 import { unreachable } from './errors.ts';
 import { limits } from './limits.ts';
 
-/** The requests that dockerode has no call for, or makes in a way of its own: sessions and builds. */
+/** The requests that dockerode has no call for, or makes in a way of its own: sessions, builds, and what lies on the engine. */
 
 interface EngineRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** Path and query. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;

@@ -55,6 +55,7 @@ function codeOf(error: EngineError): BuildErrorCode {
       return 'dockerfileissue';
     case 'refused':
     case 'unreachable':
+    case 'full':
       return 'buildrunerror';
   }
 }

@@ -6,9 +6,16 @@ import { engineCall, type BuildRun } from './build-run.ts';
 
 /** How what goes wrong on an engine becomes an error of the contract. */
 
-/** The error that a failed engine call ends the build with; an engine that is gone is always `dockerconnecterror`. */
+/**
+ * The error that a failed engine call ends the build with; an engine that is gone is always `dockerconnecterror`, and one whose disk
+ * is full `internalerror`: another worker may have room.
+ */
 export function engineFailure(error: unknown, code: BuildErrorCode): unknown {
   if (!(error instanceof EngineError)) return error;
+  if (error.kind === 'full') {
+    const message = `There is no room left on the disk of the worker's engine: ${error.message}`;
+    return new BuildError('internalerror', message, { cause: error });
+  }
   const known = error.kind === 'unreachable' ? 'dockerconnecterror' : code;
   return new BuildError(known, error.message, { cause: error });
 }
