@@ -96,8 +96,8 @@ function stepsOfStages(text: string): number[] {
   return steps;
 }
 
-/** A file of the build's context, by where the engine has put it. */
-const CONTEXT_PATH = /\/[^\s"]*\/libpod_builder\d+\/build\/?/g;
+/** The end of where the engine has put the build's context. */
+const CONTEXT_FOLDER = /\/libpod_builder\d+\/build\/?/;
 const UNKNOWN_INSTRUCTION = /^building at STEP "(\S+) [^"]*": Build error: Unknown instruction: .*/s;
 const NO_DOCKERFILE =
   /^(?:stat \S+\/libpod_builder\d+\/build\/.+: no such file or directory$|no contents in "|no FROM statement found|The target ".*" was not found)/;
@@ -110,6 +110,19 @@ export function podmanFailure(message: string, instruction: string | null): Buil
   const isDockerfile = instruction === null && NO_DOCKERFILE.test(text);
   return {
     kind: isDockerfile ? 'dockerfile' : buildErrorKind(text, instruction),
-    message: text.replaceAll(CONTEXT_PATH, ''),
+    message: withoutContextFolder(text),
   };
+}
+
+function withoutContextFolder(text: string): string {
+  const pieces = text.split(CONTEXT_FOLDER);
+  const last = pieces.pop() ?? '';
+  return pieces.map((piece) => piece.slice(0, endOfWords(piece))).join('') + last;
+}
+
+/** Where the path begins that a text ends with. */
+function endOfWords(text: string): number {
+  let at = text.length;
+  while (at > 0 && !/[\s"]/.test(text.charAt(at - 1))) at -= 1;
+  return at;
 }
