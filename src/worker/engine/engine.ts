@@ -88,13 +88,7 @@ export interface Engine {
  * - `full`: there is no room left on its disk.
  */
 export type EngineErrorKind =
-  | 'unreachable'
-  | 'denied'
-  | 'not-found'
-  | 'dockerfile'
-  | 'failed'
-  | 'refused'
-  | 'full';
+  'unreachable' | 'denied' | 'not-found' | 'dockerfile' | 'failed' | 'refused' | 'full';
 
 /** An engine call failed. The message is the engine's, fit for the user. */
 export class EngineError extends Error {

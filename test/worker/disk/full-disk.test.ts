@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, rm, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { importBaseImage } from '../../../lab/base-image.ts';
+import { startEngine, type LabEngine } from '../../../lab/engine.ts';
+import { run } from '../../../lab/process.ts';
+import { type LabPackageServer, startPackageServer } from '../../../lab/package-server.ts';
+import { type LabRegistry, startRegistry } from '../../../lab/registry.ts';
+import { mountSmallDisk, type SmallDisk } from '../../../lab/small-disk.ts';
+import { systemClock } from '../../../src/worker/clock.ts';
+import { createSourceFetcher } from '../../../src/worker/source/index.ts';
+import { type HarnessOptions, type RunningWorker, someBuild, startWorker } from '../harness.ts';
+import { startTestManager, type TestManager, type Worker } from '../test-manager.ts';
+import { makeContext } from '../engine/support.ts';
+import { writeTar } from '../source/tar-writer.ts';
+import { engineOf, namesOn, openDisk } from './support.ts';
+
+/** Disks that are too small for what a build wants: the engine's, and the worker's own. */
+
+const MIB = 1024 ** 2;
+const DISK_BYTES = 128 * MIB;
+const TOO_MUCH = 160 * MIB;
+
+let disk: SmallDisk;
+let engine: LabEngine;
+let registry: LabRegistry;
+let packages: LabPackageServer;
+let manager: TestManager;
+beforeAll(async () => {
+  disk = await mountSmallDisk(DISK_BYTES);
+  [engine, registry, packages] = await Promise.all([
+    startEngine({ dataRoot: join(disk.path, 'engine') }),
+    startRegistry(),
+    startPackageServer(),
+  ]);
+  const base = `${registry.host}/team/base:latest`;
+  await importBaseImage(engine, base);
+  await engine.docker(['push', '--quiet', base]);
+  await pushLargeImage();
+  serve('/small', `FROM ${base}\nRUN echo it has room\n`);
+  serve('/step', `FROM ${base}\nRUN dd if=/dev/zero of=/large bs=1M count=${TOO_MUCH / MIB}\n`);
+  serve('/base', `FROM ${registry.host}/team/large:latest\nRUN true\n`);
+  const context = [
+    { name: 'Dockerfile', content: `FROM ${base}\nCOPY large /\n` },
+    { name: 'large', content: randomBytes(TOO_MUCH) },
+  ];
+  packages.serve('/context', { kind: 'bytes', body: writeTar(context), contentType: null });
+});
+afterAll(async () => {
+  await Promise.all([engine.stop(), registry.stop(), packages.stop()]);
+  await disk[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  manager = await startTestManager();
+});
+afterEach(() => manager[Symbol.asyncDispose]());
+
+function serve(path: string, dockerfile: string): void {
+  packages.serve(path, { kind: 'bytes', body: Buffer.from(dockerfile), contentType: 'text/plain' });
+}
+
+/** An image of zeros, which a registry keeps in little room, made on an engine that has room. */
+async function pushLargeImage(): Promise<void> {
+  await using roomy = await startEngine();
+  const name = `${registry.host}/team/large:latest`;
+  await using large = await makeContext({ large: '' });
+  await truncate(join(large.path, 'large'), TOO_MUCH);
+  await run('tar', ['-C', large.path, '-cf', join(large.path, 'image.tar'), 'large']);
+  await roomy.docker(['import', join(large.path, 'image.tar'), name]);
+  await roomy.docker(['push', '--quiet', name]);
+}
+
+interface Working {
+  readonly worker: RunningWorker;
+  readonly connection: Worker;
+  /** Builds what is served there, and answers with the code of the error and its words. */
+  build(path: string): Promise<{ code: string | null; words: string }>;
+}
+
+async function work(more: Partial<HarnessOptions> = {}): Promise<Working> {
+  const worker = await startWorker({
+    manager,
+    engine: engineOf(engine),
+    fetchSource: createSourceFetcher(),
+    clock: systemClock,
+    disk: (used, directory) =>
+      openDisk(engine, directory, { share: 0.9 }, { engine: used, engineIsOurs: true }).disk,
+    ...more,
+  });
+  const connection = await manager.connection();
+  await worker.logged('worker is ready');
+  return {
+    worker,
+    connection,
+    build: async (path) => {
+      const { error, kwargs } = await connection.build(buildOf(path));
+      return {
+        code: error === null ? null : error.replace('io.quay.builder.', ''),
+        words: String(kwargs['base_error'] ?? ''),
+      };
+    },
+  };
+}
+
+function buildOf(path: string): Record<string, unknown> {
+  return {
+    ...someBuild,
+    registry: registry.host,
+    build_package: packages.url + path,
+    push_token: '',
+    pull_token: '',
+  };
+}
+
+describe("the engine's disk", () => {
+  it.each([
+    ['a step writes', '/step'],
+    ['a base image is', '/base'],
+    ['a context is', '/context'],
+  ])(
+    'is too small for what %s: an internal error that says so, and the next build has room',
+    async (_what, path) => {
+      const { worker, build } = await work();
+      await using _worker = worker;
+      const failed = await build(path);
+      expect(failed.code).toBe('internalerror');
+      expect(failed.words).toMatch(
+        /^There is no room left on the disk of the worker's engine: .*no space left on device/i,
+      );
+
+      expect(await build('/small')).toEqual({ code: null, words: '' });
+      expect(await engine.docker(['ps', '--all', '--quiet'])).toBe('');
+      expect((await namesOn(engine)).filter((name) => name.includes('quay-builder'))).toEqual([]);
+      expect((await readdir(worker.workDirectory)).sort()).toEqual(['engine.json', 'key']);
+    },
+  );
+
+  it('is filled by somebody else: the worker leaves the builds to others until there is room', async () => {
+    const { worker, connection } = await work();
+    await using _worker = worker;
+    const file = join(disk.path, 'others');
+    await run('sh', ['-c', `dd if=/dev/zero of=${file} bs=1M 2>/dev/null || true`]);
+    await connection.closed;
+    await worker.logged('the disk of the engine is full');
+
+    await rm(file);
+    const again = await manager.connection();
+    expect((await again.build(buildOf('/small'))).error).toBeNull();
+  });
+});
+
+it("the worker's own disk is too small: an internal error that says so, nothing stays, and the next build has room", async () => {
+  await using small = await mountSmallDisk(DISK_BYTES);
+  const { worker, build } = await work({ workRoot: small.path });
+  await using _worker = worker;
+  const failed = await build('/context');
+  expect(failed).toMatchObject({ code: 'internalerror', words: expect.stringContaining('ENOSPC') as string });
+  expect(await readdir(worker.workDirectory)).toEqual(['key']);
+  expect(await build('/small')).toEqual({ code: null, words: '' });
+});
