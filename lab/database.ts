@@ -28,12 +28,18 @@ export interface LabDatabaseServer extends AsyncDisposable {
 
 const TEMPLATE = 'lab_template';
 
-/** Starts a PostgreSQL in a temporary folder, reached through its socket alone. */
-export async function startDatabaseServer(): Promise<LabDatabaseServer> {
+/** Starts a PostgreSQL in a temporary folder, reached through its socket alone: ours, or the older one of Debian's packages. */
+export async function startDatabaseServer({
+  programs = 'ours',
+}: { readonly programs?: 'ours' | 'of the machine' } = {}): Promise<LabDatabaseServer> {
   const folder = await mkdtemp(join(tmpdir(), 'qlab-pg-'));
   // The server runs as another user when we are root: it must pass through.
   await chmod(folder, 0o711);
-  const server = await startEmbeddedServer({ dataDirectory: folder, log: pino({ level: 'silent' }) });
+  const server = await startEmbeddedServer({
+    dataDirectory: folder,
+    log: pino({ level: 'silent' }),
+    ...(programs === 'ours' ? {} : { packageDirectory: null }),
+  });
   const { host = '', user = '' } = server.address;
   // A test that dies leaves no server behind.
   const onExit = (): void => {

@@ -12,6 +12,7 @@ import { ApiTokensError, apiScopes, apiTokenNameSchema, type ApiScope } from './
 import { startManager } from './manager.ts';
 import { SealError } from './secrets/secret-box.ts';
 import { SecretKeyError } from './secrets/secret-key.ts';
+import { backupCommand, restoreCommand } from './backup-command.ts';
 import { addApiToken } from './token-command.ts';
 
 /** `quay-build-manager`: reads its settings, starts the manager, and answers the system's signals. */
@@ -39,15 +40,17 @@ the API is at http://127.0.0.1:8686, and everything is kept in ./quay-build-mana
 
   quay-build-manager                                        start
   quay-build-manager token ci --file api-tokens.json        let somebody use the API
+  quay-build-manager backup /backups/today                  keep a copy of everything
 
 Every setting is described in docs/reference/manager.md.`,
     );
+  const configOption = ['--config <file>', 'a JSON file of settings; CONFIG_FILE does the same'] as const;
   program
     .command('serve', { isDefault: true })
     .description('start the manager (what happens without a command)')
-    .option('--config <file>', 'a JSON file of settings; CONFIG_FILE does the same')
+    .option(...configOption)
     .action(async ({ config }: { config?: string }) => {
-      process.exitCode = await serve(config ?? process.env['CONFIG_FILE']);
+      process.exitCode = await withSettings(config, serve);
     });
   program
     .command('token')
@@ -66,6 +69,24 @@ Every setting is described in docs/reference/manager.md.`,
     )
     .action(async (name: string, { file, scope }: { file: string; scope: ApiScope[] }) => {
       process.exitCode = await printNewToken(file, name, scope);
+    });
+  program
+    .command('backup')
+    .description(
+      'write everything that the manager keeps, as it is now, to one file; managers may be running',
+    )
+    .argument('<file>', 'a new file, or - for stdout')
+    .option(...configOption)
+    .action(async (file: string, { config }: { config?: string }) => {
+      process.exitCode = await withSettings(config, (settings) => backupCommand(file, settings, version));
+    });
+  program
+    .command('restore')
+    .description('put a backup into an empty database and DATA_DIR, before any manager is started there')
+    .argument('<file>', 'what backup wrote, or - for stdin')
+    .option(...configOption)
+    .action(async (file: string, { config }: { config?: string }) => {
+      process.exitCode = await withSettings(config, (settings) => restoreCommand(file, settings));
     });
   return program;
 }
@@ -87,8 +108,12 @@ async function printNewToken(file: string, name: string, scopes: readonly ApiSco
   }
 }
 
-/** Runs the manager until SIGTERM or SIGINT; answers with the exit code. */
-async function serve(file: string | undefined): Promise<number> {
+/** Reads the settings and does what was asked for with them; answers with the exit code. */
+async function withSettings(
+  config: string | undefined,
+  work: (settings: ManagerSettings) => Promise<number>,
+): Promise<number> {
+  const file = config ?? process.env['CONFIG_FILE'];
   let settings: ManagerSettings;
   try {
     settings = loadConfiguration(managerConfiguration, { environment: withProxyNames(process.env), file });
@@ -96,6 +121,11 @@ async function serve(file: string | undefined): Promise<number> {
     if (!(error instanceof ConfigurationError)) throw error;
     return refuse(error.problems, exitCodes.wrongSetting);
   }
+  return work(settings);
+}
+
+/** Runs the manager until SIGTERM or SIGINT; answers with the exit code. */
+async function serve(settings: ManagerSettings): Promise<number> {
   const logger = await createProgramLog({
     program: 'quay-build-manager',
     level: settings.LOG_LEVEL,

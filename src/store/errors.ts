@@ -28,3 +28,8 @@ export class BlobTooLarge extends Error {
     this.maxBytes = maxBytes;
   }
 }
+
+/** A backup cannot be restored, or not here; the message says why. */
+export class BackupUnusable extends Error {
+  override readonly name = 'BackupUnusable';
+}

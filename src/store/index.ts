@@ -1,5 +1,6 @@
 /** The store's door: what the manager uses of it. */
-export { BlobTooLarge, DatabaseAway, PackageNotPending, StoreUnusable } from './errors.ts';
+export { backUp, restore } from './backup/index.ts';
+export { BackupUnusable, BlobTooLarge, DatabaseAway, PackageNotPending, StoreUnusable } from './errors.ts';
 export { openBlobFolder } from './blobs/folder.ts';
 export { openStore, type StoreOptions } from './open-store.ts';
 export type * from './ports/blobs.ts';

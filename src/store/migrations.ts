@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
-import { connectionOptions, disconnect, type Address } from './database.ts';
+import type pg from 'pg';
+import { connect } from './connect.ts';
+import { disconnect, type Address } from './database.ts';
 import { StoreUnusable } from './errors.ts';
-
-/** The oldest that has all that the statements use, as `server_version_num`. */
-const OLDEST_SERVER = 130_000;
 
 /** One step of the schema. */
 export interface Migration {
@@ -40,6 +38,11 @@ export function loadMigrations(directory = join(import.meta.dirname, 'migrations
     });
 }
 
+/** By which a migration that ran is known again. */
+export function checksumOf({ text }: Pick<Migration, 'text'>): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
 /**
  * Brings the schema up to what this program needs, each migration in a transaction of its own. Programs that start together wait
  * for each other. Fails with {@link StoreUnusable} when the schema is newer than the program, or is not what it says it is.
@@ -67,42 +70,12 @@ export async function migrate(address: Address, migrations: readonly Migration[]
   }
 }
 
-/** No error of the client's becomes a cause: one about a URL carries it whole, with its password. */
-async function connect(address: Address): Promise<pg.Client> {
-  try {
-    const client = new pg.Client(connectionOptions(address));
-    // What is lost is met by the statement that is under way.
-    client.on('error', () => undefined);
-    await client.connect();
-    const { rows } = await client.query<{ version: number; name: string }>(
-      "select current_setting('server_version_num')::integer as version, current_setting('server_version') as name",
-    );
-    const [server] = rows;
-    if (server && server.version >= OLDEST_SERVER) return client;
-    await disconnect(client);
-    throw new Error(`it is PostgreSQL ${server?.name ?? ''}, and 13 is the oldest that serves`);
-  } catch (error) {
-    const help =
-      address.connectionString === undefined
-        ? ''
-        : ' Check DATABASE_URL, as postgresql://USER:PASSWORD@HOST:5432/DATABASE, ' +
-          'that the server is up, and that the user owns the database.';
-    throw new StoreUnusable(`The database cannot be used: ${messageOf(error)}.${help}`);
-  }
-}
-
-function messageOf(error: unknown): string {
-  // One for each address of the host.
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
-}
-
 async function apply(
   client: pg.Client,
   { number, name, text }: Migration,
   applied: { readonly checksum: string } | undefined,
 ): Promise<void> {
-  const checksum = createHash('sha256').update(text).digest('hex');
+  const checksum = checksumOf({ text });
   if (applied?.checksum === checksum) return;
   if (applied) {
     throw new StoreUnusable(

@@ -19,8 +19,8 @@ export async function openBlobFolder(folder: string, now: () => Date = () => new
   await syncFolder(folder);
 
   return {
-    async put(content, { maxBytes }) {
-      const id = randomUUID();
+    async put(content, { maxBytes, id = randomUUID() }) {
+      if (!ID.test(id)) throw new TypeError(`${JSON.stringify(id)} is no id of a blob.`);
       const unfinished = join(incoming, id);
       try {
         const file = await open(unfinished, 'wx', 0o600);

@@ -13,9 +13,9 @@ export interface StoredBlob {
 export interface BlobStore {
   /**
    * Stores a stream. It is there, whole and durable, when this returns, and not at all when it fails: with {@link BlobTooLarge}
-   * over `maxBytes`, or with the stream's own error.
+   * over `maxBytes`, or with the stream's own error. `id` is that of a blob of a backup; a new one gets its own.
    */
-  put(content: Readable, options: { readonly maxBytes: number }): Promise<StoredBlob>;
+  put(content: Readable, options: { readonly maxBytes: number; readonly id?: string }): Promise<StoredBlob>;
   /** null when there is no such blob. The caller reads the stream to its end or destroys it. */
   open(id: string): Promise<{ readonly content: Readable; readonly size: number } | null>;
   /** A blob that is not there is no error. */

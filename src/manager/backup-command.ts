@@ -1,0 +1,127 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import pino, { type Logger } from 'pino';
+import {
+  backUp,
+  BackupUnusable,
+  openBlobFolder,
+  restore,
+  StoreUnusable,
+  type BlobStore,
+} from '../store/index.ts';
+import type { ManagerSettings } from './config.ts';
+import { exitCodes } from './exit-codes.ts';
+
+/** `quay-build-manager backup` and `restore`: everything that the manager keeps, as one file. */
+
+type Place = Pick<ManagerSettings, 'DATA_DIR' | 'DATABASE_URL'>;
+
+/**
+ * Writes a backup to a file, which is there whole or not at all, or to stdout for `-`. Managers may be running. Answers with the
+ * exit code.
+ */
+export async function backupCommand(file: string, settings: Place, version: string): Promise<number> {
+  return tellProblems('backup', async () => {
+    const place = await openPlace(settings);
+    const progress = showProgress('backed up');
+    const options = { ...place, version, onProgress: progress.onProgress };
+    const { tables, blobs, missingBlobs } =
+      file === '-'
+        ? await backUp(process.stdout, options)
+        : await writeWhole(file, (draft) =>
+            backUp(createWriteStream(draft, { flags: 'wx', mode: 0o600 }), options),
+          );
+    const missing =
+      missingBlobs.length === 0 ? '' : `, ${missingBlobs.length} packages of ended builds were gone`;
+    progress.end(`backed up ${tables} tables and ${blobs} packages${missing}`);
+  });
+}
+
+/** Restores a backup from a file, or from stdin for `-`. Answers with the exit code. */
+export async function restoreCommand(file: string, settings: Place): Promise<number> {
+  return tellProblems('restore', async () => {
+    const input = file === '-' ? process.stdin : (await open(file)).createReadStream();
+    const place = await openPlace(settings);
+    const progress = showProgress('restored');
+    const { tables, blobs, createdAt, version } = await restore(input, {
+      ...place,
+      onProgress: progress.onProgress,
+    });
+    progress.end(
+      `restored ${tables} tables and ${blobs} packages, as they were at ${createdAt} (version ${version})`,
+    );
+  });
+}
+
+/** stdout is the backup's; what goes wrong is told by the error. */
+const silent = pino({ level: 'silent' });
+
+async function openPlace({ DATA_DIR, DATABASE_URL }: Place): Promise<{
+  dataDirectory: string;
+  databaseUrl: string | undefined;
+  log: Logger;
+  blobs: BlobStore;
+}> {
+  const dataDirectory = resolve(DATA_DIR);
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  const blobs = await openBlobFolder(join(dataDirectory, 'blobs'));
+  return { dataDirectory, databaseUrl: DATABASE_URL ?? undefined, log: silent, blobs };
+}
+
+/** Nobody finds half a file under the name, and none that was there is lost. */
+async function writeWhole<T>(file: string, write: (draft: string) => Promise<T>): Promise<T> {
+  const existing = await open(file).catch(() => null);
+  if (existing) {
+    await existing.close();
+    throw new BackupUnusable(`${file} exists already: name another file`);
+  }
+  const draft = `${file}.${process.pid}.part`;
+  try {
+    const result = await write(draft);
+    const written = await open(draft);
+    await written.sync();
+    await written.close();
+    await rename(draft, file);
+    return result;
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+async function tellProblems(command: string, work: () => Promise<void>): Promise<number> {
+  try {
+    await work();
+    return exitCodes.done;
+  } catch (error) {
+    if (!(error instanceof BackupUnusable || error instanceof StoreUnusable || isSystemError(error)))
+      throw error;
+    process.stderr.write(`quay-build-manager ${command} failed: ${error.message}\n`);
+    return exitCodes.cannotStart;
+  }
+}
+
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error;
+}
+
+const REDRAW_MS = 200;
+
+/** On stderr, since a backup may go to stdout; one line that changes, on a terminal alone. */
+function showProgress(done: string): {
+  onProgress: (part: string, bytes: number) => void;
+  end: (words: string) => void;
+} {
+  let drawn = 0;
+  return {
+    onProgress(part, bytes) {
+      if (!process.stderr.isTTY || Date.now() - drawn < REDRAW_MS) return;
+      drawn = Date.now();
+      process.stderr.write(`\r\u001b[K${done} ${part}: ${(bytes / 1e6).toFixed(1)} MB`);
+    },
+    end(words) {
+      process.stderr.write(`${process.stderr.isTTY ? '\r\u001b[K' : ''}${words}\n`);
+    },
+  };
+}
