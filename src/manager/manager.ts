@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
+import { makeFolders } from '../contract/folders.ts';
 import { openBlobFolder, openStore } from '../store/index.ts';
 import { proxiesOf, type ListenAddress, type ManagerSettings } from './config.ts';
 import { loadApiTokens } from './http/api-tokens.ts';
@@ -44,7 +44,7 @@ export async function startManager(
   const dataDirectory = resolve(settings.DATA_DIR);
   const manager = settings.MANAGER_ID ?? hostname();
   const now = Date.now;
-  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  await makeFolders(dataDirectory);
   await using starting = new AsyncDisposableStack();
   const box = await openSecretBox(settings, dataDirectory, logger);
   const store = await openStore({

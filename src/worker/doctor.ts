@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdir, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { request } from 'undici';
+import { makeFolders } from '../contract/folders.ts';
 import { REGISTRATION_REALM } from '../contract/uris.ts';
 import { systemClock } from './clock.ts';
 import { endpointOf, proxiesOf, tlsPathsOf, workDirOf, type WorkerSettings } from './config.ts';
@@ -56,7 +57,7 @@ async function examineEngine(engine: Engine): Promise<Finding> {
 
 async function examineDisk(directory: string): Promise<Finding> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeFolders(directory);
     const { bavail, bsize } = await statfs(directory);
     const free = bavail * bsize;
     const what = `disk: ${(free / GIB).toFixed(1)} GiB are free at ${directory}`;

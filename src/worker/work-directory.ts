@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolders } from '../contract/folders.ts';
 
 /**
  * Where builds lie while they run, each in a folder of its own, mode 0700:
@@ -8,6 +9,7 @@ import { join } from 'node:path';
  *   WORK_DIR/WORKER_ID/key               a secret that stays, for what is kept on the engine between builds
  *   WORK_DIR/WORKER_ID/known_hosts       the host keys of git servers, where the first one seen is trusted
  *   WORK_DIR/WORKER_ID/engine.json       what the worker brought to its engine, and when it was used
+ *   WORK_DIR/WORKER_ID/BUILD.PROCESS/    a build's folder while it is made, moved when it is whole
  *   WORK_DIR/WORKER_ID/BUILD/owner       the process that runs this build
  *   WORK_DIR/WORKER_ID/BUILD/content/    what the build fetches
  */
@@ -26,6 +28,8 @@ export interface WorkDirectory {
 
 const KEY_BYTES = 32;
 const KEY = 'key';
+/** A build's folder while it is made: the build, and the process that makes it. */
+const DRAFT = /\.(\d+)-(\d+)$/;
 
 /** Opens a worker's folder. Throws when it cannot be made, or someone else may read it. */
 export async function openWorkDirectory(root: string, workerId: string): Promise<WorkDirectory> {
@@ -40,15 +44,18 @@ export async function openWorkDirectory(root: string, workerId: string): Promise
     leftovers: async () => {
       const entries = await readdir(home, { withFileTypes: true });
       const builds = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-      const orphaned = await Promise.all(builds.map((build) => isOrphaned(join(home, build, 'owner'))));
+      const orphaned = await Promise.all(builds.map((build) => isOrphaned(home, build)));
       return builds.filter((_, index) => orphaned[index]);
     },
     create: async (build) => {
-      const content = join(home, build, 'content');
-      await mkdir(join(home, build), { mode: 0o700 });
-      await writeFile(join(home, build, 'owner'), await identity(process.pid), { mode: 0o600 });
-      await mkdir(content, { mode: 0o700 });
-      return content;
+      // Whose it is must be known from the first moment: by its name, until the file is there.
+      const owner = await identity(process.pid);
+      const draft = join(home, `${build}.${owner.replace(' ', '-')}`);
+      await mkdir(draft, { mode: 0o700 });
+      await mkdir(join(draft, 'content'), { mode: 0o700 });
+      await writeFile(join(draft, 'owner'), owner, { mode: 0o600 });
+      await rename(draft, join(home, build));
+      return join(home, build, 'content');
     },
     remove: (build) => removeAll(join(home, build)),
   };
@@ -56,7 +63,7 @@ export async function openWorkDirectory(root: string, workerId: string): Promise
 
 /** In a folder that all may write to, someone else may have made it first. */
 async function makePrivate(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  await makeFolders(path);
   const stat = await lstat(path);
   if (!stat.isDirectory() || stat.uid !== process.getuid?.()) {
     throw new Error(`${path} must be a folder that belongs to the worker's user`);
@@ -82,8 +89,12 @@ async function identity(pid: number): Promise<string> {
   return `${pid} ${start}`;
 }
 
-async function isOrphaned(owner: string): Promise<boolean> {
-  const text = await readFile(owner, 'utf8').catch(() => '');
+async function isOrphaned(home: string, build: string): Promise<boolean> {
+  const [, pid, start] = DRAFT.exec(build) ?? [];
+  const text =
+    pid === undefined
+      ? await readFile(join(home, build, 'owner'), 'utf8').catch(() => '')
+      : `${pid} ${start ?? ''}`;
   return text !== (await identity(Number.parseInt(text, 10)));
 }
 

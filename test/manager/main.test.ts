@@ -54,6 +54,9 @@ describe('a manager that cannot start', () => {
         '  DATA_DIR: must be the path of a folder that may be written to, for example /var/lib/quay-build-manager; ' +
         'it is "/dev/null/data" (ENOTDIR: not a directory, mkdir \'/dev/null/data\')\n',
     );
+    await using unmade = start({ DATA_DIR: '/proc/data' });
+    expect(await unmade.exited).toBe(69);
+    expect(unmade.output()).toContain('DATA_DIR: must be the path of a folder that may be written to');
     const folder = join(directory, 'no-key');
     await mkdir(folder, { mode: 0o700 });
     await using keyless = start({ DATA_DIR: join(directory, 'keyless'), SECRET_KEY_FILE: folder });

@@ -80,6 +80,7 @@ describe('settings', () => {
       'DOCKER_CERT_PATH',
     ],
     ['a work directory that cannot be made', { WORK_DIR: '/dev/null/work' }, 73, 'WORK_DIR'],
+    ['a work directory where nothing can be made', { WORK_DIR: '/proc/work' }, 73, 'WORK_DIR'],
   ])('end it at start for %s', async (_what, env, code, name) => {
     await using worker = start({ SERVER: 'ws://127.0.0.1:1', ...env });
     expect(await worker.exited).toBe(code);

@@ -48,10 +48,13 @@ describe('the work directory', () => {
     const owner = join(root, 'a', 'killed', 'owner');
     const started = (await readFile(`/proc/${process.pid}/stat`, 'utf8')).split(') ')[1]?.split(' ')[19];
     await writeFile(owner, `${process.pid} ${started}`);
+    // As it is while it is made: nothing in it yet.
+    const draft = `half-made.${process.pid}-${started}`;
+    await mkdir(join(root, 'a', draft));
     expect(await work.leftovers()).toEqual([]);
     process.kill('SIGKILL');
     await once(process, 'exit');
-    expect(await work.leftovers()).toEqual(['killed']);
+    expect((await work.leftovers()).sort()).toEqual([draft, 'killed']);
 
     await work.create('unowned');
     await rm(join(root, 'a', 'unowned', 'owner'));
@@ -64,7 +67,11 @@ describe('the work directory', () => {
     });
     await clearLeftovers({ engine, workDirectory: work, clock: fastClock, logger });
     expect((await readdir(join(root, 'a'))).sort()).toEqual(['alive', 'key']);
-    expect(untagged.sort()).toEqual(['quay-builder-killed:build', 'quay-builder-unowned:build']);
+    expect(untagged.sort()).toEqual([
+      `quay-builder-${draft}:build`,
+      'quay-builder-killed:build',
+      'quay-builder-unowned:build',
+    ]);
   });
 
   it('keeps what it could not remove from the engine for the next start', async () => {

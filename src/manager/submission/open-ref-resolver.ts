@@ -1,4 +1,5 @@
-import { access, constants, mkdir, rm } from 'node:fs/promises';
+import { access, constants, rm } from 'node:fs/promises';
+import { makeFolders } from '../../contract/folders.ts';
 import { createAddressGuard, type PrivateAddresses } from '../../contract/network/addresses.ts';
 import type { Proxies } from '../../contract/network/proxies.ts';
 import {
@@ -34,7 +35,7 @@ export async function openRefResolver({
 }: RefResolverSettings): Promise<ResolveRef> {
   if (knownHostsFile !== null) await access(knownHostsFile, constants.R_OK);
   await rm(directory, { recursive: true, force: true });
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeFolders(directory);
   return createRefResolver({
     directory,
     turns: createTurns({ atOnce: REFS_AT_ONCE, waitingMax: REFS_WAITING_MAX, waitMs: REFS_WAIT_MS }),
