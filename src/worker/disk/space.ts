@@ -23,8 +23,8 @@ export function engineFileSystem(dockerHost: string, dataRoot: string): Promise<
     : Promise.resolve(null);
 }
 
-/** The system's words, in the C locale, Go's, and Node's code for them. */
-const NO_SPACE = /no space left on device|disk quota exceeded|\bENOSPC\b|\bEDQUOT\b/i;
+/** The system's words, in the C locale, Go's, git's, and Node's code for them. */
+const NO_SPACE = /no space left on device|out of diskspace|disk quota exceeded|\bENOSPC\b|\bEDQUOT\b/i;
 
 /** Whether these words say that a disk is full. */
 export function saysNoSpace(text: string): boolean {

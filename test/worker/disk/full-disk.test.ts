@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { importBaseImage } from '../../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../../lab/engine.ts';
+import { startGitServer } from '../../../lab/git-server.ts';
 import { run } from '../../../lab/process.ts';
 import { type LabPackageServer, startPackageServer } from '../../../lab/package-server.ts';
 import { type LabRegistry, startRegistry } from '../../../lab/registry.ts';
@@ -21,6 +22,7 @@ import { engineOf, namesOn, openDisk } from './support.ts';
 const MIB = 1024 ** 2;
 const DISK_BYTES = 128 * MIB;
 const TOO_MUCH = 160 * MIB;
+const OWN_DISK_BYTES = 40 * MIB;
 
 let disk: SmallDisk;
 let engine: LabEngine;
@@ -71,11 +73,16 @@ async function pushLargeImage(): Promise<void> {
   await roomy.docker(['push', '--quiet', name]);
 }
 
+interface Failure {
+  readonly code: string | null;
+  readonly words: unknown;
+}
+
 interface Working {
   readonly worker: RunningWorker;
   readonly connection: Worker;
   /** Builds what is served there, and answers with the code of the error and its words. */
-  build(path: string): Promise<{ code: string | null; words: string }>;
+  readonly build: (path: string, more?: Record<string, unknown>) => Promise<Failure>;
 }
 
 async function work(more: Partial<HarnessOptions> = {}): Promise<Working> {
@@ -93,11 +100,11 @@ async function work(more: Partial<HarnessOptions> = {}): Promise<Working> {
   return {
     worker,
     connection,
-    build: async (path) => {
-      const { error, kwargs } = await connection.build(buildOf(path));
+    build: async (path, own = {}) => {
+      const { error, kwargs } = await connection.build({ ...buildOf(path), ...own });
       return {
         code: error === null ? null : error.replace('io.quay.builder.', ''),
-        words: String(kwargs['base_error'] ?? ''),
+        words: kwargs['base_error'],
       };
     },
   };
@@ -129,7 +136,7 @@ describe("the engine's disk", () => {
         /^There is no room left on the disk of the worker's engine: .*no space left on device/i,
       );
 
-      expect(await build('/small')).toEqual({ code: null, words: '' });
+      expect(await build('/small')).toEqual({ code: null, words: undefined });
       expect(await engine.docker(['ps', '--all', '--quiet'])).toBe('');
       expect((await namesOn(engine)).filter((name) => name.includes('quay-builder'))).toEqual([]);
       expect((await readdir(worker.workDirectory)).sort()).toEqual(['engine.json', 'key']);
@@ -150,12 +157,18 @@ describe("the engine's disk", () => {
   });
 });
 
-it("the worker's own disk is too small: an internal error that says so, nothing stays, and the next build has room", async () => {
-  await using small = await mountSmallDisk(DISK_BYTES);
-  const { worker, build } = await work({ workRoot: small.path });
-  await using _worker = worker;
-  const failed = await build('/context');
-  expect(failed).toMatchObject({ code: 'internalerror', words: expect.stringContaining('ENOSPC') as string });
-  expect(await readdir(worker.workDirectory)).toEqual(['key']);
-  expect(await build('/small')).toEqual({ code: null, words: '' });
+describe("the worker's own disk", () => {
+  it('is too small: an internal error that says so, nothing stays, and the next build has room', async () => {
+    await using small = await mountSmallDisk(OWN_DISK_BYTES);
+    await using git = await startGitServer();
+    const sha = await git.commit('large', { large: 'x'.repeat(2 * OWN_DISK_BYTES) });
+    const { worker, build } = await work({ workRoot: small.path });
+    await using _worker = worker;
+    const full = { code: 'internalerror', words: expect.stringContaining('(ENOSPC)') as string };
+    expect(await build('/context')).toEqual(full);
+    const source = { url: git.url('large'), sha, private_key: '' };
+    expect(await build('/none', { build_package: '', git: source })).toEqual(full);
+    expect(await readdir(worker.workDirectory)).toEqual(['key']);
+    expect(await build('/small')).toEqual({ code: null, words: undefined });
+  });
 });

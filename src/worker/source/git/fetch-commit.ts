@@ -5,6 +5,7 @@ import { runGit, type GitResult } from '../../../contract/git/process.ts';
 import { findRedirect } from '../../../contract/git/redirect.ts';
 import type { Remote } from '../../../contract/git/remote.ts';
 import type { SourceLimits } from '../limits.ts';
+import { saysNoSpace } from '../../disk/space.ts';
 import type { SourceCall } from '../source.ts';
 
 export interface GitOptions extends GitAccess {
@@ -70,6 +71,9 @@ export async function fetchCommit(
     return result;
   };
   const fail = (code: 'gitfailure' | 'gitcheckout', result: GitResult): BuildError => {
+    if (isOwnDiskFull(result)) {
+      return new BuildError('internalerror', 'The worker could not keep the source on its disk (ENOSPC).');
+    }
     const what = code === 'gitcheckout' ? `Commit ${commit} of ${remote.url}` : remote.url;
     return new BuildError(code, `${what}: ${explainFailure(result, remote, options)}`);
   };
@@ -103,4 +107,9 @@ export async function fetchCommit(
   }
   await need('gitcheckout', 'checkout', '--progress', '--force', '--detach', commit, '--');
   return { directory, git: need };
+}
+
+/** Whether git found no room where it runs; what the server says of its own disk does not count. */
+function isOwnDiskFull({ output }: GitResult): boolean {
+  return output.split(/[\r\n]+/).some((line) => !line.startsWith('remote:') && saysNoSpace(line));
 }
