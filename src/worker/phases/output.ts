@@ -18,6 +18,9 @@ export interface BuildOutput {
   end(): Promise<void>;
 }
 
+/** A status or an id that is longer is cut, also where it has many lines. */
+const SHORT_MAX = 2 * LINE_MAX;
+
 interface Stream {
   readonly masked: MaskedStream;
   readonly cut: (piece: string) => string;
@@ -43,7 +46,12 @@ export function createBuildOutput(log: BuildLog, masker: Masker, clock: Clock): 
     }
     streams.clear();
   };
-  const short = (text: string): string => createLineCutter()(masker.mask(text.slice(0, 2 * LINE_MAX)));
+  const short = (text: string): string => {
+    const stream = masker.stream();
+    const masked = stream.push(text.slice(0, SHORT_MAX));
+    // Where the text is cut, what may be the beginning of a secret is left out with the rest.
+    return createLineCutter()(text.length <= SHORT_MAX ? masked + stream.end() : masked);
+  };
 
   return {
     phase: async (next, data = {}) => {

@@ -48,6 +48,8 @@ test.each([
   ['a tar.gz from an object store', writeTarGz(tarEntries), 'binary/octet-stream'],
   ['a tar without a media type', writeTar(tarEntries), null],
   ['a tar served as text', writeTar(tarEntries), 'text/plain'],
+  ['a tar.gz that says it is a zip', writeTarGz(tarEntries), 'application/zip'],
+  ['a tar.gz of a media type that nobody knows', writeTarGz(tarEntries), 'application/x-compressed-tar'],
 ])('%s is unpacked with modes, times and links', async (_what, body, contentType) => {
   const { context, source } = await fetchBytes(body, contentType);
   expect(source.base.reference).toBe('busybox:latest');
@@ -64,31 +66,35 @@ test.each([
   expect((await lstat(join(context, 'run'))).mtimeMs).toBe(1_620_000_000_000);
 });
 
-test.each([['application/zip'], ['application/x-zip-compressed'], ['application/octet-stream'], [null]])(
-  'a zip as %s is unpacked with executable bits, links and times',
-  async (contentType) => {
-    const zip = writeZip([
-      {
-        name: 'Dockerfile',
-        content: 'FROM busybox\n',
-        date: (40 << 9) | (2 << 5) | 3,
-        time: (4 << 11) | (5 << 5) | 3,
-      },
-      { name: 'bin/', mode: 0o040700 },
-      { name: 'bin/run', content: '#!/bin/sh\n', mode: 0o100755 },
-      { name: 'run', content: 'bin/run', mode: 0o120777 },
-      { name: 'dos\\file', content: 'x', mode: 0 },
-      { name: 'übung', content: 'x' },
-    ]);
-    const { context, source } = await fetchBytes(zip, contentType);
-    expect((await stat(source.dockerfile)).mtime.toISOString()).toMatch(/^2020-02-03T04:05:06\./);
-    expect((await stat(join(context, 'bin'))).mode & 0o777).toBe(0o700);
-    expect((await stat(join(context, 'bin/run'))).mode & 0o777).toBe(0o755);
-    expect(await readlink(join(context, 'run'))).toBe('bin/run');
-    expect((await stat(join(context, 'dos/file'))).mode & 0o777).toBe(0o644);
-    expect(await readFile(join(context, 'übung'), 'utf8')).toBe('x');
-  },
-);
+test.each([
+  ['application/zip'],
+  ['application/x-zip-compressed'],
+  ['application/octet-stream'],
+  ['application/x-tar'],
+  ['application/java-archive'],
+  [null],
+])('a zip as %s is unpacked with executable bits, links and times', async (contentType) => {
+  const zip = writeZip([
+    {
+      name: 'Dockerfile',
+      content: 'FROM busybox\n',
+      date: (40 << 9) | (2 << 5) | 3,
+      time: (4 << 11) | (5 << 5) | 3,
+    },
+    { name: 'bin/', mode: 0o040700 },
+    { name: 'bin/run', content: '#!/bin/sh\n', mode: 0o100755 },
+    { name: 'run', content: 'bin/run', mode: 0o120777 },
+    { name: 'dos\\file', content: 'x', mode: 0 },
+    { name: 'übung', content: 'x' },
+  ]);
+  const { context, source } = await fetchBytes(zip, contentType);
+  expect((await stat(source.dockerfile)).mtime.toISOString()).toMatch(/^2020-02-03T04:05:06\./);
+  expect((await stat(join(context, 'bin'))).mode & 0o777).toBe(0o700);
+  expect((await stat(join(context, 'bin/run'))).mode & 0o777).toBe(0o755);
+  expect(await readlink(join(context, 'run'))).toBe('bin/run');
+  expect((await stat(join(context, 'dos/file'))).mode & 0o777).toBe(0o644);
+  expect(await readFile(join(context, 'übung'), 'utf8')).toBe('x');
+});
 
 test('a tar of GNU tar, with long names, is what was packed', async () => {
   const long = `${'folder-with-a-long-name/'.repeat(8)}file`;

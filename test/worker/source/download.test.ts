@@ -65,6 +65,26 @@ test.each([500, 502, 503, 429])('status %i may pass: the package is asked for ag
   expect(messages.filter((each) => each.status?.includes(`answered ${status}`))).toHaveLength(2);
 });
 
+test('between two tries it waits twice as long each time, spread by chance', async () => {
+  serve({ kind: 'status', status: 503 });
+  for (const [chance, expected] of [
+    [0.5, [500, 1000, 2000]],
+    [0, [250, 500, 1000]],
+  ] as const) {
+    const waits: number[] = [];
+    const fetchSource = createSourceFetcher({
+      random: () => chance,
+      wait: (ms) => {
+        waits.push(ms);
+        return Promise.resolve();
+      },
+    });
+    const fetching = fetchInto(place, fetchSource, { build_package: address() });
+    expect((await refusal(fetching, 'buildpackissue')).message).toContain('(tried 4 times)');
+    expect(waits).toEqual(expected);
+  }
+});
+
 test('a server that stays broken is given up, and said how often it was tried', async () => {
   serve({ kind: 'status', status: 503 });
   expect(await refuse()).toMatch(/answered 503 Service Unavailable \(tried 4 times\)$/);
@@ -171,10 +191,19 @@ test.each([
   ['application/json', '{}', /of the media type "application\/json"/],
   [
     'text/html',
-    '<html>',
+    '<p>',
     /"text\/html", which cannot be built from\. Send a tar, tar\.gz, tar\.bz2, tar\.xz or zip archive, or a lone/,
   ],
   ['image/png', 'x', /"image\/png"/],
+  [
+    'text/plain',
+    '\u00ef\u00bb\u00bf\n<!DOCTYPE html><title>Log in',
+    /is an HTML page \(does its URL ask for a login\?\)/,
+  ],
+  ['application/gzip', '<HTML><body>', /an HTML page/],
+  ['application/zip', '<html lang="en">', /an HTML page/],
+  ['application/json', '7z\u00bc\u00af\u0027\u001c', /a 7-Zip archive/],
+  ['application/x-tar', '(\u00b5/\u00fd', /a zstd file/],
   [null, '\u0004"M\u0018', /an lz4 file/],
   ['text/plain', '7z\u00bc\u00af\u0027\u001c', /a 7-Zip archive/],
   [null, 'Rar!\u001a\u0007', /a RAR archive/],

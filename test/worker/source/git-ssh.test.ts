@@ -149,6 +149,20 @@ test('while it is fetched the key is a file for its owner alone and in no argume
   expect(await readdir(place.directory)).not.toContain('home');
 });
 
+test('a server that hangs is cut off by silence, and neither git nor ssh remains', async () => {
+  await using slow = await startSshServer();
+  await using place = await createWorkplace();
+  const file = join(place.outside, 'known');
+  await writeFile(file, slow.knownHost);
+  await slow.fault('hang');
+  const options = { knownHosts: { file, pinned: true }, limits: { gitSilenceMs: 1000 } };
+  const git = { url: slow.url('app'), private_key: slow.privateKey };
+  const { message } = await refusal(fetchOver(place, options, git), 'gitfailure');
+  expect(message).toContain('git was silent for 1 s');
+  expect(await processesIn(place.outside)).toEqual([]);
+  expect(await readdir(place.directory)).not.toContain('home');
+});
+
 test.each([
   ['git@git.example:team/app.git', 'git.example', 22],
   ['git@[2001:db8::1]:team/app.git', '2001:db8::1', 22],

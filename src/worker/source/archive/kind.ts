@@ -16,7 +16,7 @@ const TAR_TYPES = [
   'application/x-bzip2',
   'application/x-xz',
 ];
-/** What servers say when they do not know, object stores above all: the content decides. */
+/** What servers say when they do not know, object stores above all, and of a lone Dockerfile. */
 const GENERIC_TYPES = ['', 'text/plain', 'application/octet-stream', 'binary/octet-stream'];
 
 /** What is said to be damaged, when the content is none of these. */
@@ -27,6 +27,9 @@ const KIND_OF_TYPE: Readonly<Record<string, ArchiveKind>> = {
   'application/x-xz': 'tar.xz',
 };
 
+/** What a server shows to whom it wants to log in, often with a 200 and as any type. */
+const HTML = /^(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|script)\b/i;
+const HTML_PAGE = 'an HTML page (does its URL ask for a login?)';
 const UNKNOWN = 'binary data of a kind that is not known';
 const SUPPORTED = 'Send a tar, tar.gz, tar.bz2, tar.xz or zip archive, or a lone Dockerfile.';
 
@@ -46,19 +49,17 @@ const OTHER_KINDS: readonly { readonly name: string; readonly magic: readonly nu
 ];
 
 /**
- * Decides what a package is, from its Content-Type (null when there is none) and its first {@link HEAD_BYTES}. Throws a BuildError
- * `dockerfileissue` that names a kind which cannot be built from.
+ * Decides what a package is, from its first {@link HEAD_BYTES}, and from its Content-Type (null when there is none) where they do not tell.
+ * Throws a BuildError `dockerfileissue` that names a kind which cannot be built from.
  */
 export function decideKind(contentType: string | null, head: Uint8Array): PackageKind {
-  const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  if (ZIP_TYPES.includes(type)) return 'zip';
   const found = lookInto(head);
-  if (TAR_TYPES.includes(type)) {
-    // One media type stands for all: what is inside says what lies around the tar.
-    if (typeof found === 'string' && found.startsWith('tar')) return found;
-    if (typeof found === 'object' && found.other !== UNKNOWN) throw unsupported(found.other);
-    return KIND_OF_TYPE[type] ?? 'tar';
-  }
+  if (typeof found === 'string' && found !== 'dockerfile') return found;
+  if (typeof found === 'object' && found.other !== UNKNOWN) throw unsupported(found.other);
+  const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  // Not what it is said to be: then its reader says what is wrong with it.
+  if (ZIP_TYPES.includes(type)) return 'zip';
+  if (TAR_TYPES.includes(type)) return KIND_OF_TYPE[type] ?? 'tar';
   if (!GENERIC_TYPES.includes(type)) throw unsupported(`of the media type ${quote(type)}`);
   if (typeof found === 'object') throw unsupported(found.other);
   return found;
@@ -79,6 +80,7 @@ function lookInto(head: Uint8Array): PackageKind | { readonly other: string } {
   if (isTarHeader(head)) return 'tar';
   const other = OTHER_KINDS.find((kind) => startsWith(head, kind.magic));
   if (other) return { other: other.name };
+  if (HTML.test(Buffer.from(head).toString('latin1'))) return { other: HTML_PAGE };
   return head.includes(0) ? { other: UNKNOWN } : 'dockerfile';
 }
 
