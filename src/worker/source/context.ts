@@ -9,7 +9,7 @@ import { formatBytes, quote } from '../../contract/words.ts';
 export interface LocatedContext {
   /** Absolute path of the build context, free of links. */
   readonly contextDirectory: string;
-  /** Absolute path of the Dockerfile; only its last part may be a link. */
+  /** Absolute path of the Dockerfile; only its last part may be a link, to a file of the same folder or below. */
   readonly dockerfile: string;
   /** The Dockerfile's path below the package, for messages. */
   readonly shown: string;
@@ -29,11 +29,11 @@ export async function locateContext(
   const top = await realpath(root);
   const context = inside('', build.context, 'context');
   const contextDirectory = await resolveInside(top, context, 'context');
-  const folder = contextDirectory === null ? null : await stat(contextDirectory);
-  if (contextDirectory === null || folder === null) {
+  const stats = contextDirectory === null ? null : await stat(contextDirectory);
+  if (contextDirectory === null || stats === null) {
     throw issue(`The context ${quote(context)} is not in the package. ${await listFolders(top)}`);
   }
-  if (!folder.isDirectory()) throw issue(`The context ${quote(context)} is a file, not a folder.`);
+  if (!stats.isDirectory()) throw issue(`The context ${quote(context)} is a file, not a folder.`);
 
   const wanted = build.dockerfile_path === '' ? 'Dockerfile' : build.dockerfile_path;
   const shown = inside(context, wanted, 'Dockerfile');
@@ -42,8 +42,10 @@ export async function locateContext(
     throw issue(`There is no ${quote(shown)} in the package. ${await listDockerfiles(top)}`);
   }
   const text = await readDockerfile(found, shown, limits);
-  // The folder without links, but the file by the name that was asked for: `NAME.dockerignore` goes by it.
-  const dockerfile = join(await realpath(dirname(join(top, shown))), basename(shown));
+  // The folder without links, but the file by the name that was asked for: `NAME.dockerignore` goes by it. Engines do not follow
+  // one that leads to another folder.
+  const folder = await realpath(dirname(join(top, shown)));
+  const dockerfile = found.startsWith(folder + sep) ? join(folder, basename(shown)) : found;
   return { contextDirectory, dockerfile, shown, text };
 }
 

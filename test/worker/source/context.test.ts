@@ -30,6 +30,7 @@ const files = {
   'app/docker/Dockerfile': 'FROM deep',
   'linked/Dockerfile': '->../app/Dockerfile',
   folder: '->app',
+  beside: '->Dockerfile.prod',
 };
 
 test.each([
@@ -43,7 +44,9 @@ test.each([
   ['app', '../Dockerfile.prod', 'app', 'Dockerfile.prod', 'FROM prod'],
   ['', 'app/Dockerfile', '', 'app/Dockerfile', 'FROM app'],
   ['app/docker/..', '', 'app', 'app/Dockerfile', 'FROM app'],
-  ['linked', '', 'linked', 'linked/Dockerfile', 'FROM app'],
+  // A link to another folder is followed here: engines do not.
+  ['linked', '', 'linked', 'app/Dockerfile', 'FROM app'],
+  ['', 'beside', '', 'beside', 'FROM prod'],
   ['folder', '', 'app', 'app/Dockerfile', 'FROM app'],
 ])('context %j and Dockerfile %j are found', async (context, path, folder, file, text) => {
   await using place = await packageOf(files);

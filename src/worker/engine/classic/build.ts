@@ -26,7 +26,9 @@ export async function buildClassically(
 ): Promise<{ imageId: string }> {
   demandNoMounts(build);
   const words = podman === null ? dockerWords : await podmanWords(build, podman);
-  const { body, dockerfile } = await packContext(build.contextDirectory, build.dockerfile);
+  const { body, dockerfile } = await packContext(build.contextDirectory, build.dockerfile, {
+    linksMayLeave: podman === null,
+  });
   body.on('error', () => undefined);
   try {
     const response = await transport.request(

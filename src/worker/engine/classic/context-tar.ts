@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, realpath } from 'node:fs/promises';
-import { basename, join, relative } from 'node:path';
+import { lstat, open, realpath } from 'node:fs/promises';
+import { basename, dirname, join, posix, relative } from 'node:path';
 import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
 import { pack, type Pack } from 'tar-stream';
@@ -21,29 +21,42 @@ export interface ContextTar {
 }
 
 /**
- * Packs a build context for the classic builder: what .dockerignore leaves of it, owned by root, in the order of names. A
- * Dockerfile outside of the context goes in under a name of its own, which the .dockerignore that is sent keeps away from COPY.
+ * Packs a build context for the classic builder: what the ignore file leaves of it, owned by root, in the order of names. As with
+ * BuildKit, `NAME.dockerignore` beside a Dockerfile NAME comes before the context's .dockerignore. A Dockerfile outside of the context, one
+ * with an ignore file of its own and one that is a link go in under a name of their own, which the .dockerignore that is sent keeps away
+ * from COPY. With `linksMayLeave` false, a symlink that leads out of the context is an error: Podman refuses it without a word.
  */
-export async function packContext(contextDirectory: string, dockerfile: string): Promise<ContextTar> {
-  const ignored = await readIgnoreFile(contextDirectory);
-  const patterns = parseIgnoreFile(ignored?.toString('utf8') ?? '');
+export async function packContext(
+  contextDirectory: string,
+  dockerfile: string,
+  { linksMayLeave } = { linksMayLeave: true },
+): Promise<ContextTar> {
+  const ignore = await readIgnoreFile(contextDirectory, dockerfile);
+  const patterns = parseIgnoreFile(ignore.text);
   const within = relative(contextDirectory, dockerfile);
   const isOutside = within === '..' || within.startsWith('../');
-  const exclude = keepBuildFiles(patterns, isOutside ? [IGNORE_FILE] : [IGNORE_FILE, within]);
-  const entries = walkContext(contextDirectory, { include: [], exclude, follow: [] });
-  if (!isOutside) return { body: archive((tar) => addAll(tar, entries)), dockerfile: within };
+  const isApart = isOutside || ignore.isOwn || (await isLink(dockerfile));
+  const exclude = keepBuildFiles(patterns, isApart ? [IGNORE_FILE] : [IGNORE_FILE, within]);
+  const all = walkContext(contextDirectory, { include: [], exclude, follow: [] });
+  const entries = linksMayLeave ? all : withinContext(all);
+  if (!isApart) return { body: archive((tar) => addAll(tar, entries)), dockerfile: within };
 
   const name = `.dockerfile.${randomBytes(10).toString('hex')}`;
-  const text = await readSmallFile(dockerfile).catch((error: unknown) => {
-    throw contextError(error, Buffer.from('Dockerfile'));
-  });
-  const ignoreFile = Buffer.concat([ignored ?? Buffer.from(IGNORE_FILE), Buffer.from(`\n${name}\n`)]);
+  const text = await readInFolder(dirname(dockerfile), basename(dockerfile));
+  if (text === null) throw new ContextError('cannot read Dockerfile: it is not there (ENOENT)');
+  // What the engine applies to COPY itself must not be more than what is left already.
+  const sent = ignore.isOwn || ignore.text === '' ? IGNORE_FILE : ignore.text;
   const body = archive(async (tar) => {
     await addBuffer(tar, name, text);
-    await addBuffer(tar, IGNORE_FILE, ignoreFile);
+    await addBuffer(tar, IGNORE_FILE, Buffer.from(`${sent}\n${name}\n`));
     await addAll(tar, without(entries, IGNORE_FILE));
   });
   return { body, dockerfile: name };
+}
+
+async function isLink(path: string): Promise<boolean> {
+  // One that is not there is the engine's to tell of.
+  return (await lstat(path).catch(absent))?.isSymbolicLink() ?? false;
 }
 
 /** The engine needs these files, and takes away itself what .dockerignore names. */
@@ -56,18 +69,32 @@ function escapePattern(name: string): string {
   return name.replace(/[*?[\\]/g, '\\$&');
 }
 
-/** The .dockerignore, or null. One that leads out of the context is refused: what it leads to is not the user's. */
-async function readIgnoreFile(contextDirectory: string): Promise<Buffer | null> {
+interface IgnoreFile {
+  readonly text: string;
+  /** Whether it is the Dockerfile's own. */
+  readonly isOwn: boolean;
+}
+
+async function readIgnoreFile(contextDirectory: string, dockerfile: string): Promise<IgnoreFile> {
+  const own = await readInFolder(dirname(dockerfile), `${basename(dockerfile)}${IGNORE_FILE}`);
+  if (own) return { text: own.toString('utf8'), isOwn: true };
+  const text = await readInFolder(contextDirectory, IGNORE_FILE);
+  return { text: text?.toString('utf8') ?? '', isOwn: false };
+}
+
+/** A small file of a folder, or null. One that leads out of the folder is refused: what it leads to is not the user's. */
+async function readInFolder(folder: string, name: string): Promise<Buffer | null> {
   try {
-    const root = await realpath(contextDirectory).catch((error: unknown) => {
+    const root = await realpath(folder).catch((error: unknown) => {
       throw contextError(error, Buffer.alloc(0));
     });
-    const path = await realpath(join(root, IGNORE_FILE)).catch(absent);
+    const path = await realpath(join(root, name)).catch(absent);
     if (path === null) return null;
-    if (!path.startsWith(join(root, '/'))) throw new ContextError(`${IGNORE_FILE} leads out of the context`);
+    if (!path.startsWith(join(root, '/')))
+      throw new ContextError(`${name} leads out of its folder by a link`);
     return await readSmallFile(path);
   } catch (error) {
-    throw contextError(error, Buffer.from(IGNORE_FILE));
+    throw contextError(error, Buffer.from(name));
   }
 }
 
@@ -96,6 +123,19 @@ function archive(fill: (tar: Pack) => Promise<void>): Readable {
     (error: unknown) => tar.destroy(error instanceof Error ? error : new Error(String(error))),
   );
   return Readable.from(tar, { objectMode: false });
+}
+
+async function* withinContext(
+  entries: AsyncIterable<ContextEntry>,
+): AsyncGenerator<ContextEntry, void, void> {
+  for await (const entry of entries) {
+    const path = entry.path.toString('utf8');
+    const target = entry.target.toString('utf8');
+    if (entry.kind === 'symlink' && /^\.\.(?:\/|$)/.test(posix.join(posix.dirname(path), target))) {
+      throw new ContextError(`${path} is a link that leads out of the context, which Podman does not take`);
+    }
+    yield entry;
+  }
 }
 
 async function* without(
