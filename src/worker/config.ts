@@ -59,7 +59,7 @@ const settings = {
     read: readText,
   }),
   TLS_CA_PATH: setting({
-    doc: "The certificate authorities that the manager's certificate must come from, instead of the system's.",
+    doc: "The certificate authorities that the manager's certificate must come from, instead of those that Node brings and of `NODE_EXTRA_CA_CERTS`.",
     rule: 'the path of a PEM file',
     example: '/etc/quay-builder/ca.pem',
     read: readText,

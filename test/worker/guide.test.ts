@@ -1,0 +1,24 @@
+import { readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { workerConfiguration } from '../../src/worker/config.ts';
+import { exitCodes } from '../../src/worker/exit-codes.ts';
+
+/** The worker's guide has what the program has. */
+
+const read = (name: string): Promise<string> =>
+  readFile(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+
+it('lists every exit code, and none that is not there', async () => {
+  const table = (await read('worker.md')).split('## Exit codes')[1]?.split('\n## ')[0] ?? '';
+  const listed = Array.from(table.matchAll(/^\| (\d+) \|/gm), ([, code]) => Number(code));
+  expect(listed).toEqual(Object.values(exitCodes).toSorted((a, b) => a - b));
+});
+
+it('names no setting that is not there', async () => {
+  const text = `${await read('worker.md')}${await read('running-a-worker.md')}`;
+  const written = Array.from(text.matchAll(/`([A-Z]+(?:_[A-Z]+)+)[`=]/g), ([, name = '']) => name);
+  const others = /^(?:BUILDKIT|NODE|QUAY_BUILD)_|^CONFIG_FILE$|^TOKEN_FILE$/;
+  const known = Object.keys(workerConfiguration.settings);
+  expect(written.filter((name) => !others.test(name) && !known.includes(name))).toEqual([]);
+  expect(written).toContain('WORK_DIR');
+});
