@@ -45,11 +45,17 @@ const settings = {
     file: true,
     read: (text) => (/^\S{1,65536}$/.test(text) ? text : undefined),
   }),
+  CONTAINER_RUNTIME: setting({
+    doc: "Which engine this is, for where it listens when `DOCKER_HOST` does not say: Docker's `unix:///var/run/docker.sock`, or that of root's Podman, `unix:///run/podman/podman.sock`. What the engine can do the worker asks the engine.",
+    rule: 'docker or podman',
+    example: 'podman',
+    default: 'docker',
+    read: readChoice(['docker', 'podman']),
+  }),
   DOCKER_HOST: setting({
-    doc: 'The engine: Docker or Podman, through its socket or over TCP.',
+    doc: 'The engine: Docker or Podman, through its socket or over TCP. The socket of `CONTAINER_RUNTIME` when absent.',
     rule: 'unix:///path or tcp://host:port',
     example: 'tcp://engine.example.com:2376',
-    default: 'unix:///var/run/docker.sock',
     read: (text) => (/^(?:unix:\/\/\/\S+|tcp:\/\/[^\s/@]+\/?)$/.test(text) ? text : undefined),
   }),
   DOCKER_CERT_PATH: setting({
@@ -164,7 +170,7 @@ const settings = {
     read: readChoice(['on', 'off']),
   }),
   DISK_BUDGET: setting({
-    doc: "How much of the engine's disk the worker may fill with images, layers and cache: bytes, or a share of the file system that holds the engine's data, where the engine is at a socket of this machine. What was not used for longest goes first, nothing that a running build uses, and without `ENGINE_IS_OURS` only what the worker brought itself. A hosted worker keeps everything.",
+    doc: "How much of the engine's disk the worker may fill with images, layers and cache: bytes, or a share of the room that there is, which is what they take already and what is free on the file system of the engine's data; a share needs an engine at a socket of this machine. What was not used for longest goes first, nothing that a running build uses, and without `ENGINE_IS_OURS` only what the worker brought itself. A hosted worker keeps everything.",
     rule: 'a size in bytes with k, M, G, T, Ki, Mi, Gi or Ti, a percentage from 1% to 100%, or none',
     example: '200G',
     default: '70%',
@@ -218,7 +224,19 @@ export const workerConfiguration: Configuration<typeof settings> = {
   ],
 };
 
-export type WorkerSettings = SettingValues<typeof settings>;
+type GivenSettings = SettingValues<typeof settings>;
+
+/** The settings, with the engine's address in any case. */
+export interface WorkerSettings extends GivenSettings {
+  readonly DOCKER_HOST: string;
+}
+
+const SOCKETS = { docker: 'unix:///var/run/docker.sock', podman: 'unix:///run/podman/podman.sock' };
+
+/** Adds where the engine listens, when nobody said so. */
+export function withEngineAddress(given: GivenSettings): WorkerSettings {
+  return { ...given, DOCKER_HOST: given.DOCKER_HOST ?? SOCKETS[given.CONTAINER_RUNTIME] };
+}
 
 /** The WebSocket that these settings name. */
 export function endpointOf({ ENDPOINT, SERVER }: Pick<WorkerSettings, 'ENDPOINT' | 'SERVER'>): URL {

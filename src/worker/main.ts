@@ -11,6 +11,7 @@ import {
   endpointOf,
   proxiesOf,
   tlsPathsOf,
+  withEngineAddress,
   workDirOf,
   workerConfiguration,
   workerIdOf,
@@ -41,10 +42,12 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     command = readCommandLine(args);
     const file = command.config ?? process.env['CONFIG_FILE'];
-    settings = loadConfiguration(workerConfiguration, {
-      environment: withProxyNames(process.env),
-      file,
-    });
+    settings = withEngineAddress(
+      loadConfiguration(workerConfiguration, {
+        environment: withProxyNames(process.env),
+        file,
+      }),
+    );
     readTlsOptions(tlsPathsOf(settings));
     requireReadable('GIT_KNOWN_HOSTS_FILE', settings.GIT_KNOWN_HOSTS_FILE);
   } catch (error) {

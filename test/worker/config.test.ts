@@ -1,11 +1,16 @@
 import { expect, test } from 'vitest';
 import { loadConfiguration } from '../../src/contract/configuration.ts';
 import { withProxyNames } from '../../src/contract/network/proxies.ts';
-import { proxiesOf, workerConfiguration, type WorkerSettings } from '../../src/worker/config.ts';
+import {
+  proxiesOf,
+  withEngineAddress,
+  workerConfiguration,
+  type WorkerSettings,
+} from '../../src/worker/config.ts';
 
 function load(environment: Record<string, string>): WorkerSettings {
   const given = withProxyNames({ SERVER: 'wss://builds.example.com', ...environment });
-  return loadConfiguration(workerConfiguration, { environment: given });
+  return withEngineAddress(loadConfiguration(workerConfiguration, { environment: given }));
 }
 
 test('proxies are named in capital or small letters', () => {
@@ -26,4 +31,14 @@ test('private addresses are allowed, refused, or named', () => {
   expect(load({ PRIVATE_ADDRESSES: 'refuse' }).PRIVATE_ADDRESSES).toEqual([]);
   expect(load({ PRIVATE_ADDRESSES: '10.0.0.0/8, ::1' }).PRIVATE_ADDRESSES).toEqual(['10.0.0.0/8', '::1']);
   expect(() => load({ PRIVATE_ADDRESSES: 'some' })).toThrow(/^PRIVATE_ADDRESSES: /m);
+});
+
+test("the engine is where it is said to be, else where Docker's or Podman's listens", () => {
+  expect(load({}).DOCKER_HOST).toBe('unix:///var/run/docker.sock');
+  expect(load({ CONTAINER_RUNTIME: 'podman' }).DOCKER_HOST).toBe('unix:///run/podman/podman.sock');
+  const socket = 'unix:///var/run/docker.sock';
+  expect(load({ CONTAINER_RUNTIME: 'podman', DOCKER_HOST: socket }).DOCKER_HOST).toBe(socket);
+  expect(() => load({ CONTAINER_RUNTIME: 'other' })).toThrow(
+    /^CONTAINER_RUNTIME: .*must be docker or podman/m,
+  );
 });
