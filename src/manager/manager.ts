@@ -72,6 +72,7 @@ export async function startManager(
 
   const metrics = createMetrics();
   let status = 'running';
+  const lookUps = new AbortController();
   const app = await createHttpServer({
     version,
     store,
@@ -85,6 +86,7 @@ export async function startManager(
         trustedFile: join(dataDirectory, 'git-known-hosts'),
         privateAddresses: settings.PRIVATE_ADDRESSES,
         proxies: proxiesOf(settings),
+        signal: lookUps.signal,
       }),
       defaultRegistry: settings.REGISTRY,
       registryAccess,
@@ -107,6 +109,7 @@ export async function startManager(
     limits: { packageMax: settings.PACKAGE_MAX_BYTES },
   });
   starting.defer(async () => {
+    lookUps.abort();
     // Somebody who is connected and says nothing is an unanswered request, too.
     const late = setTimeout(() => app.server.closeAllConnections(), STOP_WITHIN_MS);
     await app.close();

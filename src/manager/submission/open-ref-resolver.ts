@@ -23,6 +23,8 @@ export interface RefResolverSettings {
   readonly trustedFile: string;
   readonly privateAddresses: PrivateAddresses;
   readonly proxies: Proxies;
+  /** The manager stops: whoever waits for a git server waits no more. */
+  readonly signal: AbortSignal;
 }
 
 /** Makes the resolver of refs. Throws the system's error when its folder cannot be made, or the file of host keys cannot be read. */
@@ -32,12 +34,15 @@ export async function openRefResolver({
   trustedFile,
   privateAddresses,
   proxies,
+  signal,
 }: RefResolverSettings): Promise<ResolveRef> {
   if (knownHostsFile !== null) await access(knownHostsFile, constants.R_OK);
   await rm(directory, { recursive: true, force: true });
   await makeFolders(directory);
   return createRefResolver({
     directory,
+    signal,
+    withinMs: RESOLVE_WITHIN_MS,
     turns: createTurns({ atOnce: REFS_AT_ONCE, waitingMax: REFS_WAITING_MAX, waitMs: REFS_WAIT_MS }),
     access: {
       executable: 'git',

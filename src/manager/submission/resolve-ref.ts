@@ -10,7 +10,7 @@ import { isUnknownHost } from '../../contract/git/ssh.ts';
 import { ForbiddenAddress } from '../../contract/network/addresses.ts';
 import { isCommit } from '../../contract/references.ts';
 import { ApiProblem, type ProblemCode } from '../http/problems.ts';
-import { GIT_WORDS_MAX, REFS_RETRY_SECONDS, RESOLVE_WITHIN_MS } from './limits.ts';
+import { GIT_WORDS_MAX, REFS_RETRY_SECONDS } from './limits.ts';
 import type { SourceUrl } from './source-url.ts';
 import type { Turns } from './turns.ts';
 
@@ -26,6 +26,10 @@ export interface RefResolverOptions {
   /** A folder that only this manager reads; each call of git has one of its own in it, with the key, while it runs. */
   readonly directory: string;
   readonly turns: Turns;
+  /** How long all of it may take, in milliseconds, the wait for a turn not counted. */
+  readonly withinMs: number;
+  /** Ends what is under way: the manager stops. */
+  readonly signal: AbortSignal;
 }
 
 /** What git forbids in a ref's name (git-check-ref-format), of what could mean something else to a program. */
@@ -66,11 +70,12 @@ async function listRefs(
   url: SourceUrl,
   names: readonly string[],
   privateKey: string,
-  { access, directory, turns }: RefResolverOptions,
+  { access, directory, turns, withinMs, signal: stopping }: RefResolverOptions,
 ): Promise<Map<string, string>> {
   using turn = await turns.take();
   if (turn === null) throw new ApiProblem('git_busy', { retryAfterSeconds: REFS_RETRY_SECONDS });
-  const signal = AbortSignal.timeout(RESOLVE_WITHIN_MS);
+  const late = AbortSignal.timeout(withinMs);
+  const signal = AbortSignal.any([late, stopping]);
   const folder = await mkdtemp(join(directory, 'ref-'));
   try {
     const home = openHome(folder, privateKey, signal, access);
@@ -82,7 +87,8 @@ async function listRefs(
     }
     return refs;
   } catch (error) {
-    if (signal.aborted) throw problem('git_unreachable', 'It took too long.', error);
+    if (stopping.aborted) throw problem('git_unreachable', 'This manager is stopping.', error);
+    if (late.aborted) throw problem('git_unreachable', 'It took too long.', error);
     throw error;
   } finally {
     await rm(folder, { recursive: true, force: true });

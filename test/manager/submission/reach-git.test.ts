@@ -161,6 +161,23 @@ it('a server that never answers is left, and no process of git and ssh with it',
   expect(await processesIn(refs.directory)).toEqual([]);
 });
 
+it('a server that is too slow as a whole, and a manager that stops, end what is under way', async () => {
+  await using slow = await startGitServer();
+  slow.fault('hang');
+  await using hurried = await startRefResolver({ withinMs: 500 });
+  expect(await refuse(hurried, 'git_unreachable', slow.url('app'))).toContain('It took too long.');
+  expect(await processesIn(hurried.directory)).toEqual([]);
+
+  const stopping = new AbortController();
+  await using refs = await startRefResolver({ signal: stopping.signal });
+  const asked = slow.requested();
+  const refused = refuse(refs, 'git_unreachable', slow.url('app'));
+  await asked;
+  stopping.abort();
+  expect(await refused).toContain('This manager is stopping.');
+  expect(await processesIn(refs.directory)).toEqual([]);
+});
+
 it('beyond what is looked up at once, and what may wait, the next is refused and told when to come again', async () => {
   await using slow = await startGitServer();
   slow.fault('hang');

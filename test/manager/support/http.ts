@@ -71,6 +71,7 @@ export async function openTestHttp(
         trustedFile: join(folder, 'git-known-hosts'),
         privateAddresses: 'all',
         proxies: noProxies,
+        signal: new AbortController().signal,
       }),
       defaultRegistry: 'registry.example:5000',
       registryAccess: createRegistryAccess({ registry: null, tokens: false, user: null }),

@@ -22,6 +22,8 @@ export interface TestRefResolverOptions {
   readonly limits?: Partial<GitAccess['limits']>;
   readonly atOnce?: number;
   readonly waitingMax?: number;
+  readonly withinMs?: number;
+  readonly signal?: AbortSignal;
 }
 
 /** A resolver of refs with a folder of its own. */
@@ -32,6 +34,8 @@ export async function startRefResolver(options: TestRefResolverOptions = {}): Pr
   await mkdir(directory, { mode: 0o700 });
   const resolveRef = createRefResolver({
     directory,
+    withinMs: options.withinMs ?? 20_000,
+    signal: options.signal ?? new AbortController().signal,
     turns: createTurns({ atOnce: options.atOnce ?? 4, waitingMax: options.waitingMax ?? 16, waitMs: 30_000 }),
     access: {
       executable: 'git',

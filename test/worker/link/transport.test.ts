@@ -1,11 +1,26 @@
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { openTransport } from '../../../src/worker/link/transport.ts';
 import { fastClock } from '../harness.ts';
 
 const never = new AbortController().signal;
+
+it('gives up a server that takes the connection, and never answers', async () => {
+  const server = createServer((socket) => socket.on('error', () => undefined).resume()).listen(
+    0,
+    '127.0.0.1',
+  );
+  await once(server, 'listening');
+  for (const scheme of ['ws', 'wss']) {
+    const url = new URL(`${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    await expect(openTransport(url, {}, fastClock, never)).rejects.toThrow('did not open within 10 s');
+  }
+  // Nothing of it is left open.
+  server.close();
+  await once(server, 'close');
+});
 
 describe('silence', () => {
   it('ends a connection whose peer answered pings, and then fell silent', async () => {
