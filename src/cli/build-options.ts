@@ -7,6 +7,9 @@ export interface BuildOptions {
   readonly target?: string;
   readonly label?: readonly string[];
   readonly ociLabels?: boolean;
+  readonly platform?: string;
+  readonly cacheFrom?: readonly string[];
+  readonly cacheTo?: readonly string[];
 }
 
 /**
@@ -14,9 +17,9 @@ export interface BuildOptions {
  * set there. Throws a CliError for what is none.
  */
 export function readBuildOptions(
-  { buildArg = [], target, label = [], ociLabels = true }: BuildOptions,
+  { buildArg = [], target, label = [], ociLabels = true, platform, cacheFrom, cacheTo }: BuildOptions,
   environment: NodeJS.ProcessEnv,
-): Pick<BuildRequestBody, 'build_args' | 'target' | 'labels' | 'oci_labels'> {
+): Partial<BuildRequestBody> {
   const buildArgs = readPairs('--build-arg', buildArg, (name) => environment[name]);
   const labels = readPairs('--label', label, () => '');
   return {
@@ -24,6 +27,9 @@ export function readBuildOptions(
     ...(target === undefined ? {} : { target }),
     ...(label.length === 0 ? {} : { labels }),
     ...(ociLabels ? {} : { oci_labels: false }),
+    ...(platform === undefined ? {} : { platform }),
+    ...(cacheFrom === undefined ? {} : { cache_from: [...cacheFrom] }),
+    ...(cacheTo === undefined ? {} : { cache_to: [...cacheTo] }),
   };
 }
 

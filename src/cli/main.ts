@@ -114,6 +114,17 @@ function createProgram(inSession: InSession): Command {
     .option('--target <stage>', 'the stage of the Dockerfile to build (default: the last)')
     .option('--label <name=value>', 'a label of the image; may be given several times', collect)
     .option('--no-oci-labels', 'do not label the image with its source, revision, base and time')
+    .option('--platform <os/architecture>', "what the image is for (default: the engine's own platform)")
+    .option(
+      '--cache-from <image>',
+      'an image whose layers may serve as cache; may be given several times',
+      collect,
+    )
+    .option(
+      '--cache-to <tag>',
+      'a further tag of the repository, for --cache-from of later builds; may be given several times',
+      collect,
+    )
     .option(
       '--secret <id=name,src=file>',
       'what steps may mount with RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE; may be given several times',

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import {
   buildArgsSchema,
+  cacheFromSchema,
+  cacheToSchema,
   labelsSchema,
+  platformSchema,
   secretsSchema,
   sshKeysSchema,
   targetSchema,
@@ -96,6 +99,20 @@ const buildRequestFields = z.strictObject({
       'Private keys without a passphrase, by the id by which steps mount an agent that holds them (RUN --mount=type=ssh,id=…; a mount without an id means default); encrypted at rest, never shown again. It needs BuildKit.',
     examples: [{ default: '-----BEGIN OPENSSH PRIVATE KEY-----\n…' }],
   }),
+  platform: platformSchema.default('').meta({
+    description: "What the image is for, one platform; '' is the engine's own.",
+    examples: ['linux/arm64'],
+  }),
+  cache_from: cacheFromSchema.default([]).meta({
+    description:
+      'Images whose layers may serve as cache. One that this build may not pull, or that is not there, is left out.',
+    examples: [['registry.example/team/app:cache']],
+  }),
+  cache_to: cacheToSchema.default([]).meta({
+    description:
+      'Further tags of the repository that the image is pushed as, so that a later build may name them in cache_from. One that cannot be pushed fails nothing.',
+    examples: [['cache']],
+  }),
 });
 export const buildRequestSchema = buildRequestFields
   .superRefine(requirePlainTexts)
@@ -172,6 +189,9 @@ export const buildSchema = z.object({
   target: z.string(),
   labels: z.record(z.string(), z.string()),
   oci_labels: z.boolean(),
+  platform: z.string(),
+  cache_from: z.array(z.string()),
+  cache_to: z.array(z.string()),
   progress: progressSchema.nullable(),
   error: buildFailureSchema.nullable(),
   image_id: z.string().nullable(),

@@ -1,11 +1,15 @@
 import { z } from 'zod';
 import {
   buildArgsSchema,
+  cacheFromSchema,
+  cacheToSchema,
   labelsSchema,
+  platformSchema,
   secretsSchema,
   sshKeysSchema,
   targetSchema,
 } from './build-options.ts';
+import type { ExtensionName } from './extensions.ts';
 import { isRegistryHost, isRepository, isTag } from './references.ts';
 
 /**
@@ -57,12 +61,52 @@ export const buildArgumentsSchema = z.object({
   secrets: secretsSchema.optional(),
   /** Extension `ssh`: private keys by the id by which steps may mount an agent that holds them. */
   ssh: sshKeysSchema.optional(),
+  /** Extension `platform`: what the image is for. */
+  platform: platformSchema.optional(),
+  /** Extension `cache`: images whose layers may serve as cache. */
+  cache_from: cacheFromSchema.optional(),
+  /** Extension `cache`: tags that the image is pushed as too, for later builds' `cache_from`. */
+  cache_to: cacheToSchema.optional(),
 });
 
 /** What a worker is told to build. */
 export type BuildArguments = z.output<typeof buildArgumentsSchema>;
 /** What a manager sends: absent names take the schema's defaults. */
 export type BuildArgumentsMessage = z.input<typeof buildArgumentsSchema>;
+
+/** The extension that each argument beyond contract 0.3 belongs to. */
+const extensionOfArgument = {
+  registry_auth: 'registry-auth',
+  build_args: 'build-options',
+  target: 'build-options',
+  labels: 'build-options',
+  oci_labels: 'build-options',
+  secrets: 'secrets',
+  ssh: 'ssh',
+  platform: 'platform',
+  cache_from: 'cache',
+  cache_to: 'cache',
+} as const satisfies Partial<Record<keyof BuildArguments, ExtensionName>>;
+
+/** The arguments beyond contract 0.3. */
+export type ExtensionArguments = Pick<BuildArgumentsMessage, keyof typeof extensionOfArgument>;
+
+const extensionArguments = Object.entries(extensionOfArgument) as [keyof ExtensionArguments, ExtensionName][];
+
+/** What a worker must have accepted so that these arguments mean something to it. */
+export function extensionsNeeded(args: ExtensionArguments): ExtensionName[] {
+  const needed = extensionArguments.filter(([name]) => args[name] !== undefined);
+  return [...new Set(needed.map(([, extension]) => extension))];
+}
+
+/** The arguments without those of extensions that are not among these: to such a worker they are unknown names, which are ignored. */
+export function withoutExtensions(
+  build: BuildArguments,
+  accepted: ReadonlySet<ExtensionName>,
+): BuildArguments {
+  const unknown = extensionArguments.filter(([, extension]) => !accepted.has(extension));
+  return { ...build, ...Object.fromEntries(unknown.map(([name]) => [name, undefined])) };
+}
 
 /** The answer to `build` when it succeeded. */
 export const buildResultSchema = z.object({

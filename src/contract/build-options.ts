@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isImageName, isTag } from './references.ts';
 
 /** What a build may say of its own to its Dockerfile and image: the same in the HTTP API and in the build arguments. */
 
@@ -90,3 +91,23 @@ export const labelsSchema = textEntries(
   'must be the name of a label, without spaces, quotes and =',
   IN_ADDRESS_MAX_BYTES,
 );
+
+/** `os/architecture[/variant]`; '' is the engine's own. */
+export const platformSchema = z
+  .string()
+  .regex(
+    /^(?:[a-z0-9]{1,32}\/[a-z0-9_]{1,32}(?:\/[a-z0-9.]{1,32})?)?$/,
+    'must be os/architecture, as linux/arm64: one platform',
+  );
+
+const imageName = z
+  .string()
+  .refine(isImageName, 'must be the name of an image, as registry.example/team/app:cache');
+
+/** Images whose layers may serve as cache. */
+export const cacheFromSchema = z.array(imageName).max(16, 'must be at most 16 images');
+
+/** Further tags of its repository that the image is pushed as, so that its layers may serve as cache. */
+export const cacheToSchema = z
+  .array(z.string().refine(isTag, 'must be a tag'))
+  .max(4, 'must be at most 4 tags');

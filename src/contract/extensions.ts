@@ -11,6 +11,8 @@ import { z } from 'zod';
  * - `build-options`: the build arguments `build_args`, `target`, `labels` and `oci_labels`.
  * - `secrets`: the build argument `secrets`.
  * - `ssh`: the build argument `ssh`.
+ * - `platform`: the build argument `platform`.
+ * - `cache`: the build arguments `cache_from` and `cache_to`.
  */
 export const extensionNames = [
   'log-batch',
@@ -20,6 +22,8 @@ export const extensionNames = [
   'build-options',
   'secrets',
   'ssh',
+  'platform',
+  'cache',
 ] as const;
 export type ExtensionName = (typeof extensionNames)[number];
 

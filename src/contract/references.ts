@@ -43,6 +43,24 @@ export function isCommit(text: string): boolean {
   return COMMIT.test(text);
 }
 
+const REFERENCE = /^(?:(?<host>[^/]*[.:A-Z][^/]*|localhost)\/)?(?<path>[^:@]+)(?::(?<tag>[^:@]+))?$/;
+
+/** Whether this is the name of an image, `[host[:port]/]path[:tag]`, as engines read it. */
+export function isImageName(text: string): boolean {
+  const { host, path = '', tag } = REFERENCE.exec(text)?.groups ?? {};
+  return (
+    text.length <= REPOSITORY_MAX_LENGTH &&
+    path.split('/').every((component) => COMPONENT.test(component)) &&
+    (host === undefined || isRegistryHost(host)) &&
+    (tag === undefined || isTag(tag))
+  );
+}
+
+/** The registry of an image's name; `docker.io` when it names none. */
+export function registryOf(imageName: string): string {
+  return REFERENCE.exec(imageName)?.groups?.['host'] ?? 'docker.io';
+}
+
 /** The namespace of a repository: all before its last component. */
 export function namespaceOf(repository: string): string {
   return repository.slice(0, repository.lastIndexOf('/'));

@@ -1,7 +1,12 @@
 import { createHmac } from 'node:crypto';
 import type { Logger } from 'pino';
 import { createMasker, secretsOf } from '../contract/masking.ts';
-import { buildArgumentsSchema, type BuildArguments, type BuildResult } from '../contract/build-arguments.ts';
+import {
+  buildArgumentsSchema,
+  withoutExtensions,
+  type BuildArguments,
+  type BuildResult,
+} from '../contract/build-arguments.ts';
 import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
 import { managerProcedures } from '../contract/uris.ts';
 import type { Clock } from './clock.ts';
@@ -12,7 +17,6 @@ import { createBatchLog } from './link/batch-log.ts';
 import type { BuildLogOptions } from './link/build-log.ts';
 import { createLineLog } from './link/line-log.ts';
 import type { Answer, RealmSession } from './link/session.ts';
-import { acceptedArguments } from './phases/accepted-arguments.ts';
 import { temporaryReference } from './phases/build-run.ts';
 import { credentialsOf } from './phases/credentials.ts';
 import { createBuildOutput } from './phases/output.ts';
@@ -134,7 +138,7 @@ async function answer(
     const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
     return failed('missingorinvalidargument', wrong.join('; '));
   }
-  const build = acceptedArguments(parsed.data, session.accepted);
+  const build = withoutExtensions(parsed.data, session.accepted);
   if (build.build_package === '' && !build.git) {
     return failed('missingorinvalidargument', 'build_package or git: one of them is needed');
   }

@@ -11,6 +11,7 @@ import {
   type ImageSecrets,
   type ImageSpec,
 } from '../submission/image-build.ts';
+import { optionArguments } from '../submission/option-arguments.ts';
 
 export interface HandOverDependencies {
   readonly capabilities: Pick<CapabilityStore, 'grant'>;
@@ -55,27 +56,10 @@ export async function prepareHandOver(
     push_token,
     tag_names: [...build.tagNames],
     base_image: secrets.base_image ?? {},
-    ...optionArguments(spec),
-    ...(secrets.secrets === undefined ? {} : { secrets: secrets.secrets }),
-    ...(secrets.ssh === undefined ? {} : { ssh: secrets.ssh }),
+    ...optionArguments(spec, secrets),
     ...(access.registryAuth === undefined ? {} : { registry_auth: access.registryAuth }),
   };
   return args;
-}
-
-/** Only what is there: a deployed worker, which gets builds without options, is sent none. */
-function optionArguments({
-  build_args,
-  target,
-  labels,
-  oci_labels,
-}: ImageSpec): Pick<BuildArgumentsMessage, 'build_args' | 'target' | 'labels' | 'oci_labels'> {
-  return {
-    ...(Object.keys(build_args).length === 0 ? {} : { build_args }),
-    ...(target === '' ? {} : { target }),
-    ...(Object.keys(labels).length === 0 ? {} : { labels }),
-    ...(oci_labels ? {} : { oci_labels }),
-  };
 }
 
 function sourceArguments(

@@ -22,6 +22,9 @@ export const imageSpecSchema = z.object({
   target: z.string().default(''),
   labels: z.record(z.string(), z.string()).default({}),
   oci_labels: z.boolean().default(true),
+  platform: z.string().default(''),
+  cache_from: z.array(z.string()).default([]),
+  cache_to: z.array(z.string()).default([]),
 });
 export type ImageSpec = z.output<typeof imageSpecSchema>;
 

@@ -1,5 +1,5 @@
 import type { BuildRequest } from '../../contract/api.ts';
-import { extensionNames, type ExtensionName } from '../../contract/extensions.ts';
+import { extensionsNeeded } from '../../contract/build-arguments.ts';
 import { namespaceOf } from '../../contract/references.ts';
 import type { BuildStore } from '../../store/index.ts';
 import type { SubmitBuild, UploadedPackage } from '../http/ports.ts';
@@ -7,6 +7,7 @@ import { ApiProblem } from '../http/problems.ts';
 import type { RegistryAccess } from '../registry/registry-access.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
 import { IMAGE_KIND, secretsContext, type ImageSecrets, type ImageSpec } from './image-build.ts';
+import { optionArguments } from './option-arguments.ts';
 import type { ResolveRef } from './resolve-ref.ts';
 import { readGitUrl, readPackageUrl } from './source-url.ts';
 
@@ -40,6 +41,9 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       target: request.target,
       labels: request.labels,
       oci_labels: request.oci_labels,
+      platform: request.platform,
+      cache_from: request.cache_from,
+      cache_to: request.cache_to,
     };
     const id = newId();
     const hasSecrets = Object.keys(secrets).length > 0;
@@ -53,25 +57,13 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       registry,
       tagNames: [...new Set(request.tag_names)],
       submittedBy,
-      requiredExtensions: [...registryAccess(registry).requiredExtensions, ...extensionsFor(spec, secrets)],
+      requiredExtensions: [
+        ...registryAccess(registry).requiredExtensions,
+        ...extensionsNeeded(optionArguments(spec, secrets)),
+      ],
       ...(uploaded ? { packageId: uploaded.id } : {}),
     });
   };
-}
-
-/** What a worker must understand so that the build is not another one without it. */
-function extensionsFor(
-  { build_args, target, labels, oci_labels }: ImageSpec,
-  { secrets, ssh }: ImageSecrets,
-): ExtensionName[] {
-  const options =
-    !oci_labels || target !== '' || [build_args, labels].some((each) => Object.keys(each).length > 0);
-  const needed: Partial<Record<ExtensionName, boolean>> = {
-    'build-options': options,
-    secrets: secrets !== undefined,
-    ssh: ssh !== undefined,
-  };
-  return extensionNames.filter((name) => needed[name] === true);
 }
 
 async function resolveSource(

@@ -36,6 +36,8 @@ export interface ImageBuild {
   readonly buildArgs: Readonly<Record<string, string>>;
   /** The stage that is built, by name or number; '' is the last. */
   readonly target: string;
+  /** What the image is for, `os/architecture[/variant]`; '' is the engine's own. */
+  readonly platform: string;
   /** Labels of the image, over the Dockerfile's. */
   readonly labels: Readonly<Record<string, string>>;
   /** What steps may mount (`RUN --mount=type=secret`), by id; only BuildKit can. */
@@ -61,12 +63,17 @@ export interface EngineDescription {
 export interface Engine {
   /** Says what this engine is. Throws an EngineError `unreachable` when it does not answer. */
   describe(signal: AbortSignal): Promise<EngineDescription>;
-  /** Pulls `name:tag` or `name@digest`. */
-  pull(reference: string, credentials: RegistryCredentials | null, call: EngineCall): Promise<void>;
+  /** Pulls `name:tag` or `name@digest`, for a platform where one is given. Engines pull what there is when it has one platform alone. */
+  pull(
+    reference: string,
+    credentials: RegistryCredentials | null,
+    call: EngineCall,
+    platform?: string,
+  ): Promise<void>;
   /** Builds, and answers with the image's id. Steps are announced as `Step N/M : INSTRUCTION` (contract 0.3). */
   build(build: ImageBuild, call: EngineCall): Promise<{ imageId: string }>;
-  /** The id of an image that is on the engine, or null. */
-  inspect(reference: string, signal: AbortSignal): Promise<{ imageId: string } | null>;
+  /** The id of an image that is on the engine, and the platform that it says it is for; or null. */
+  inspect(reference: string, signal: AbortSignal): Promise<{ imageId: string; platform: string } | null>;
   tag(reference: string, repository: string, tag: string, signal: AbortSignal): Promise<void>;
   /** Pushes one tag of `repository` (`host/namespace/name`) and answers with the digest the registry knows it by. */
   push(

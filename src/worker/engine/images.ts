@@ -41,9 +41,10 @@ export function createImages(
   };
 
   return {
-    pull: (reference, credentials, call) =>
+    pull: (reference, credentials, call, platform = '') =>
       transfer(call, (docker) =>
         docker.pull(reference, {
+          ...(platform === '' ? {} : { platform }),
           authconfig: authConfig(credentials),
           abortSignal: call.signal,
         }),
@@ -51,8 +52,8 @@ export function createImages(
 
     async inspect(reference, signal) {
       try {
-        const { Id } = await ask(signal, (docker) => docker.getImage(reference).inspect());
-        return { imageId: Id };
+        const { Id, Os, Architecture } = await ask(signal, (docker) => docker.getImage(reference).inspect());
+        return { imageId: Id, platform: `${Os}/${Architecture}` };
       } catch (error) {
         if (isNoSuchImage(error)) return null;
         throw error;

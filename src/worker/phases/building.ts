@@ -1,11 +1,17 @@
 import { readFile } from 'node:fs/promises';
-import type { BuildErrorCode } from '../../contract/build-errors.ts';
+import { BuildError, type BuildErrorCode } from '../../contract/build-errors.ts';
+import type { EngineMessage } from '../../contract/log-messages.ts';
 import { EngineError } from '../engine/engine.ts';
 import type { FetchedSource } from '../source/source.ts';
 import { type BuildRun, engineCall, temporaryReference } from './build-run.ts';
 import { engineFailure } from './failures.ts';
 import { ociLabels } from './oci-labels.ts';
 import { startSshAgents } from './ssh-agents.ts';
+
+/** What Linux says of a program for another architecture. */
+const FOREIGN_PROGRAM = 'exec format error';
+const FOREIGN_HELP =
+  "A program is for another platform than the engine's: its steps need emulation (binfmt) there, or an engine of that platform.";
 
 /** Phase `building`: builds the image under its temporary name, and answers with its id. */
 export async function buildImage(
@@ -15,6 +21,12 @@ export async function buildImage(
 ): Promise<string> {
   await run.output.phase('building');
   await using agents = await startSshAgents(run.build.ssh ?? {}, run);
+  const call = engineCall(run);
+  const seen = { foreignProgram: false };
+  const noted = (message: EngineMessage): EngineMessage => {
+    seen.foreignProgram ||= message.stream?.includes(FOREIGN_PROGRAM) ?? false;
+    return message;
+  };
   try {
     const { imageId } = await run.engine.build(
       {
@@ -26,15 +38,19 @@ export async function buildImage(
         credentials: run.credentials.byHost,
         buildArgs: run.build.build_args ?? {},
         target: run.build.target ?? '',
+        platform: run.build.platform ?? '',
         labels: { ...(await ownLabels(run, source)), ...run.build.labels },
         secrets: new Map(Object.entries(run.build.secrets ?? {})),
         sshAgents: agents.byId,
         sharedKey: run.sharedKey,
       },
-      engineCall(run),
+      { ...call, onMessage: (message) => call.onMessage(noted(message)) },
     );
     return imageId;
   } catch (error) {
+    if (seen.foreignProgram && error instanceof EngineError && error.kind === 'failed') {
+      throw new BuildError('builderror', `${error.message} ${FOREIGN_HELP}`, { cause: error });
+    }
     throw engineFailure(error, error instanceof EngineError ? codeOf(error) : 'internalerror');
   }
 }

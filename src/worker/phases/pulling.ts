@@ -1,6 +1,7 @@
 import type { BaseImage, FetchedSource } from '../source/source.ts';
 import type { BuildRun } from './build-run.ts';
 import { tryThrice } from './failures.ts';
+import { demandPlatform } from './platform.ts';
 
 const SCRATCH = 'scratch';
 
@@ -18,9 +19,12 @@ export async function pullBases(run: BuildRun, { base, images }: FetchedSource):
     pull_username: isScratch(base) ? '' : (credentials?.username ?? ''),
   });
   for (const image of images) {
+    const built = run.build.platform ?? '';
+    const platform = image.platform ?? built;
     await tryThrice(run, 'cannotpullbaseimage', (call) =>
-      run.engine.pull(image.reference, run.credentials.forPull(image.registry), call),
+      run.engine.pull(image.reference, run.credentials.forPull(image.registry), call, platform),
     );
+    if (built !== '' && platform !== '') await demandPlatform(run, image.reference, platform);
   }
 }
 

@@ -32,6 +32,27 @@ export async function pushTags(run: BuildRun): Promise<Map<string, string>> {
   }
 }
 
+/**
+ * Pushes the image as the tags that later builds take it from as cache (`cache_to`), which it can serve as in itself. One that cannot
+ * be pushed is told in the log, and fails nothing.
+ */
+export async function pushCache(run: BuildRun): Promise<void> {
+  const { registry, repository, tag_names: tags, cache_to: cacheTags = [] } = run.build;
+  const name = `${registry}/${repository}`;
+  for (const tag of new Set(cacheTags)) {
+    if (tags.includes(tag)) continue;
+    try {
+      await run.engine.tag(temporaryReference(run.id), name, tag, run.signal);
+      await tryThrice(run, 'pushissue', (call) => run.engine.push(name, tag, run.credentials.forPush, call));
+    } catch (error) {
+      run.signal.throwIfAborted();
+      await run.output.message({ status: `${tag} cannot be pushed as cache: ${reasonOf(error)}` });
+    } finally {
+      await untag(run, `${name}:${tag}`);
+    }
+  }
+}
+
 /** Removes a name from the engine. `false`: it could not, in its time, which the worker's own log tells. */
 export async function untag(
   run: Pick<BuildRun, 'engine' | 'clock' | 'logger'>,

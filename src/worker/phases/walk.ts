@@ -3,7 +3,7 @@ import { buildImage } from './building.ts';
 import { type BuildRun, temporaryReference } from './build-run.ts';
 import { primeCache } from './caching.ts';
 import { pullBases } from './pulling.ts';
-import { pushTags, untag } from './pushing.ts';
+import { pushCache, pushTags, untag } from './pushing.ts';
 import { demandSecretsCanBeGiven } from './secrets.ts';
 import { unpack } from './unpacking.ts';
 
@@ -23,6 +23,7 @@ export async function walkPhases(run: BuildRun): Promise<BuildResult> {
   try {
     const imageId = await buildImage(run, source, cacheFrom);
     const digests = await pushTags(run);
+    await pushCache(run);
     await run.output.end();
     return resultOf(run, imageId, digests);
   } finally {

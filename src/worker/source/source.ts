@@ -21,6 +21,8 @@ export interface BaseImage {
   readonly name: string;
   /** The tag, or the digest, `latest` when there is none. */
   readonly tag: string;
+  /** The platform that the FROM names, '' where that is one that the engine sets; absent: the build's own. */
+  readonly platform?: string;
 }
 
 export interface FetchedSource {

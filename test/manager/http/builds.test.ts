@@ -78,6 +78,9 @@ describe('submitting a build', () => {
       [{ oci_labels: false }, ['build-options']],
       [{ secrets: { token: 'SECRET-VALUE-1' } }, ['secrets']],
       [{ ssh: { default: KEY }, target: 'app' }, ['build-options', 'ssh']],
+      [{ platform: 'linux/arm64' }, ['platform']],
+      [{ cache_from: ['host:5000/a/b:c'] }, ['cache']],
+      [{ cache_to: ['cache'] }, ['cache']],
     ] as const) {
       const build = await submit({ ...request, ...more });
       if (!('secrets' in more) && !('ssh' in more))
@@ -96,6 +99,9 @@ describe('submitting a build', () => {
     [{ secrets: { 'a/b': 'SECRET' } }, /^(?!.*SECRET).*"path":"body.secrets.a\/b","message":"must be the id/],
     [{ secrets: { a: '\n'.repeat(2000) } }, /"path":"body.secrets","message":"must have at most 2000 lines/],
     [{ secrets: { a: 'x'.repeat(16_385) } }, /"path":"body.secrets","message":".* of 16384 characters each/],
+    [{ platform: 'linux/amd64,linux/arm64' }, /"path":"body.platform","message":"must be os\/architecture/],
+    [{ cache_from: ['Host/a@b'] }, /"path":"body.cache_from.0","message":"must be the name of an image/],
+    [{ cache_to: ['a/b:c'] }, /"path":"body.cache_to.0","message":"must be a tag/],
     [{ ssh: { a: 'SECRET' } }, /^(?!.*SECRET).*"path":"body.ssh.a","message":"must be a private key/],
     [
       { ssh: Object.fromEntries(Array.from({ length: 17 }, (_, id) => [`k${id}`, KEY])) },

@@ -71,6 +71,7 @@ export function buildOf(contextDirectory: string, more: Partial<ImageBuild> = {}
     credentials: new Map(),
     buildArgs: {},
     target: '',
+    platform: '',
     labels: {},
     secrets: new Map(),
     sshAgents: new Map(),

@@ -267,6 +267,116 @@ describe('pulling', () => {
   });
 });
 
+describe('images that a build names as cache', () => {
+  const kwargs = {
+    cache_from: ['other.example/team/app:cache', 'other.example/private/app:cache', `${OWN}/team/app:old`],
+    cache_to: ['cache', 'latest', 'refused'],
+    registry_auth: { 'other.example': { username: 'me', password: 'other-password' } },
+  };
+  const extensions = ['cache', 'registry-auth'] as const;
+
+  it('are pulled as who the build is at each host, told when they cannot be, and those that were there serve', async () => {
+    const { engine, pulls, builds } = notingEngine();
+    const story = await build(
+      {
+        ...engine,
+        pull: (reference, credentials) => {
+          pulls.push([reference, credentials]);
+          return reference.includes('private')
+            ? Promise.reject(new EngineError('denied', 'denied: not yours'))
+            : Promise.resolve();
+        },
+      },
+      { kwargs: { ...kwargs, cache_to: [] }, behaviour: { extensions } },
+    );
+    expect(story.error).toBeNull();
+    const other = { username: 'me', password: 'other-password' };
+    expect(pulls).toEqual([
+      ['other.example/team/app:cache', other],
+      ['other.example/private/app:cache', other],
+      [`${OWN}/team/app:old`, { username: '$token', password: someBuild.pull_token }],
+    ]);
+    expect(builds[0]?.cacheFrom).toEqual(['other.example/team/app:cache', `${OWN}/team/app:old`]);
+    expect(story.log.join('')).toContain('other.example/private/app:cache cannot be pulled');
+  });
+
+  it('are pushed as further tags, of which none fails the build or stays on the engine', async () => {
+    const { engine, pushes } = notingEngine();
+    const untagged: string[] = [];
+    const story = await build(
+      {
+        ...engine,
+        push: (repository, tag) => {
+          pushes.push([repository, tag]);
+          return tag === 'refused'
+            ? Promise.reject(new EngineError('denied', 'denied: not this one'))
+            : Promise.resolve({ digest: DIGEST });
+        },
+        untag: (reference) => {
+          untagged.push(reference);
+          return Promise.resolve();
+        },
+      },
+      { kwargs: { ...kwargs, cache_from: [] }, behaviour: { extensions: [...extensions, 'digests-by-tag'] } },
+    );
+    const name = `${OWN}/team/app`;
+    expect(pushes).toEqual(['latest', 'cache', 'refused'].map((tag) => [name, tag]));
+    expect(story.kwargs).toMatchObject({ digests_by_tag: { latest: DIGEST } });
+    expect(untagged.slice(0, 2)).toEqual([`${name}:cache`, `${name}:refused`]);
+    expect(story.log.join('')).toContain('refused cannot be pushed as cache: denied: not this one');
+  });
+});
+
+describe('a platform', () => {
+  const arm: Behaviour = { extensions: ['platform'] };
+  const base = image('docker.io', 'busybox', 'stable');
+
+  it('is what bases are pulled for and the image is built for', async () => {
+    const { engine, builds } = notingEngine();
+    const asked: unknown[] = [];
+    const story = await build(
+      {
+        ...engine,
+        pull: (reference, _credentials, _call, platform) => {
+          asked.push([reference, platform]);
+          return Promise.resolve();
+        },
+        inspect: (reference) =>
+          Promise.resolve({
+            imageId: 'sha256:base',
+            platform: reference.startsWith('tools') ? 'linux/amd64' : 'linux/arm64',
+          }),
+      },
+      {
+        kwargs: { platform: 'linux/arm64/v8' },
+        source: withBase(base, { ...image('docker.io', 'tools', '1'), platform: '' }),
+        behaviour: arm,
+      },
+    );
+    expect(story.error).toBeNull();
+    expect(asked).toEqual([
+      ['busybox:stable', 'linux/arm64/v8'],
+      ['tools:1', ''],
+    ]);
+    expect(builds[0]?.platform).toBe('linux/arm64/v8');
+  });
+
+  it("that a base has not is the user's to mend", async () => {
+    const { engine } = notingEngine();
+    const story = await build(engine, {
+      kwargs: { platform: 'linux/arm64' },
+      source: withBase(base),
+      behaviour: arm,
+    });
+    expect(story).toMatchObject({
+      error: 'io.quay.builder.cannotpullbaseimage',
+      kwargs: {
+        base_error: 'The base image busybox:stable is for linux/amd64, and the build is for linux/arm64.',
+      },
+    });
+  });
+});
+
 describe('the cache', () => {
   const cached: Behaviour = {
     onCall: (uri) => (uri.endsWith('determinecachetag') ? 'v1' : undefined),

@@ -42,3 +42,16 @@ test('a target that is not there is refused, with those that are', () => {
   );
   expect(() => images('FROM a', { target: '1' })).toThrow('None of its stages has a name.');
 });
+
+test.each<[flag: string, platform: string | undefined]>([
+  ['', undefined],
+  ['--platform=$TARGETPLATFORM ', undefined],
+  ['--platform=${TARGETPLATFORM} ', undefined],
+  ['--platform=linux/arm64 ', 'linux/arm64'],
+  ['--platform=$P ', 'linux/riscv64'],
+  ['--platform=$BUILDPLATFORM ', ''],
+  ['--platform=linux/$TARGETARCH ', ''],
+])('FROM %sa is for the platform %s', (flag, platform) => {
+  const { base } = readDockerfile(`ARG P=linux/riscv64\nFROM ${flag}a\n`, 'Dockerfile');
+  expect(base.platform).toBe(platform);
+});

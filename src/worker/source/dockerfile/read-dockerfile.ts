@@ -12,6 +12,8 @@ export type DockerfileImages = Pick<FetchedSource, 'base' | 'images' | 'uncertai
 const SET_BY_ENGINE: ReadonlySet<string> = new Set(
   ['TARGET', 'BUILD'].flatMap((side) => ['PLATFORM', 'OS', 'ARCH', 'VARIANT'].map((what) => side + what)),
 );
+/** The platform that is built for, which is what a FROM without one takes. */
+const TARGET = /^\$(?:TARGETPLATFORM|\{TARGETPLATFORM\})$/;
 /** Frontends whose language this reader knows; another one may read the file in its own way. */
 const KNOWN_SYNTAX = /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/;
 
@@ -83,7 +85,10 @@ export function readDockerfile(
         `${quote(image)} is no image name: it takes lower case, then :TAG or @DIGEST.`,
       );
     }
-    return { ...stage, from: parsed };
+    const flag = instruction.getPlatformFlag()?.getValue() ?? '';
+    const platform =
+      flag === '' || TARGET.test(flag) ? {} : { platform: substitute(flag, variables, escape) ?? '' };
+    return { ...stage, from: { ...parsed, ...platform } };
   };
 
   /** What a `--from` names: a stage, by name or number, or an image. */
@@ -202,7 +207,8 @@ function baseOf(stage: Stage, stages: readonly Stage[]): Stage {
 function distinct(images: readonly BaseImage[]): BaseImage[] {
   const byKey = new Map<string, BaseImage>();
   for (const image of images) {
-    if (image.reference !== 'scratch' && !byKey.has(imageKey(image))) byKey.set(imageKey(image), image);
+    const key = `${imageKey(image)} ${image.platform ?? 'as the build'}`;
+    if (image.reference !== 'scratch' && !byKey.has(key)) byKey.set(key, image);
   }
   return [...byKey.values()];
 }

@@ -1,0 +1,22 @@
+import type { ExtensionArguments } from '../../contract/build-arguments.ts';
+import type { ImageSecrets, ImageSpec } from './image-build.ts';
+
+/** The options of a build as build arguments. Only those that it has: a deployed worker, which gets builds without any, is sent none. */
+export function optionArguments(spec: ImageSpec, secrets: ImageSecrets): ExtensionArguments {
+  const { build_args, target, labels, oci_labels, platform, cache_from, cache_to } = spec;
+  return {
+    ...(isEmpty(build_args) ? {} : { build_args }),
+    ...(target === '' ? {} : { target }),
+    ...(isEmpty(labels) ? {} : { labels }),
+    ...(oci_labels ? {} : { oci_labels }),
+    ...(secrets.secrets === undefined ? {} : { secrets: secrets.secrets }),
+    ...(secrets.ssh === undefined ? {} : { ssh: secrets.ssh }),
+    ...(platform === '' ? {} : { platform }),
+    ...(isEmpty(cache_from) ? {} : { cache_from }),
+    ...(isEmpty(cache_to) ? {} : { cache_to }),
+  };
+}
+
+function isEmpty(entries: object): boolean {
+  return Object.keys(entries).length === 0;
+}
