@@ -32,6 +32,9 @@ export const BATCH_RETRY_MS = 1_000;
 export const LOG_QUEUE_MAX = 1_000;
 export const LOG_QUEUE_BYTES_MAX = 1024 * 1024;
 
+/** How long the output of a step is gathered before it is masked and cut, and at which size it goes at once, in characters. */
+export const GATHER_MS = 10;
+export const GATHER_CHARACTERS = 16_384;
 /** A longer line of the log is cut, with a mark, in characters. */
 export const LINE_MAX = 16_384;
 /** A longer piece of output is sent as several messages, in characters. */

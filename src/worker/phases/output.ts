@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { BuildLog } from '../link/build-log.ts';
 import { LINE_MAX } from '../limits.ts';
 import type { Masker, MaskedStream } from '../../contract/masking.ts';
+import { createGathering } from './gathering.ts';
 import { createLineCutter } from './long-lines.ts';
 import { splitOutput } from './pieces.ts';
 import { createProgressFilter } from './progress.ts';
@@ -37,7 +38,15 @@ export function createBuildOutput(log: BuildLog, masker: Masker, clock: Clock): 
     streams.set(id, stream);
     return stream;
   };
+  const print = async (id: string | undefined, text: string): Promise<void> => {
+    const { masked, cut } = streamOf(id ?? '');
+    for (const piece of splitOutput(cut(masked.push(text)))) {
+      await log.message(phase, { stream: piece, ...(id === undefined ? {} : { id }) });
+    }
+  };
+  const gathering = createGathering(print, clock);
   const finishStreams = async (): Promise<void> => {
+    await gathering.flush();
     for (const [id, { masked, cut }] of streams) {
       const rest = cut(masked.end());
       for (const piece of splitOutput(rest)) {
@@ -62,16 +71,14 @@ export function createBuildOutput(log: BuildLog, masker: Masker, clock: Clock): 
       await log.phase(next, Object.fromEntries(masked) as StatusData);
     },
     message: async ({ stream, status, id, progressDetail }) => {
-      const message: EngineMessage = {};
-      if (status !== undefined) message.status = short(status);
-      if (id !== undefined) message.id = short(id);
+      const shortId = id === undefined ? undefined : short(id);
+      if (stream !== undefined) await gathering.push(shortId, stream);
+      if (status === undefined) return;
+      await gathering.flush();
+      const message: EngineMessage = { status: short(status) };
+      if (shortId !== undefined) message.id = shortId;
       if (progressDetail) message.progressDetail = progressDetail;
-      if (stream !== undefined) {
-        const { masked, cut } = streamOf(id ?? '');
-        for (const piece of splitOutput(cut(masked.push(stream)))) {
-          await log.message(phase, { ...message, stream: piece });
-        }
-      } else if (status !== undefined && passes(message)) await log.message(phase, message);
+      if (passes(message)) await log.message(phase, message);
     },
     end: async () => {
       await finishStreams();

@@ -123,8 +123,8 @@ it('sends batches, in order and numbered, where the manager takes them', async (
   expect(batches.length).toBeLessThan(100);
   const lines = batches
     .flatMap(({ messages }) => messages)
-    .map(({ json_data: data }) => /line (\d+)/.exec(data)?.[1]);
-  expect(lines.filter((line) => line !== undefined).map(Number)).toEqual([...Array(3000).keys()]);
+    .flatMap(({ json_data: data }) => [...data.matchAll(/line (\d+)/g)].map(([, line]) => Number(line)));
+  expect(lines).toEqual([...Array(3000).keys()]);
 });
 
 it('sends a refused batch again under the same number', async () => {
