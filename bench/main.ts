@@ -5,6 +5,7 @@ import { benchHandOver } from './hand-over.ts';
 import { benchRouter } from './router/main.ts';
 import type { Row } from './row.ts';
 import { benchGitFetch } from './git-fetch.ts';
+import { benchLogFlood } from './log-flood.ts';
 import { benchWorkerStart } from './worker-start.ts';
 
 const rows: Row[] = [];
@@ -13,6 +14,7 @@ for (const [title, bench] of [
   ['hand-over', benchHandOver],
   ['start of the worker', benchWorkerStart],
   ['commits', benchGitFetch],
+  ['a million lines', benchLogFlood],
   ['builds', benchBuilds],
 ] as const) {
   console.log(`measuring: ${title}`);
