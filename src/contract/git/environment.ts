@@ -25,6 +25,8 @@ export function gitEnvironment(
   const settings: [name: string, value: string][] = [
     ['core.hooksPath', '/dev/null'],
     ['core.fsmonitor', 'false'],
+    // A checkout is of no use after a crash (git 2.36 on).
+    ['core.fsync', 'none'],
     ['gc.auto', '0'],
     ['maintenance.auto', 'false'],
     ['advice.detachedHead', 'false'],

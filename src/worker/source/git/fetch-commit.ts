@@ -85,11 +85,9 @@ export async function fetchCommit(
 
   const format = commit.length === 64 ? ['--object-format=sha256'] : [];
   await need('gitfailure', 'init', '--quiet', '--template=', ...format, '.');
-  await need('gitfailure', 'config', 'remote.origin.fetch', ALL_REFS[0] ?? '');
-  const fetch = async (): Promise<GitResult> => {
-    await need('gitfailure', 'config', 'remote.origin.url', remote.url);
-    return git('fetch', '--progress', '--no-tags', '--depth=1', '--', 'origin', commit);
-  };
+  await need('gitfailure', 'remote', 'add', '--', 'origin', remote.url);
+  const fetch = (): Promise<GitResult> =>
+    git('fetch', '--progress', '--no-tags', '--depth=1', '--', 'origin', commit);
   let shallow = await fetch();
   for (let redirects = 0; isRedirect(remote, shallow); redirects += 1) {
     if (redirects >= limits.redirects) {
@@ -97,6 +95,7 @@ export async function fetchCommit(
     }
     remote = await findRedirect(remote, { network: options.network, limits, signal: call.signal });
     env = await environmentOf(remote, home, options);
+    await need('gitfailure', 'remote', 'set-url', '--', 'origin', remote.url);
     shallow = await fetch();
   }
   if (!shallow.ok) {
