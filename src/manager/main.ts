@@ -144,6 +144,7 @@ async function serve(settings: ManagerSettings): Promise<number> {
     await manager.stop();
     return exitCodes.done;
   } catch (error) {
+    if (error instanceof ConfigurationError) return refuse(error.problems, exitCodes.wrongSetting);
     const reason = describeStartError(error, settings.DATA_DIR);
     if (reason !== null) return refuse([reason], exitCodes.cannotStart);
     logger.fatal({ err: error }, 'the manager met an error that it does not know');

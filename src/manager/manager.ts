@@ -81,7 +81,7 @@ export async function startManager(
       builds: store.builds,
       box,
       resolveRef: await openRefResolver({
-        directory: join(dataDirectory, 'git', manager),
+        directory: join(dataDirectory, `git-${encodeURIComponent(manager)}`),
         knownHostsFile: settings.GIT_KNOWN_HOSTS_FILE,
         trustedFile: join(dataDirectory, 'git-known-hosts'),
         privateAddresses: settings.PRIVATE_ADDRESSES,

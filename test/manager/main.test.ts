@@ -46,6 +46,18 @@ describe('a manager that cannot start', () => {
     },
   );
 
+  it('keeps its data whatever it is called', async () => {
+    const data = join(directory, 'called');
+    for (const round of [1, 2]) {
+      await using manager = start({ DATA_DIR: data, MANAGER_ID: '..' });
+      await manager.printed(/manager is ready/);
+      manager.kill('SIGTERM');
+      expect(await manager.exited).toBe(0);
+      expect(await readdir(data), `round ${round}`).toContain('secret.key');
+    }
+    expect(await readdir(directory)).toContain('called');
+  });
+
   it('says so of a data folder that cannot be made, and of a key that cannot be read', async () => {
     await using nowhere = start({ DATA_DIR: '/dev/null/data' });
     expect(await nowhere.exited).toBe(69);
@@ -57,6 +69,14 @@ describe('a manager that cannot start', () => {
     await using unmade = start({ DATA_DIR: '/proc/data' });
     expect(await unmade.exited).toBe(69);
     expect(unmade.output()).toContain('DATA_DIR: must be the path of a folder that may be written to');
+    await using strange = start({
+      DATA_DIR: join(directory, 'strange'),
+      GIT_KNOWN_HOSTS_FILE: '/nowhere/known_hosts',
+    });
+    expect(await strange.exited).toBe(64);
+    expect(strange.output()).toContain(
+      '  GIT_KNOWN_HOSTS_FILE: must be the absolute path of a readable file (ENOENT',
+    );
     const folder = join(directory, 'no-key');
     await mkdir(folder, { mode: 0o700 });
     await using keyless = start({ DATA_DIR: join(directory, 'keyless'), SECRET_KEY_FILE: folder });

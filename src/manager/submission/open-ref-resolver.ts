@@ -1,4 +1,5 @@
 import { access, constants, rm } from 'node:fs/promises';
+import { ConfigurationError } from '../../contract/configuration.ts';
 import { makeFolders } from '../../contract/folders.ts';
 import { createAddressGuard, type PrivateAddresses } from '../../contract/network/addresses.ts';
 import type { Proxies } from '../../contract/network/proxies.ts';
@@ -27,7 +28,7 @@ export interface RefResolverSettings {
   readonly signal: AbortSignal;
 }
 
-/** Makes the resolver of refs. Throws the system's error when its folder cannot be made, or the file of host keys cannot be read. */
+/** Makes the resolver of refs. Throws a ConfigurationError when the file of host keys cannot be read, the system's error when its folder cannot be made. */
 export async function openRefResolver({
   directory,
   knownHostsFile,
@@ -36,7 +37,7 @@ export async function openRefResolver({
   proxies,
   signal,
 }: RefResolverSettings): Promise<ResolveRef> {
-  if (knownHostsFile !== null) await access(knownHostsFile, constants.R_OK);
+  if (knownHostsFile !== null) await requireReadable(knownHostsFile);
   await rm(directory, { recursive: true, force: true });
   await makeFolders(directory);
   return createRefResolver({
@@ -61,4 +62,15 @@ export async function openRefResolver({
       },
     },
   });
+}
+
+async function requireReadable(path: string): Promise<void> {
+  try {
+    await access(path, constants.R_OK);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigurationError([
+      `GIT_KNOWN_HOSTS_FILE: must be the absolute path of a readable file (${why})`,
+    ]);
+  }
 }
