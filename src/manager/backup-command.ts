@@ -32,9 +32,8 @@ export async function backupCommand(file: string, settings: Place, version: stri
         : await writeWhole(file, (draft) =>
             backUp(createWriteStream(draft, { flags: 'wx', mode: 0o600 }), options),
           );
-    const missing =
-      missingBlobs.length === 0 ? '' : `, ${missingBlobs.length} packages of ended builds were gone`;
-    progress.end(`backed up ${tables} tables and ${blobs} packages${missing}`);
+    const missing = missingBlobs.length === 0 ? '' : `; ${missingBlobs.length} more were deleted meanwhile`;
+    progress.end(`backed up ${tables} tables, and ${blobs} packages and logs${missing}`);
   });
 }
 
@@ -49,7 +48,7 @@ export async function restoreCommand(file: string, settings: Place): Promise<num
       onProgress: progress.onProgress,
     });
     progress.end(
-      `restored ${tables} tables and ${blobs} packages, as they were at ${createdAt} (version ${version})`,
+      `restored ${tables} tables, and ${blobs} packages and logs, as they were at ${createdAt} (version ${version})`,
     );
   });
 }

@@ -144,6 +144,27 @@ const settings = {
     default: '2147483648',
     read: readInteger(1024, 2 ** 40),
   }),
+  KEEP_BUILDS_DAYS: setting({
+    doc: 'How long builds are kept after their end, with their tries, steps and logs.',
+    rule: 'a whole number of days from 1 to 36500',
+    example: '730',
+    default: '365',
+    read: readInteger(1, 36_500),
+  }),
+  KEEP_LOGS_DAYS: setting({
+    doc: 'How long the logs of tries are kept after their end. The builds themselves stay.',
+    rule: 'a whole number of days from 1 to 36500',
+    example: '30',
+    default: '90',
+    read: readInteger(1, 36_500),
+  }),
+  KEEP_LOGS_BYTES: setting({
+    doc: 'How many bytes the logs of ended tries may take together, packed: over that, the oldest go before their time.',
+    rule: 'a whole number from 0 to 1125899906842624',
+    example: '107374182400',
+    default: '21474836480',
+    read: readInteger(0, 2 ** 50),
+  }),
   GIT_KNOWN_HOSTS_FILE: setting({
     doc: "The host keys of the git servers over ssh where refs may be looked up, in the form of ssh's `known_hosts`: any other server is refused. When absent, the key that a server shows first is trusted, and kept in `git-known-hosts` in `DATA_DIR`; another key later is refused.",
     rule: 'the absolute path of a readable file',

@@ -35,6 +35,17 @@ export const RETRY_DELAY_SECONDS = 30;
 /** How long a package outlives the end of its build, and one that was uploaded for no build. */
 export const PACKAGE_KEEP_SECONDS = 3_600;
 
+/** How often old builds and logs are looked for, in milliseconds, and how many of them go, or are packed, at a time. */
+export const RETENTION_MS = 60_000;
+export const RETENTION_AT_ONCE = 500;
+
+/** How long the log of a try that ended stays as it was written; then it is packed. */
+export const ARCHIVE_AFTER_SECONDS = 60;
+
+/** How old a blob that nothing names must be: what writes it has died by then. Looked for every so many times. */
+export const ORPHAN_SECONDS = 86_400;
+export const ORPHANS_EVERY = 60;
+
 /** The longest `base_error` that is kept, in characters; its middle is cut. */
 export const BASE_ERROR_MAX_CHARACTERS = 8_192;
 

@@ -17,12 +17,15 @@ import { createRegistryAccess } from './registry/registry-access.ts';
 import { openTokenServer } from './registry/open-token-server.ts';
 import { findCacheTag } from './scheduling/cache-tag.ts';
 import { prepareHandOver } from './scheduling/hand-over.ts';
+import { startRetention } from './retention.ts';
 import { startScheduler } from './scheduling/scheduler.ts';
 import { startSweeper } from './scheduling/sweeper.ts';
 import { createSecretBox, type SecretBox } from './secrets/secret-box.ts';
 import { loadSecretKeys } from './secrets/secret-key.ts';
 import { openRefResolver } from './submission/open-ref-resolver.ts';
 import { createSubmit } from './submission/submit.ts';
+
+const DAY_SECONDS = 86_400;
 
 export interface Manager {
   /** Where its listeners listen, the ports that were chosen for 0 included. */
@@ -47,14 +50,15 @@ export async function startManager(
   await makeFolders(dataDirectory);
   await using starting = new AsyncDisposableStack();
   const box = await openSecretBox(settings, dataDirectory, logger);
+  const blobs = await openBlobFolder(join(dataDirectory, 'blobs'));
   const store = await openStore({
     dataDirectory,
+    blobs,
     databaseUrl: settings.DATABASE_URL ?? undefined,
     log: logger,
   });
   starting.defer(() => store.close());
   await store.workers.sweep({ manager });
-  const blobs = await openBlobFolder(join(dataDirectory, 'blobs'));
   const tokens =
     settings.API_TOKENS_FILE === null
       ? null
@@ -149,6 +153,16 @@ export async function startManager(
   });
   const sweeper = startSweeper({ store, blobs, leaseSeconds: settings.LEASE_SECONDS, logger });
   starting.defer(() => sweeper.stop());
+  const retention = startRetention({
+    retention: store.retention,
+    keep: {
+      buildsSeconds: settings.KEEP_BUILDS_DAYS * DAY_SECONDS,
+      logsSeconds: settings.KEEP_LOGS_DAYS * DAY_SECONDS,
+      logsBytes: settings.KEEP_LOGS_BYTES,
+    },
+    logger,
+  });
+  starting.defer(() => retention.stop());
 
   const listener = await startWorkerListener({
     address: settings.LISTEN_WAMP,

@@ -13,6 +13,7 @@ export type * from './ports/leases.ts';
 export type * from './ports/logs.ts';
 export type * from './ports/packages.ts';
 export type * from './ports/realms.ts';
+export type * from './ports/retention.ts';
 export type * from './ports/store.ts';
 export type * from './ports/wake-ups.ts';
 export type * from './ports/workers.ts';

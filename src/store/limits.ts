@@ -31,6 +31,9 @@ export const LOG_CHUNK_CHARACTERS = 1024 * 1024;
 /** How many chunks are read at a time. */
 export const LOG_READ_CHUNKS = 8;
 
+/** How many blobs are looked up at a time. */
+export const ORPHANS_AT_ONCE = 1000;
+
 /** How long our own server may take to be ready: replaying its log after a crash takes its time. */
 export const SERVER_START_TIMEOUT_MS = 120_000;
 /** How long a lock of our own server may be empty, as it is while it is made; then whoever made it is dead. */

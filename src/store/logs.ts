@@ -1,7 +1,10 @@
-import type { LogRecord } from '../contract/api.ts';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import type { LogPosition, LogRecord } from '../contract/api.ts';
 import type { Database } from './database.ts';
 import { fence, type Fence } from './fence.ts';
 import { LOG_CHUNK_CHARACTERS, LOG_CHUNK_RECORDS, LOG_READ_CHUNKS } from './limits.ts';
+import type { BlobStore } from './ports/blobs.ts';
 import type { Lease } from './ports/leases.ts';
 import type { LogStore } from './ports/logs.ts';
 import { statement } from './statements.ts';
@@ -11,10 +14,13 @@ const appendChunk = statement<
   { lastSeq: number }
 >('append-log-chunk');
 const lastLogSeq = statement<Fence, { lastLogSeq: number }>('last-log-seq');
-const readChunks = statement<
+const readLogChunks = statement<
   [buildId: string, afterTry: number, afterSeq: number, limit: number],
-  { try: number; records: string }
+  | { try: number; records: string }
+  | { try: number; records: null; blobId: string; start: number; length: number }
 >('read-log-chunks');
+
+const unpackChunk = promisify(gunzip);
 
 /** How a record lies in its chunk: without its names, and without its try, which is the chunk's. */
 type StoredRecord = [
@@ -28,7 +34,26 @@ type StoredRecord = [
 ];
 
 /** The port's implementation. */
-export function createLogStore({ run }: Database): LogStore {
+export function createLogStore({ run }: Database, blobs: Pick<BlobStore, 'read'>): LogStore {
+  const readChunks = async (
+    buildId: string,
+    after: LogPosition,
+  ): Promise<{ try: number; records: StoredRecord[] }[]> => {
+    const chunks = await run(readLogChunks, [buildId, after.try, after.seq, LOG_READ_CHUNKS]);
+    return Promise.all(
+      chunks.map(async (chunk) => {
+        if (chunk.records !== null)
+          return { try: chunk.try, records: JSON.parse(chunk.records) as StoredRecord[] };
+        const packed = await blobs.read(chunk.blobId, chunk);
+        // Deleted since the chunk was looked up: its time was over.
+        if (packed === null) return { try: chunk.try, records: [] };
+        return {
+          try: chunk.try,
+          records: JSON.parse((await unpackChunk(packed)).toString()) as StoredRecord[],
+        };
+      }),
+    );
+  };
   /** The last `seq` stored, or null when the try has ended. */
   const last = async (lease: Lease): Promise<number | null> => {
     const [row] = await run(lastLogSeq, fence(lease));
@@ -59,9 +84,9 @@ export function createLogStore({ run }: Database): LogStore {
       const records: LogRecord[] = [];
       let position = after;
       for (;;) {
-        const chunks = await run(readChunks, [buildId, position.try, position.seq, LOG_READ_CHUNKS]);
+        const chunks = await readChunks(buildId, position);
         for (const chunk of chunks) {
-          for (const stored of JSON.parse(chunk.records) as StoredRecord[]) {
+          for (const stored of chunk.records) {
             // A position may lie within a chunk.
             if (chunk.try === position.try && stored[0] <= position.seq) continue;
             if (records.length === limit) return { records, more: true };

@@ -10,8 +10,10 @@ import { createLeaseStore } from './leases.ts';
 import { createLogStore } from './logs.ts';
 import { loadMigrations, migrate } from './migrations.ts';
 import { createPackageStore } from './packages.ts';
+import type { BlobStore } from './ports/blobs.ts';
 import type { Store } from './ports/store.ts';
 import { createRealmStore } from './realms.ts';
+import { createRetentionStore } from './retention.ts';
 import { statement } from './statements.ts';
 import { listen } from './wake-ups.ts';
 import { createWorkerStore } from './workers.ts';
@@ -20,6 +22,8 @@ export interface StoreOptions {
   /** A server of the user's own, `postgresql://…`; without it one is started in the data folder. */
   readonly databaseUrl?: string | undefined;
   readonly dataDirectory: string;
+  /** Where finished logs lie. */
+  readonly blobs: BlobStore;
   readonly log: Logger;
   readonly now?: () => Date;
 }
@@ -42,7 +46,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 async function connect(
   address: Address,
   server: EmbeddedServer | null,
-  { log, now = () => new Date() }: StoreOptions,
+  { blobs, log, now = () => new Date() }: StoreOptions,
 ): Promise<Store> {
   await migrate(address, loadMigrations());
   const monitor = createHealthMonitor(now);
@@ -54,7 +58,8 @@ async function connect(
   return {
     builds: createBuildStore(database),
     leases: createLeaseStore(database, monitor, now),
-    logs: createLogStore(database),
+    logs: createLogStore(database, blobs),
+    retention: createRetentionStore(database, blobs),
     realms: createRealmStore(database),
     workers: createWorkerStore(database),
     hostedWorkers: createHostedWorkerStore(database),

@@ -55,7 +55,7 @@ it('carries a build and its package from a running manager into a new data folde
   const file = join(directory, 'backup');
   expect(await run('old', 'backup', file)).toEqual({
     code: 0,
-    output: expect.stringMatching(/^backed up \d+ tables and 1 packages\n$/) as string,
+    output: expect.stringMatching(/^backed up \d+ tables, and 1 packages and logs\n$/) as string,
   });
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   expect(await run('old', 'backup', file)).toEqual({
@@ -65,7 +65,7 @@ it('carries a build and its package from a running manager into a new data folde
 
   expect(await run('new', 'restore', file)).toEqual({
     code: 0,
-    output: expect.stringMatching(/^restored \d+ tables and 1 packages, as they were at /) as string,
+    output: expect.stringMatching(/^restored \d+ tables, and 1 packages and logs, as they were at /) as string,
   });
   const restored = await startManager('new');
   await using _restored = restored.process;

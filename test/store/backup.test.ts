@@ -64,9 +64,11 @@ function restoreBytes(bytes: Buffer, { url, blobs }: Place): ReturnType<typeof r
 async function query(url: string, text: string): Promise<readonly Record<string, string>[]> {
   const client = new pg.Client(url);
   await client.connect();
-  const { rows } = await client.query<Record<string, string>>(text);
-  await client.end();
-  return rows;
+  try {
+    return (await client.query<Record<string, string>>(text)).rows;
+  } finally {
+    await client.end();
+  }
 }
 
 /** Every row of every table, as text. */

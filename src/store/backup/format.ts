@@ -5,7 +5,7 @@ import { z } from 'zod';
  *
  *     manifest.json                  what it is, before all that it holds
  *     tables/NAME/NUMBER.copy        a table's rows as COPY writes them, in pieces, the tables in the order of the manifest
- *     blobs/ID                       a package
+ *     blobs/ID                       a package, or the log of a try that ended
  *     contents.json                  what it held: without it, at the end, a backup is not whole
  */
 export const names = {

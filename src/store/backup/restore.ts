@@ -41,7 +41,7 @@ export interface RestoreSummary {
 }
 
 /**
- * Puts a backup into an empty database, and its packages into the blob store, then brings the schema up to this program's. All of it
+ * Puts a backup into an empty database, and its packages and finished logs into the blob store, then brings the schema up to this program's. All of it
  * or nothing: what is not whole, or not as it was written, is undone. Fails with {@link BackupUnusable} for a backup that is no good or a
  * database that is not empty, and with {@link StoreUnusable}.
  */
@@ -111,7 +111,7 @@ async function load(
       const stored = await blobs.put(Readable.from(bytesOf(entry)), { maxBytes: size, id: blobId });
       restoredBlobs.push(blobId);
       seen.blobs[blobId] = { bytes: stored.size, sha256: stored.sha256 };
-      onProgress(`package ${blobId}`, size);
+      onProgress(name, size);
     } else if (name === names.contents) contents = await readJson(entry, contentsSchema);
     else throw new BackupUnusable(`it holds ${JSON.stringify(name)}, which no backup does`);
   }

@@ -25,13 +25,13 @@ export interface BackupOptions {
 export interface BackupSummary {
   readonly tables: number;
   readonly blobs: number;
-  /** Packages whose bytes were deleted while the backup was written, since their builds had ended. */
+  /** Packages and logs that were deleted while the backup was written, since their time was over. */
   readonly missingBlobs: readonly string[];
 }
 
 /**
  * Writes a backup of everything, as it is at one moment, while managers go on working: every table by COPY in one snapshot,
- * then the packages that it names. Ends `output`, or destroys it when it fails.
+ * then the packages and finished logs that it names. Ends `output`, or destroys it when it fails.
  */
 export async function writeBackup(output: Writable, options: BackupOptions): Promise<BackupSummary> {
   const tar = pack();
@@ -71,18 +71,19 @@ async function packAll(
   for (const table of tables) {
     contents.tables[table.name] = await packTable(tar, client, table, onProgress);
   }
-  const packages = await client.query<{ id: string }>(
-    'select id from packages where condemned_at is null order by id',
+  const named = await client.query<{ id: string }>(
+    `select id from packages where condemned_at is null
+     union all select blob_id from log_archives where condemned_at is null`,
   );
   await client.query('commit');
-  for (const { id } of packages.rows) {
+  for (const { id } of named.rows) {
     const blob = await blobs.open(id);
     if (!blob) {
       missingBlobs.push(id);
       continue;
     }
     contents.blobs[id] = await packBlob(tar, id, blob);
-    onProgress(`package ${id}`, blob.size);
+    onProgress(names.blob(id), blob.size);
   }
   await packBuffer(tar, names.contents, json(contents));
   tar.finalize();

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, opendir, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { BlobTooLarge } from '../errors.ts';
@@ -49,6 +49,25 @@ export async function openBlobFolder(folder: string, now: () => Date = () => new
       }
     },
 
+    async read(id, { start, length }) {
+      if (!ID.test(id)) return null;
+      try {
+        await using file = await open(join(blobs, id));
+        const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, start);
+        return buffer.subarray(0, bytesRead);
+      } catch (error) {
+        if (isMissing(error)) return null;
+        throw error;
+      }
+    },
+
+    async *list(olderThanSeconds) {
+      const before = now().getTime() - olderThanSeconds * 1000;
+      for await (const { name } of await opendir(blobs)) {
+        if (ID.test(name) && (await modifiedAt(join(blobs, name))) < before) yield name;
+      }
+    },
+
     async delete(id) {
       if (!ID.test(id)) return;
       await rm(join(blobs, id), { force: true });
@@ -59,12 +78,7 @@ export async function openBlobFolder(folder: string, now: () => Date = () => new
       let swept = 0;
       for (const name of await readdir(incoming)) {
         const file = join(incoming, name);
-        const modified = await stat(file).then(
-          ({ mtimeMs }) => mtimeMs,
-          // It was finished, or swept by another manager.
-          () => Infinity,
-        );
-        if (modified >= before) continue;
+        if ((await modifiedAt(file)) >= before) continue;
         await rm(file, { force: true });
         swept += 1;
       }
@@ -88,6 +102,14 @@ async function write(
     await file.appendFile(bytes);
   }
   return { size, sha256: hash.digest('hex') };
+}
+
+/** In milliseconds since 1970; never, of what was finished or deleted by another manager meanwhile. */
+async function modifiedAt(path: string): Promise<number> {
+  return stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => Infinity,
+  );
 }
 
 /** Makes the names in a folder durable, as `sync` of a file does its bytes. */

@@ -7,6 +7,7 @@ import type { LeaseStore } from './leases.ts';
 import type { LogStore } from './logs.ts';
 import type { PackageStore } from './packages.ts';
 import type { RealmStore } from './realms.ts';
+import type { RetentionStore } from './retention.ts';
 import type { WakeUps } from './wake-ups.ts';
 import type { WorkerStore } from './workers.ts';
 
@@ -21,6 +22,7 @@ export interface Store {
   readonly capabilities: CapabilityStore;
   readonly packages: PackageStore;
   readonly keys: KeyStore;
+  readonly retention: RetentionStore;
   readonly wakeUps: WakeUps;
   readonly health: Health;
   /** Ends the connections, and the server when it is ours, after what is under way. */

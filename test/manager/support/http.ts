@@ -53,9 +53,14 @@ export async function openTestHttp(
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'http-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const store = await openStore({ databaseUrl, dataDirectory: folder, log: pino({ level: 'silent' }) });
-  stack.defer(() => store.close());
   const blobs = await openBlobFolder(folder);
+  const store = await openStore({
+    databaseUrl,
+    dataDirectory: folder,
+    blobs,
+    log: pino({ level: 'silent' }),
+  });
+  stack.defer(() => store.close());
   const box = createSecretBox([randomBytes(32)]);
   let logged = '';
   const app = await createHttpServer({

@@ -8,7 +8,7 @@ import { isAlive, isUnburied } from '../../../src/store/embedded/process-state.t
 import { startEmbeddedServer, type EmbeddedServer } from '../../../src/store/embedded/server.ts';
 import { openStore } from '../../../src/store/index.ts';
 import { makeDataFolder, uidOf } from '../support/data-folder.ts';
-import { log, newBuild, nextWakeUp } from '../support/store.ts';
+import { log, newBuild, nextWakeUp, noBlobs } from '../support/store.ts';
 
 const start = (dataDirectory: string): Promise<EmbeddedServer> => startEmbeddedServer({ dataDirectory, log });
 
@@ -73,7 +73,7 @@ describe('our own server', () => {
 
     const attached = await start(folder.path);
     expect(isAlive(attached.pid)).toBe(true);
-    const store = await openStore({ dataDirectory: folder.path, log });
+    const store = await openStore({ dataDirectory: folder.path, blobs: noBlobs, log });
     for (const id of accepted) expect(await store.builds.get(id)).not.toBeNull();
     await store.close();
     await attached.stop();
@@ -116,7 +116,7 @@ describe('our own server', () => {
     await once(manager, 'message');
     manager.send('stop');
     await once(manager, 'close');
-    const store = await openStore({ dataDirectory: folder.path, log });
+    const store = await openStore({ dataDirectory: folder.path, blobs: noBlobs, log });
     const { byState } = await store.builds.counts();
     expect(byState.waiting).toBeGreaterThanOrEqual(accepted.length);
     for (const id of accepted) expect(await store.builds.get(id)).not.toBeNull();
@@ -146,7 +146,7 @@ test('a server whose end nobody has asked for, as in a container without an init
 test('a store whose server crashes says so, hides the gap where it may, and is told to look at everything', async () => {
   await using folder = await makeDataFolder();
   const watcher = await start(folder.path);
-  const store = await openStore({ dataDirectory: folder.path, log });
+  const store = await openStore({ dataDirectory: folder.path, blobs: noBlobs, log });
   await nextWakeUp(store, ({ type }) => type === 'resync');
   const upBefore = store.health.upSince;
   const resync = nextWakeUp(store, ({ type }) => type === 'resync');

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { openStore } from '../../../src/store/index.ts';
-import { claimRequest, log } from './store.ts';
+import { claimRequest, log, noBlobs } from './store.ts';
 
 /**
  * A manager in a process of its own: claims until told to stop, and often stalls until another has taken its build over. Tells its
@@ -9,7 +9,7 @@ import { claimRequest, log } from './store.ts';
  * Arguments: the database's URL, and a name.
  */
 const [databaseUrl = '', manager = ''] = process.argv.slice(2);
-const store = await openStore({ databaseUrl, dataDirectory: '', log });
+const store = await openStore({ databaseUrl, dataDirectory: '', blobs: noBlobs, log });
 const finished: string[] = [];
 let late = 0;
 const stop = new AbortController();

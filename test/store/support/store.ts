@@ -4,6 +4,7 @@ import type { LabDatabaseServer } from '../../../lab/database.ts';
 import type { LogRecord } from '../../../src/contract/api.ts';
 import {
   openStore,
+  type BlobStore,
   type Claim,
   type ClaimRequest,
   type NewBuild,
@@ -15,10 +16,21 @@ export const log = pino({ level: 'silent' });
 
 export type TestStore = Store & AsyncDisposable & { readonly url: string };
 
+/** For stores whose finished logs nobody packs. */
+export const noBlobs = new Proxy({} as BlobStore, {
+  get: (_target, name) => {
+    throw new Error(`This store has no blobs: ${String(name)}.`);
+  },
+});
+
 /** A store on a database of its own, or on the one that is named. */
-export async function openTestStore(server: LabDatabaseServer, url?: string): Promise<TestStore> {
+export async function openTestStore(
+  server: LabDatabaseServer,
+  url?: string,
+  blobs: BlobStore = noBlobs,
+): Promise<TestStore> {
   const databaseUrl = url ?? (await server.createDatabase()).url;
-  const store = await openStore({ databaseUrl, dataDirectory: '', log });
+  const store = await openStore({ databaseUrl, dataDirectory: '', blobs, log });
   return { ...store, url: databaseUrl, [Symbol.asyncDispose]: () => store.close() };
 }
 
