@@ -30,7 +30,7 @@ const NAMES = [
   'd/.hidden/a',
 ];
 
-// Neither `[` without its `]` nor `+`, which the matcher of Docker 20.10 takes for parts of regular expressions, nor `\\` at an end.
+// Neither `[` without its `]` nor `+`, which the matcher of Docker 20.10 takes for parts of regular expressions, nor `\` at an end.
 const segment = fc.constantFrom(
   ...['a', 'b.md', 'd', 'e', 'f', '*', '**', '?', '*.md', '[a-b]', '[^a]', '\\[x]', '.hidden', '.*', 'ü'],
   ...['**b.md', 'a*', '.', '..', ''],
