@@ -95,8 +95,8 @@ export const buildErrorKinds = {
   },
   internalerror: {
     internal: true,
-    message: 'The worker met an error that it does not know.',
-    help: "Ask the operator to look at the worker's log.",
+    message: 'The worker could not do the build.',
+    help: "Nothing to do: the build is tried again. If it still fails, ask the operator to look at the worker's log and disks.",
   },
 } as const satisfies Record<string, BuildErrorKind>;
 

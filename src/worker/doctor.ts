@@ -1,25 +1,22 @@
 import { execFile } from 'node:child_process';
 import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { request } from 'undici';
 import { makeFolders } from '../contract/folders.ts';
 import { REGISTRATION_REALM } from '../contract/uris.ts';
 import { systemClock } from './clock.ts';
-import { endpointOf, proxiesOf, tlsPathsOf, workDirOf, type WorkerSettings } from './config.ts';
-import type { Engine } from './engine/engine.ts';
+import { examineEngineDisk } from './disk/findings.ts';
+import { examineAbilities } from './engine-findings.ts';
+import { endpointOf, proxiesOf, tlsPathsOf, workDirOf, workerIdOf, type WorkerSettings } from './config.ts';
+import type { EngineDescription, Engine } from './engine/engine.ts';
+import type { EngineStorage } from './engine/storage.ts';
+import { bad, good, warning, type Finding } from './finding.ts';
 import { DESCRIBE_WITHIN_MS, DOCTOR_DISK_BYTES, DOCTOR_WITHIN_MS } from './limits.ts';
 import { joinRealm } from './link/session.ts';
 import { readTlsOptions } from './link/tls.ts';
 import { openTransport } from './link/transport.ts';
 import { reasonOf } from './reason.ts';
-
-/** Something that was looked at: well, worth knowing, or in the way of builds. */
-export interface Finding {
-  readonly level: 'good' | 'warning' | 'bad';
-  readonly what: string;
-  /** What to do about it; empty where nothing need be done. */
-  readonly advice: string;
-}
 
 const GIB = 1024 ** 3;
 const execFileAsync = promisify(execFile);
@@ -28,9 +25,10 @@ const execFileAsync = promisify(execFile);
 export async function* examine(
   settings: WorkerSettings,
   engine: Engine,
+  storage: EngineStorage,
   registry: string | undefined,
 ): AsyncGenerator<Finding> {
-  yield await examineEngine(engine);
+  yield* examineEngine(settings, engine, storage);
   yield await examineDisk(workDirOf(settings));
   yield await examineManager(settings);
   yield await examineProgram('git', ['--version'], 'builds of a git commit need it: install git');
@@ -38,21 +36,40 @@ export async function* examine(
   if (registry !== undefined) yield await examineRegistry(registry);
 }
 
-async function examineEngine(engine: Engine): Promise<Finding> {
+async function* examineEngine(
+  settings: WorkerSettings,
+  engine: Engine,
+  storage: EngineStorage,
+): AsyncGenerator<Finding> {
   try {
-    const { name, version, builder } = await engine.describe(AbortSignal.timeout(DESCRIBE_WITHIN_MS));
-    const what = `engine: ${name} ${version}, builds with ${builder}`;
-    if (builder === 'buildkit') return good(what);
-    return warning(
-      what,
-      'it has no BuildKit, or BUILDER asks for none: cache and secret mounts do not work, and every build sends its whole context',
-    );
+    const description = await engine.describe(AbortSignal.timeout(DESCRIBE_WITHIN_MS));
+    yield judgeBuilder(description);
+    const facts = await storage.facts(AbortSignal.timeout(DESCRIBE_WITHIN_MS));
+    yield* examineAbilities(description, facts, settings.DOCKER_HOST);
+    if (settings.REALM !== null) return;
+    yield* examineEngineDisk({
+      storage,
+      facts,
+      dockerHost: settings.DOCKER_HOST,
+      directory: join(workDirOf(settings), workerIdOf(settings)),
+      budget: settings.DISK_BUDGET,
+      engineIsOurs: settings.ENGINE_IS_OURS === 'yes',
+    });
   } catch (error) {
-    return bad(
+    yield bad(
       `engine: ${reasonOf(error)}`,
       'check that it runs, that DOCKER_HOST is its address, and that this user may use its socket',
     );
   }
+}
+
+function judgeBuilder({ name, version, builder }: EngineDescription): Finding {
+  const what = `engine: ${name} ${version}, builds with ${builder}`;
+  if (builder === 'buildkit') return good(what);
+  return warning(
+    what,
+    'it has no BuildKit, or BUILDER asks for none: cache and secret mounts do not work, and every build sends its whole context',
+  );
 }
 
 async function examineDisk(directory: string): Promise<Finding> {
@@ -129,16 +146,4 @@ async function examineRegistry(host: string): Promise<Finding> {
     `registry: ${host}: ${reason || 'it is no registry'}`,
     'check its name and port, that it is up, and that this machine and its engine reach it',
   );
-}
-
-function good(what: string): Finding {
-  return { level: 'good', what, advice: '' };
-}
-
-function warning(what: string, advice: string): Finding {
-  return { level: 'warning', what, advice };
-}
-
-function bad(what: string, advice: string): Finding {
-  return { level: 'bad', what, advice };
 }

@@ -53,16 +53,22 @@ export const DESCRIBE_WITHIN_MS = 5_000;
 /** How long `doctor` waits for a manager, a registry or a program, and with how little free disk it warns. */
 export const DOCTOR_WITHIN_MS = 10_000;
 export const DOCTOR_DISK_BYTES = 10 * 1024 ** 3;
+/** How long `doctor` lets an engine with much on it be measured. */
+export const DOCTOR_MEASURE_WITHIN_MS = 60_000;
 /** Contract 0.3: requests that pull or push are tried so many times. */
 export const ENGINE_TRIES = 3;
 /** A pull or push of which the engine says nothing for so long has failed: the registry hangs. */
 export const TRANSFER_STALL_MS = 300_000;
-/** With how little free disk a worker takes no build. */
-export const DISK_LEAST_FREE_BYTES = 32 * 1024 ** 2;
+/** With how little free disk a worker takes no build, and stops those that fill it. */
+export const DISK_LEAST_FREE_BYTES = 64 * 1024 ** 2;
+/** How often the free disk is looked at while an engine pulls or builds. */
+export const SPACE_LOOK_MS = 100;
 /** How long the engine may take to be measured and brought within its budget; then that is given up until the next build. */
 export const DISK_SWEEP_WITHIN_MS = 600_000;
 /** How long the answer of a build that found the disk full waits until room was made, so that the next one finds it. */
 export const DISK_ROOM_WITHIN_MS = 30_000;
+/** The wait before room is looked for again, doubled each time. */
+export const ROOM_AGAIN_MS = 500;
 /** The share of the time in which an engine may be measured, as that costs it; its file system tells sooner where it is in sight. */
 export const MEASURE_SHARE = 0.05;
 /** How long the engine may take to remove a name; then the build ends all the same. */

@@ -125,8 +125,9 @@ async function doctor(settings: WorkerSettings, registry: string | undefined): P
   const signs = { good: 'ok  ', warning: 'warn', bad: 'FAIL' };
   let exitCode: number = exitCodes.done;
   const engine = createEngine(engineOptions(settings));
+  const storage = createEngineStorage(engineOptions(settings));
   const { examine } = await import('./doctor.ts');
-  for await (const { level, what, advice } of examine(settings, engine, registry)) {
+  for await (const { level, what, advice } of examine(settings, engine, storage, registry)) {
     process.stdout.write(`${signs[level]}  ${what}\n${advice === '' ? '' : `      ${advice}\n`}`);
     if (level === 'bad') exitCode = exitCodes.unwell;
   }

@@ -1,7 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { importBaseImage } from '../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../lab/engine.ts';
 import { freePort, startProcess } from '../../lab/process.ts';
 import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
@@ -45,6 +48,9 @@ it('finds all well where it is', async () => {
     registry.host,
   ]);
   expect(said).toMatch(/^ok {4}engine: Docker Engine .*, builds with buildkit$/m);
+  expect(said).toMatch(/^ok {4}engine: it does not clip what steps print$/m);
+  expect(said).toMatch(/^(ok {2}|warn) {2}engine's disk: [\d.]+ GB are free at \//m);
+  expect(said).toMatch(/^ok {4}disk budget: what this worker brought takes 0 B of [\d.]+ GB$/m);
   expect(said).toMatch(/^(ok {2}|warn) {2}disk: [\d.]+ GiB are free/m);
   expect(said).toMatch(/^ok {4}manager: ws:.* answers, and lets enterprise workers in$/m);
   expect(said).toMatch(/^ok {4}git: git version/m);
@@ -78,3 +84,66 @@ it('sees that the classic builder is asked for, and what that costs', async () =
   expect(said).toMatch(/^warn {2}engine: .* builds with classic\n {6}it has no BuildKit/m);
   expect(exitCode).toBe(0);
 });
+
+describe('what an engine lacks', () => {
+  let clipping: LabEngine;
+  beforeAll(async () => {
+    clipping = await startEngine({
+      env: { BUILDKIT_STEP_LOG_MAX_SIZE: undefined, BUILDKIT_STEP_LOG_MAX_SPEED: '-1' },
+    });
+    await importBaseImage(clipping, 'test/base:1');
+  });
+  afterAll(() => clipping.stop());
+  const lookAt = (env: NodeJS.ProcessEnv): ReturnType<typeof doctor> =>
+    doctor({ ENDPOINT: manager.url.href, DOCKER_HOST: clipping.dockerHost, ...env });
+
+  it('is that it bounds no build, clips what steps print, and is over its budget', async () => {
+    const { exitCode, said } = await lookAt({ DISK_BUDGET: '1M', ENGINE_IS_OURS: 'yes' });
+    expect(said).toMatch(/^warn {2}engine: its BuildKit bounds neither .*\n {6}.*MemoryMax=/m);
+    expect(said).toMatch(/^warn {2}engine: it clips what steps print at 1\.0 MB of a step\n {6}BUILDKIT_/m);
+    expect(said).toMatch(/^warn {2}disk budget: the engine takes [\d.]+ MB of 1\.0 MB\n {6}\S/m);
+    expect(exitCode).toBe(0);
+  });
+
+  it('is less with the classic builder', async () => {
+    const { said } = await lookAt({ BUILDER: 'classic', DISK_BUDGET: 'none' });
+    expect(said).toMatch(/^ok {4}engine: it can bound a build's memory and processor time$/m);
+    expect(said).not.toContain('clip');
+    expect(said).toMatch(/^warn {2}disk budget: none.*\n {6}set DISK_BUDGET/m);
+  });
+
+  it('is room for its budget', async () => {
+    const { said } = await lookAt({ DISK_BUDGET: '900T' });
+    expect(said).toMatch(/^warn {2}disk budget: .* of 900\.0 TB\n {6}the disk is full before/m);
+  });
+
+  it('cannot be seen all from another machine', async () => {
+    const { host, close } = await overTcp(clipping);
+    const { said } = await lookAt({ DOCKER_HOST: host, DISK_BUDGET: '50%' });
+    await close();
+    expect(said).toMatch(
+      /^ok {4}engine: whether it clips what steps print cannot be seen from here\n {6}\S/m,
+    );
+    expect(said).not.toContain("engine's disk");
+    expect(said).toMatch(
+      /^warn {2}disk budget: a share of .* cannot be seen.*\n {6}set DISK_BUDGET in bytes/m,
+    );
+  });
+});
+
+/** The engine as another machine would reach it. */
+async function overTcp({ socket }: LabEngine): Promise<{ host: string; close: () => Promise<void> }> {
+  const server = createServer((client) => {
+    const upstream = connect(socket);
+    client.pipe(upstream).pipe(client);
+    for (const end of [client, upstream]) end.on('error', () => end.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    host: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: async () => {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

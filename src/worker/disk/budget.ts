@@ -1,4 +1,4 @@
-/** How much of the engine's disk a worker may fill: bytes, or a share of the file system that the engine's data lies on. */
+/** How much of the engine's disk a worker may fill: bytes, or a share of the room that there is for it. */
 export type DiskBudget = { readonly bytes: number } | { readonly share: number } | 'none';
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -25,13 +25,13 @@ export function readDiskBudget(text: string): DiskBudget | undefined {
 }
 
 /**
- * The budget in bytes, or null when there is none. `totalBytes` is the size of the file system of the engine's data; a share of
- * one that the worker cannot see is no budget.
+ * The budget in bytes, or null when there is none. `roomBytes` is what is used of it and what is free on the file system of the
+ * engine's data; a share of what the worker cannot see is no budget.
  */
-export function budgetBytes(budget: DiskBudget, totalBytes: number | null): number | null {
+export function budgetBytes(budget: DiskBudget, roomBytes: number | null): number | null {
   if (budget === 'none') return null;
   if ('bytes' in budget) return budget.bytes;
-  return totalBytes === null ? null : Math.floor(totalBytes * budget.share);
+  return roomBytes === null ? null : Math.floor(roomBytes * budget.share);
 }
 
 /** For people: `12.3 GB`. */

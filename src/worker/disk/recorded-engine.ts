@@ -1,5 +1,6 @@
 import type { EngineMessage } from '../../contract/log-messages.ts';
 import { EngineError, type Engine, type EngineCall } from '../engine/engine.ts';
+import type { SpaceGuard } from './space-guard.ts';
 import { saysNoSpace } from './space.ts';
 
 /** What is told of the use that a build makes of its engine. None of these throws. */
@@ -7,7 +8,7 @@ export interface UseListener {
   /** A name is about to be made or moved. */
   readonly before: (reference: string, signal: AbortSignal) => Promise<NameBefore>;
   /** It was made or moved. */
-  readonly after: (reference: string, before: NameBefore, signal: AbortSignal) => Promise<void>;
+  readonly after: (reference: string, before: NameBefore) => Promise<void>;
   readonly untagged: (reference: string) => Promise<void>;
   /** A name that is to go could not be removed. */
   readonly notUntagged: (reference: string) => Promise<void>;
@@ -29,7 +30,7 @@ const TAIL = 4096;
 const STEP_CONTAINER = /^ ---> Running in ([0-9a-f]{12,64})$/gm;
 
 /** An engine whose use by one build is listened to; a failure that comes from a full disk is an EngineError `full`. */
-export function recordedEngine(engine: Engine, listener: UseListener): Engine {
+export function recordedEngine(engine: Engine, listener: UseListener, space: SpaceGuard): Engine {
   const naming = async <T>(
     reference: string,
     signal: AbortSignal,
@@ -38,13 +39,15 @@ export function recordedEngine(engine: Engine, listener: UseListener): Engine {
   ): Promise<T> => {
     const before = await listener.before(reference, signal);
     const result = await orFull(work, tail, listener);
-    await listener.after(reference, before, signal);
+    await listener.after(reference, before);
     return result;
   };
   return {
     ...engine,
     pull: (reference, credentials, call) =>
-      naming(reference, call.signal, () => engine.pull(reference, credentials, call)),
+      naming(reference, call.signal, () =>
+        space.guard(call.signal, (signal) => engine.pull(reference, credentials, { ...call, signal })),
+      ),
     tag: (reference, repository, tag, signal) =>
       naming(`${repository}:${tag}`, signal, () => engine.tag(reference, repository, tag, signal)),
     push: (repository, tag, credentials, call) =>
@@ -59,7 +62,7 @@ export function recordedEngine(engine: Engine, listener: UseListener): Engine {
         return await naming(
           build.reference,
           call.signal,
-          () => engine.build(build, output.call),
+          () => space.guard(call.signal, (signal) => engine.build(build, { ...output.call, signal })),
           output.tail,
         );
       } catch (error) {
@@ -92,8 +95,9 @@ async function orFull<T>(
   } catch (error) {
     if (!(error instanceof EngineError) || error.kind === 'unreachable') throw error;
     const printed = saysNoSpace(tail());
-    if (!printed && !saysNoSpace(error.message)) throw error;
+    if (error.kind !== 'full' && !printed && !saysNoSpace(error.message)) throw error;
     full();
+    if (error.kind === 'full') throw error;
     const message = printed ? `${error.message} (the step printed "No space left on device")` : error.message;
     throw new EngineError('full', message, { cause: error });
   }

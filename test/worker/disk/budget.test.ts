@@ -17,7 +17,7 @@ describe('a disk budget', () => {
     (text) => expect(readDiskBudget(text)).toBeUndefined(),
   );
 
-  it('is a share of the file system, where that can be seen', () => {
+  it('is a share of the room that there is, where that can be seen', () => {
     expect(budgetBytes({ share: 0.25 }, 1000)).toBe(250);
     expect(budgetBytes({ share: 0.25 }, null)).toBeNull();
     expect(budgetBytes({ bytes: 7 }, null)).toBe(7);

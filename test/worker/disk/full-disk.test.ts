@@ -20,9 +20,9 @@ import { engineOf, namesOn, openDisk } from './support.ts';
 /** Disks that are too small for what a build wants: the engine's, and the worker's own. */
 
 const MIB = 1024 ** 2;
-const DISK_BYTES = 128 * MIB;
-const TOO_MUCH = 160 * MIB;
-const OWN_DISK_BYTES = 40 * MIB;
+const DISK_BYTES = 112 * MIB;
+const TOO_MUCH = 96 * MIB;
+const OWN_DISK_BYTES = 72 * MIB;
 
 let disk: SmallDisk;
 let engine: LabEngine;
@@ -41,7 +41,9 @@ beforeAll(async () => {
   await engine.docker(['push', '--quiet', base]);
   await pushLargeImage();
   serve('/small', `FROM ${base}\nRUN echo it has room\n`);
-  serve('/step', `FROM ${base}\nRUN dd if=/dev/zero of=/large bs=1M count=${TOO_MUCH / MIB}\n`);
+  // No faster than disks are: the worker looks ten times a second.
+  const slowly = `for i in $(seq ${TOO_MUCH / MIB}); do head -c ${MIB} /dev/zero >> /large || exit 1; sleep 0.01; done`;
+  serve('/step', `FROM ${base}\nRUN ${slowly}\n`);
   serve('/base', `FROM ${registry.host}/team/large:latest\nRUN true\n`);
   const context = [
     { name: 'Dockerfile', content: `FROM ${base}\nCOPY large /\n` },
@@ -133,7 +135,7 @@ describe("the engine's disk", () => {
       const failed = await build(path);
       expect(failed.code).toBe('internalerror');
       expect(failed.words).toMatch(
-        /^There is no room left on the disk of the worker's engine: .*no space left on device/i,
+        /^There is no room left on the disk of the worker's engine: .*were free, and the engine was stopped/i,
       );
 
       expect(await build('/small')).toEqual({ code: null, words: undefined });
@@ -161,7 +163,7 @@ describe("the worker's own disk", () => {
   it('is too small: an internal error that says so, nothing stays, and the next build has room', async () => {
     await using small = await mountSmallDisk(OWN_DISK_BYTES);
     await using git = await startGitServer();
-    const sha = await git.commit('large', { large: 'x'.repeat(2 * OWN_DISK_BYTES) });
+    const sha = await git.commit('large', { large: 'x'.repeat(OWN_DISK_BYTES + 8 * MIB) });
     const { worker, build } = await work({ workRoot: small.path });
     await using _worker = worker;
     const full = { code: 'internalerror', words: expect.stringContaining('(ENOSPC)') as string };
