@@ -97,7 +97,7 @@ async function examineManager(settings: WorkerSettings): Promise<Finding> {
       readTlsOptions(tlsPathsOf(settings)),
       systemClock,
       signal,
-      proxiesOf(settings),
+      { proxies: proxiesOf(settings) },
     );
     try {
       if (settings.REALM !== null) return good(`${where} answers`);

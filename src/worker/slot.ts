@@ -77,7 +77,7 @@ async function attend(options: SlotOptions, leaving: AbortSignal): Promise<Atten
   if (missing !== null) return { end: 'unequipped', reason: missing };
   let transport: Transport;
   try {
-    transport = await openTransport(endpoint, readTlsOptions(tls), clock, leaving, proxies);
+    transport = await openTransport(endpoint, readTlsOptions(tls), clock, leaving, proxies && { proxies });
   } catch (error) {
     return { end: 'failed', reason: reasonOf(error) };
   }

@@ -1,6 +1,7 @@
 import { WebSocket } from 'ws';
 import type { SessionTransport } from 'autobahn';
 import { noProxies, proxyFor, type Proxies } from '../../contract/network/proxies.ts';
+import { formatDuration } from '../../contract/words.ts';
 import type { Clock } from '../clock.ts';
 import {
   CONNECT_WITHIN_MS,
@@ -21,6 +22,13 @@ export interface Transport extends SessionTransport {
   end(): void;
 }
 
+export interface TransportOptions {
+  /** None when absent. */
+  readonly proxies?: Proxies;
+  /** How long the connection may take to open, in milliseconds, its tunnel and its handshakes included. */
+  readonly withinMs?: number;
+}
+
 const HELLO = 1;
 /** A deployed manager closes the connection on a role's feature that it does not know. */
 const ROLES = { caller: {}, callee: {}, publisher: {}, subscriber: {} };
@@ -31,20 +39,21 @@ export async function openTransport(
   tls: TlsOptions,
   clock: Clock,
   signal: AbortSignal,
-  proxies: Proxies = noProxies,
+  { proxies = noProxies, withinMs = CONNECT_WITHIN_MS }: TransportOptions = {},
 ): Promise<Transport> {
   signal.throwIfAborted();
   const opening = new AbortController();
   const giveUp = (): void => opening.abort(signal.reason);
   signal.addEventListener('abort', giveUp);
-  const callOffDeadline = clock.after(CONNECT_WITHIN_MS, () =>
-    opening.abort(new Error(`the connection did not open within ${CONNECT_WITHIN_MS / 1000} s`)),
+  const deadline = setTimeout(
+    () => opening.abort(new Error(`the connection did not open within ${formatDuration(withinMs)}`)),
+    withinMs,
   );
   try {
     const socket = await openSocket(endpoint, tls, opening.signal, proxies);
     return createTransport(socket, clock);
   } finally {
-    callOffDeadline();
+    clearTimeout(deadline);
     signal.removeEventListener('abort', giveUp);
   }
 }

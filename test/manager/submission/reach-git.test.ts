@@ -155,8 +155,8 @@ it('a server that never answers is left, and no process of git and ssh with it',
   slow.fault('hang');
   await using slowSsh = await startSshServer();
   await slowSsh.fault('hang');
-  await using refs = await startRefResolver({ limits: { gitSilenceMs: 500 } });
-  expect(await refuse(refs, 'git_unreachable', slow.url('app'))).toContain('silent for 500 ms');
+  await using refs = await startRefResolver({ limits: { gitSilenceMs: 3000 } });
+  expect(await refuse(refs, 'git_unreachable', slow.url('app'))).toContain('silent for 3 s');
   expect(await refuse(refs, 'git_unreachable', slowSsh.url('app'), slowSsh.privateKey)).toContain('silent');
   expect(await processesIn(refs.directory)).toEqual([]);
 });
@@ -181,7 +181,7 @@ it('a server that is too slow as a whole, and a manager that stops, end what is 
 it('beyond what is looked up at once, and what may wait, the next is refused and told when to come again', async () => {
   await using slow = await startGitServer();
   slow.fault('hang');
-  await using refs = await startRefResolver({ atOnce: 1, waitingMax: 1, limits: { gitSilenceMs: 1000 } });
+  await using refs = await startRefResolver({ atOnce: 1, waitingMax: 1 });
   const asked = slow.requested();
   const hanging = refs.resolveRef(readGitUrl(slow.url('app')), 'main', '').catch((error: unknown) => error);
   await asked;
@@ -193,6 +193,7 @@ it('beyond what is looked up at once, and what may wait, the next is refused and
   });
   // A whole commit id needs no looking up.
   expect(await refs.resolveRef(readGitUrl(http.url('app')), commit, '')).toBe(commit);
+  await slow.stop();
   expect(await waiting).toBe(commit);
   expect(await hanging).toMatchObject({ code: 'git_unreachable' });
 });
@@ -200,7 +201,8 @@ it('beyond what is looked up at once, and what may wait, the next is refused and
 it('the key is a file for its owner alone, and in no argument of a process', async () => {
   await using slow = await startSshServer();
   await slow.fault('hang');
-  await using refs = await startRefResolver({ limits: { gitSilenceMs: 2000 } });
+  const stopping = new AbortController();
+  await using refs = await startRefResolver({ signal: stopping.signal });
   const refused = refuse(refs, 'git_unreachable', slow.url('app'), slow.privateKey);
   await slow.hanging();
   const mode = await run('find', [refs.directory, '-name', 'key', '-printf', '%m']);
@@ -208,5 +210,6 @@ it('the key is a file for its owner alone, and in no argument of a process', asy
   const commands = (await processesIn(refs.directory)).map((each) => each.command).join('\n');
   expect(commands).toMatch(/^ssh /m);
   for (const line of slow.privateKey.trim().split('\n')) expect(commands).not.toContain(line);
+  stopping.abort();
   await refused;
 });

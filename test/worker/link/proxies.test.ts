@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freePort, startProcess } from '../../../lab/process.ts';
 import { startProxyServer } from '../../../lab/proxy-server.ts';
 import type { Proxies } from '../../../src/contract/network/proxies.ts';
-import { openTransport } from '../../../src/worker/link/transport.ts';
+import { openTransport, type TransportOptions } from '../../../src/worker/link/transport.ts';
 import type { TlsOptions } from '../../../src/worker/link/tls.ts';
 import { fastClock } from '../harness.ts';
 import { startTestManager, type TestManager } from '../test-manager.ts';
@@ -44,9 +44,14 @@ function through(http: string | null, https: string | null = http, none: string[
 }
 
 /** Answers with `connected`, or why not. */
-async function connect(url: URL, proxies: Proxies, tls: TlsOptions = {}): Promise<string> {
+async function connect(
+  url: URL,
+  proxies: Proxies,
+  tls: TlsOptions = {},
+  options: TransportOptions = {},
+): Promise<string> {
   try {
-    const transport = await openTransport(url, tls, fastClock, never, proxies);
+    const transport = await openTransport(url, tls, fastClock, never, { proxies, ...options });
     transport.end();
     await transport.closed;
     return 'connected';
@@ -139,7 +144,7 @@ it('a proxy that is not there, that refuses, that speaks no HTTP and that never 
   const answers: [answer: string | null, message: RegExp][] = [
     ['HTTP/1.1 403 Forbidden\r\n\r\n', /the proxy http:\S+ answered 403 to CONNECT/],
     ['SSH-2.0-no\r\n', /the proxy http:\S+ could not be used: /],
-    [null, /the proxy http:\S+ could not be used: the connection did not open within 10 s/],
+    [null, /the proxy http:\S+ could not be used: the connection did not open within 300 ms/],
   ];
   for (const [answer, message] of answers) {
     const server = createServer((socket) => {
@@ -148,7 +153,8 @@ it('a proxy that is not there, that refuses, that speaks no HTTP and that never 
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    expect(await connect(open.url, through(`http://127.0.0.1:${port}`))).toMatch(message);
+    const options = answer === null ? { withinMs: 300 } : {};
+    expect(await connect(open.url, through(`http://127.0.0.1:${port}`), {}, options)).toMatch(message);
     // Nothing of it is left open.
     server.close();
     await once(server, 'close');
@@ -164,9 +170,9 @@ it('who is asked to leave does not wait for a proxy', async () => {
   const leaving = new AbortController();
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   server.once('connection', () => leaving.abort(new Error('leaving')));
-  await expect(openTransport(open.url, {}, fastClock, leaving.signal, through(url))).rejects.toThrow(
-    'leaving',
-  );
+  await expect(
+    openTransport(open.url, {}, fastClock, leaving.signal, { proxies: through(url) }),
+  ).rejects.toThrow('leaving');
   server.close();
   await once(server, 'close');
 });

@@ -155,10 +155,10 @@ test('a server that hangs is cut off by silence, and neither git nor ssh remains
   const file = join(place.outside, 'known');
   await writeFile(file, slow.knownHost);
   await slow.fault('hang');
-  const options = { knownHosts: { file, pinned: true }, limits: { gitSilenceMs: 1000 } };
+  const options = { knownHosts: { file, pinned: true }, limits: { gitSilenceMs: 3000 } };
   const git = { url: slow.url('app'), private_key: slow.privateKey };
   const { message } = await refusal(fetchOver(place, options, git), 'gitfailure');
-  expect(message).toContain('git was silent for 1 s');
+  expect(message).toContain('git was silent for 3 s');
   expect(await processesIn(place.outside)).toEqual([]);
   expect(await readdir(place.directory)).not.toContain('home');
 });
