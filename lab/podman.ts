@@ -26,6 +26,10 @@ export async function startPodman(options: LabPodmanOptions = {}): Promise<LabEn
   const socket = join(directory, 'podman.sock');
   const bridge = bridgeName(`p${randomBytes(2).toString('base64url').replace(/\W/g, 'x')}`);
   const bridgeAddress = freeBridgeAddress();
+  // Made here: the plugin would turn the machine's forwarding on for a gateway of its own.
+  await run('ip', ['link', 'add', 'name', bridge, 'type', 'bridge']);
+  await run('ip', ['addr', 'add', `${bridgeAddress}/24`, 'dev', bridge]);
+  await run('ip', ['link', 'set', bridge, 'up']);
   const env = await writeConfiguration(directory, { ...options, bridge, bridgeAddress });
   const service = startProcess(
     'podman',
@@ -34,7 +38,7 @@ export async function startPodman(options: LabPodmanOptions = {}): Promise<LabEn
   );
   const stop = async (): Promise<void> => {
     await service.stop();
-    await run('ip', ['link', 'del', bridge]).catch(() => 'there is none before the first step');
+    await run('ip', ['link', 'del', bridge]).catch(() => undefined);
     await removeWithProcesses(directory);
   };
   try {
@@ -101,7 +105,7 @@ ${mirror === undefined ? '' : `[[registry]]\nlocation = "docker.io"\n[[registry.
         {
           type: 'bridge',
           bridge,
-          isGateway: true,
+          isGateway: false,
           ipMasq: false,
           ipam: {
             type: 'host-local',
