@@ -25,7 +25,7 @@ export interface Disk {
   close(): Promise<void>;
 }
 
-export interface DiskUse {
+interface DiskUse {
   readonly engine: Engine;
   /** The build is over. Resolves at once, unless it found a disk full: then when room was made, or that takes too long. */
   end(): Promise<void>;

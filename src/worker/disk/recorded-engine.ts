@@ -19,7 +19,7 @@ export interface UseListener {
 }
 
 /** What was on the engine before a name was made. */
-export interface NameBefore {
+interface NameBefore {
   readonly wasThere: boolean;
   /** Ids of all images that were there; null where nobody asked. */
   readonly images: ReadonlySet<string> | null;
