@@ -65,7 +65,9 @@ it('carries a build and its package from a running manager into a new data folde
 
   expect(await run('new', 'restore', file)).toEqual({
     code: 0,
-    output: expect.stringMatching(/^restored \d+ tables, and 1 packages and logs, as they were at /) as string,
+    output: expect.stringMatching(
+      /^restored \d+ tables, and 1 packages and logs, as they were at /,
+    ) as string,
   });
   const restored = await startManager('new');
   await using _restored = restored.process;
