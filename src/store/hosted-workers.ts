@@ -28,6 +28,7 @@ const begin = statement<
   ClaimedBuild
 >('begin-hosted-worker');
 const list = statement<[manager: string, leaveSeconds: number], ListedWorker>('list-hosted-workers');
+const withdraw = statement<[id: string]>('withdraw-hosted-worker', { repeatable: false });
 const remove = statement<[id: string]>('remove-hosted-worker');
 
 /** The port's implementation. */
@@ -56,6 +57,9 @@ export function createHostedWorkerStore({ run }: Database): HostedWorkerStore {
         ...row,
         lease: { buildId, try: number, token: leaseToken },
       }));
+    },
+    async withdraw(id) {
+      return (await run(withdraw, [id])).length > 0;
     },
     async remove(id) {
       await run(remove, [id]);

@@ -42,7 +42,7 @@ test('one is written with its realm, and its build runs from when it is there, a
   expect(await store.hostedWorkers.allocate(claim.lease, worker)).toBe(true);
   const { id, executor } = worker;
   expect(await listed(store)).toEqual([
-    { id, executor, lease: claim.lease, isWanted: true, isAwaited: true },
+    { id, executor, lease: claim.lease, isWanted: true, isAwaited: true, isOver: false },
   ]);
   expect(await store.hostedWorkers.list('manager-2', LEAVE_SECONDS)).toEqual([]);
   expect(await store.realms.find(worker.realm)).toMatchObject({
@@ -119,7 +119,7 @@ test.each([
   }
   await store.builds.cancel(build.id, 'bob');
   expect(await store.hostedWorkers.list('manager-1', leaveSeconds)).toMatchObject([
-    { isWanted, isAwaited: false },
+    { isWanted, isAwaited: false, isOver: true },
   ]);
 });
 
@@ -135,6 +135,34 @@ test('it goes with its realm, and its realm with it', async () => {
   await store.hostedWorkers.remove(second.id);
   expect(await listed(store)).toEqual([]);
   expect(await store.realms.find(second.realm)).toBeNull();
+});
+
+test('it is withdrawn until it has come, and never after', async () => {
+  await using store = await openTestStore(server);
+  const { lease } = await claimNew(store, {}, hosted);
+  const [first, second] = [newWorker(), newWorker()];
+  await store.hostedWorkers.allocate(lease, first);
+  expect(await store.hostedWorkers.withdraw(first.id)).toBe(true);
+  expect(await store.hostedWorkers.withdraw(first.id)).toBe(false);
+  expect(await store.hostedWorkers.begin(first.realm, begun)).toBeNull();
+  await store.hostedWorkers.allocate(lease, second);
+  await store.hostedWorkers.begin(second.realm, begun);
+  expect(await store.hostedWorkers.withdraw(second.id)).toBe(false);
+  expect(await store.realms.find(second.realm)).not.toBeNull();
+});
+
+test('whoever comes first has it: the worker that comes, or the manager that withdraws it', async () => {
+  await using store = await openTestStore(server);
+  for (let round = 0; round < 20; round += 1) {
+    const { lease } = await claimNew(store, {}, hosted);
+    const worker = newWorker();
+    await store.hostedWorkers.allocate(lease, worker);
+    const [claim, withdrawn] = await Promise.all([
+      store.hostedWorkers.begin(worker.realm, begun),
+      store.hostedWorkers.withdraw(worker.id),
+    ]);
+    expect(claim === null).toBe(withdrawn);
+  }
 });
 
 test('a claim may be for some namespaces alone', async () => {

@@ -28,6 +28,8 @@ export interface HostedWorkerRow {
   readonly isWanted: boolean;
   /** Whether it has not come yet, and its try waits for it. */
   readonly isAwaited: boolean;
+  /** Whether its try has ended: it is about to leave. */
+  readonly isOver: boolean;
 }
 
 /** The workers that executors were asked to start: each for one try, with a realm of its own, which it dies with. */
@@ -49,6 +51,8 @@ export interface HostedWorkerStore {
   ): Promise<Claim | null>;
   /** Those of a manager's executors. `leaveSeconds`: how long a worker may stay after its try. */
   list(manager: string, leaveSeconds: number): Promise<readonly HostedWorkerRow[]>;
+  /** Removes a worker that its try still waits for, and its realm. `false`: it has come, or its try has ended, and it is left. */
+  withdraw(id: string): Promise<boolean>;
   /** Removes a worker and its realm: nobody may join that any more. */
   remove(id: string): Promise<void>;
 }

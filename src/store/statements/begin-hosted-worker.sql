@@ -1,11 +1,14 @@
-with held as (
+-- The lock of the worker makes this wait for whoever withdraws it.
+with worker as (
+  select build_id, try from hosted_workers where realm = $1 for update
+),
+held as (
   select builds.id, tries.number, tries.lease_token
-  from hosted_workers
-  join tries on tries.build_id = hosted_workers.build_id and tries.number = hosted_workers.try
+  from worker
+  join tries on tries.build_id = worker.build_id and tries.number = worker.try
   join builds on builds.id = tries.build_id
   where
-    hosted_workers.realm = $1
-    and tries.ended_at is null
+    tries.ended_at is null
     and (builds.state = 'starting' or tries.realm = $1)
   for update of builds, tries
 ),

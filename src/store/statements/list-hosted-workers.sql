@@ -6,7 +6,8 @@ select
     tries.ended_at is null
     or (realms.joined_at is not null and tries.ended_at > now() - make_interval(secs => $2))
   ) as is_wanted,
-  tries.ended_at is null and builds.state = 'starting' as is_awaited
+  tries.ended_at is null and builds.state = 'starting' as is_awaited,
+  tries.ended_at is not null as is_over
 from hosted_workers
 join realms on realms.name = hosted_workers.realm
 join tries on tries.build_id = hosted_workers.build_id and tries.number = hosted_workers.try
