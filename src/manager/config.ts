@@ -43,6 +43,18 @@ const settings = {
     example: 'https://builds.example',
     read: readUrl(['http:', 'https:']),
   }),
+  PUBLIC_WAMP_URL: setting({
+    doc: 'Where hosted workers, which executors start, find `LISTEN_WAMP`; an executor may say otherwise for its own. `LISTEN_WAMP` when absent.',
+    rule: 'a ws or wss URL without userinfo',
+    example: 'wss://builds.example',
+    read: readUrl(['ws:', 'wss:']),
+  }),
+  EXECUTORS_FILE: setting({
+    doc: 'What starts hosted workers for builds that no connected worker takes, in the order in which they are asked (docs/executors.md). Without it there are none.',
+    rule: 'the path of a JSON file',
+    example: '/etc/quay-build-manager/executors.json',
+    read: readText,
+  }),
   DATA_DIR: setting({
     doc: 'The folder of everything the manager keeps: its PostgreSQL unless `DATABASE_URL` is set, packages, keys.',
     rule: 'the path of a folder that may be written to',
@@ -238,6 +250,11 @@ export const managerConfiguration: Configuration<typeof settings> = {
       : []),
     ...(values.PUBLIC_URL === null && ANY_ADDRESS.test(values.LISTEN_HTTP.host)
       ? ['PUBLIC_URL: say how workers and engines reach LISTEN_HTTP, which is every address of this machine']
+      : []),
+    ...(values.EXECUTORS_FILE !== null &&
+    values.PUBLIC_WAMP_URL === null &&
+    ANY_ADDRESS.test(values.LISTEN_WAMP.host)
+      ? ['PUBLIC_WAMP_URL: say how hosted workers reach LISTEN_WAMP, which is every address of this machine']
       : []),
     ...((values.REGISTRY_USERNAME === null) === (values.REGISTRY_PASSWORD === null)
       ? []

@@ -7,6 +7,8 @@ import { withProxyNames } from '../contract/network/proxies.ts';
 import { createProgramLog } from '../contract/program-log.ts';
 import { StoreUnusable } from '../store/index.ts';
 import { managerConfiguration, type ManagerSettings } from './config.ts';
+import { ExecutorError } from './executors/executor.ts';
+import { ExecutorsError } from './executors/executors-file.ts';
 import { exitCodes } from './exit-codes.ts';
 import { ApiTokensError, apiScopes, apiTokenNameSchema, type ApiScope } from './http/api-tokens.ts';
 import { startManager } from './manager.ts';
@@ -158,6 +160,8 @@ function describeStartError(error: unknown, dataDirectory: string): string | nul
     error instanceof StoreUnusable ||
     error instanceof SecretKeyError ||
     error instanceof SealError ||
+    error instanceof ExecutorsError ||
+    error instanceof ExecutorError ||
     error instanceof ApiTokensError
   ) {
     return error.message;

@@ -5,6 +5,12 @@ import type { Logger } from 'pino';
 import { makeFolders } from '../contract/folders.ts';
 import { openBlobFolder, openStore } from '../store/index.ts';
 import { proxiesOf, type ListenAddress, type ManagerSettings } from './config.ts';
+import { beginHosted } from './executors/begin-hosted.ts';
+import type { Executor } from './executors/executor.ts';
+import { readExecutorsFile } from './executors/executors-file.ts';
+import { createFleet } from './executors/fleet.ts';
+import { LEAVE_WITHIN_MS } from './executors/limits.ts';
+import { openExecutor } from './executors/open-executor.ts';
 import { loadApiTokens } from './http/api-tokens.ts';
 import { createHttpServer } from './http/server.ts';
 import { STOP_WITHIN_MS } from './limits.ts';
@@ -12,6 +18,7 @@ import { portOf } from './listen.ts';
 import { createFollowLog } from './logs/follow.ts';
 import { createMetrics } from './metrics.ts';
 import { startRoster } from './realms/roster.ts';
+import type { SlotConnection } from './realms/slot-connection.ts';
 import { startWorkerListener } from './realms/worker-listener.ts';
 import { createRegistryAccess } from './registry/registry-access.ts';
 import { openTokenServer } from './registry/open-token-server.ts';
@@ -24,6 +31,9 @@ import { createSecretBox, type SecretBox } from './secrets/secret-box.ts';
 import { loadSecretKeys } from './secrets/secret-key.ts';
 import { openRefResolver } from './submission/open-ref-resolver.ts';
 import { createSubmit } from './submission/submit.ts';
+
+/** The worker of this package. */
+const WORKER_PROGRAM = resolve(import.meta.dirname, '../../bin/quay-builder');
 
 const DAY_SECONDS = 86_400;
 
@@ -133,7 +143,19 @@ export async function startManager(
     now,
   });
   starting.defer(() => roster.stop());
+  const fleet = createFleet({
+    executors: await openExecutors(settings, join(dataDirectory, `executors-${manager}`)),
+    hostedWorkers: store.hostedWorkers,
+    leases: store.leases,
+    manager,
+    onLaunchEnd: metrics.onLaunchEnd,
+    logger,
+    now,
+    signal: stopping.signal,
+  });
+  starting.defer(() => fleet.stop());
   const scheduler = startScheduler({
+    fleet,
     leases: store.leases,
     logs: store.logs,
     wakeUps: store.wakeUps,
@@ -164,13 +186,32 @@ export async function startManager(
   });
   starting.defer(() => retention.stop());
 
+  /** A hosted worker has one build, which was claimed before the worker was started. */
+  const hostedReady = async (slot: SlotConnection): Promise<void> => {
+    const claim = await beginHosted(slot, {
+      hostedWorkers: store.hostedWorkers,
+      leases: store.leases,
+      manager,
+      leaseSeconds: settings.LEASE_SECONDS,
+      logger,
+      signal: stopping.signal,
+    });
+    if (claim === null) slot.session.abort('io.quay.buildworker.nobuild', 'its build is not there any more');
+    else scheduler.hostedReady(slot, claim);
+  };
+
   const listener = await startWorkerListener({
     address: settings.LISTEN_WAMP,
     realms: store.realms,
     isRegistrationOpen: settings.REGISTRATION === 'open',
     onReady: (slot) => {
       roster.add(slot);
-      scheduler.slotReady(slot);
+      if (slot.session.realm.data.kind === 'enterprise') scheduler.slotReady(slot);
+      else {
+        hostedReady(slot).catch((error: unknown) =>
+          logger.warn({ err: error }, 'a hosted worker could not be given its build'),
+        );
+      }
     },
     onGone: (slot) => {
       scheduler.slotGone(slot);
@@ -181,6 +222,9 @@ export async function startManager(
     now,
   });
 
+  const wampUrl = settings.PUBLIC_WAMP_URL?.href ?? `ws://${authority(listener.address)}`;
+  fleet.open(wampUrl.replace(/\/+$/, ''), () => scheduler.wake());
+
   const running = starting.move();
   return {
     wamp: listener.address,
@@ -190,6 +234,7 @@ export async function startManager(
       const late = setTimeout(() => stopping.abort(), STOP_WITHIN_MS);
       try {
         await scheduler.stop();
+        await fleet.stop();
         await listener.close();
         await scheduler.drained();
       } finally {
@@ -199,6 +244,17 @@ export async function startManager(
       }
     },
   };
+}
+
+/** Those that the operator described, with what they need of this machine. */
+async function openExecutors(
+  { EXECUTORS_FILE }: Pick<ManagerSettings, 'EXECUTORS_FILE'>,
+  directory: string,
+): Promise<readonly Executor[]> {
+  if (EXECUTORS_FILE === null) return [];
+  const entries = await readExecutorsFile(EXECUTORS_FILE);
+  const surroundings = { directory, program: WORKER_PROGRAM, leaveWithinMs: LEAVE_WITHIN_MS };
+  return Promise.all(entries.map((entry) => openExecutor(entry, surroundings)));
 }
 
 async function openSecretBox(

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,10 +24,14 @@ export interface E2e extends AsyncDisposable {
 interface E2eOptions extends Pick<LabFarmOptions, 'env' | 'registryAuth'> {
   /** Docker's engine when absent. */
   readonly startEngine?: (options: Pick<LabEngineOptions, 'mirror'>) => Promise<LabEngine>;
+  /** What the manager's EXECUTORS_FILE, `executors.json` in the farm's directory, holds. */
+  readonly executors?: (engine: LabEngine) => readonly object[];
 }
 
 export async function startE2e({
   startEngine: start = startEngine,
+  executors,
+  env,
   ...options
 }: E2eOptions = {}): Promise<E2e> {
   await using stack = new AsyncDisposableStack();
@@ -39,7 +43,15 @@ export async function startE2e({
   await importBaseImage(engine, base);
   await engine.docker(['push', '--quiet', base]);
   await engine.docker(['rmi', base]);
-  const farm = stack.use(await startFarm({ directory, ...options }));
+  const executorsFile = join(directory, 'executors.json');
+  if (executors) await writeFile(executorsFile, JSON.stringify(executors(engine)));
+  const farm = stack.use(
+    await startFarm({
+      directory,
+      env: { ...(executors ? { EXECUTORS_FILE: executorsFile } : {}), ...env },
+      ...options,
+    }),
+  );
   const started = stack.move();
   return { engine, bases, farm, directory, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }

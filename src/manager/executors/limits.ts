@@ -27,3 +27,14 @@ export const LIFETIME_MAX_SECONDS = 86_400;
 /** How many executors there may be, and how many workers of one; a file that asks for more is refused. */
 export const EXECUTORS_MAX = 32;
 export const CAPACITY_MAX = 1_000;
+
+/** How often an executor is asked what it runs, in milliseconds, while a worker is on its way or about to leave, and else. */
+export const LOOK_STARTING_MS = 1_000;
+export const LOOK_MS = 5_000;
+
+/** How long an executor that failed to bring a worker is left alone, in milliseconds: doubled each time, up to the longest. */
+export const HOLD_FIRST_MS = 5_000;
+export const HOLD_LONGEST_MS = 300_000;
+
+/** How long a worker may stay after its try has ended, in seconds; then it is ended. */
+export const LEAVE_SECONDS = 30;

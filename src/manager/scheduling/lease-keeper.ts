@@ -15,7 +15,7 @@ interface LeaseKeeperDependencies {
  * whichever manager took it.
  */
 export function keepLeases(
-  attempts: ReadonlyMap<string, Attempt>,
+  attempts: ReadonlyMap<string, Pick<Attempt, 'lease' | 'endedElsewhere'>>,
   { leases, wakeUps, manager, leaseSeconds, logger }: LeaseKeeperDependencies,
 ): { stop(): void } {
   const renew = async (tokens: readonly string[]): Promise<void> => {

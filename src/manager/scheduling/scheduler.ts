@@ -1,4 +1,7 @@
-import { DatabaseAway, type LeaseStore, type WakeUps } from '../../store/index.ts';
+import { extensionNames } from '../../contract/extensions.ts';
+import { DatabaseAway, type Claim, type LeaseStore, type WakeUps } from '../../store/index.ts';
+import type { Fleet } from '../executors/fleet.ts';
+import type { Launch } from '../executors/launch.ts';
 import { QUEUE_POLL_MS } from '../limits.ts';
 import type { Slot } from '../realms/slot.ts';
 import { startAttempt, type Attempt, type AttemptDependencies } from './attempt.ts';
@@ -9,14 +12,20 @@ export interface SchedulerDependencies extends Omit<AttemptDependencies, 'lossCo
   readonly wakeUps: WakeUps;
   readonly manager: string;
   readonly leaseSeconds: number;
+  /** Starts hosted workers for what no slot takes. */
+  readonly fleet: Pick<Fleet, 'rooms' | 'launch' | 'answered'>;
   /** Called when a slot takes a build (its id) and when it is free again (null). */
   readonly onSlotBusy: (slot: Slot, buildId: string | null) => void;
 }
 
-/** Gives waiting builds to ready slots. */
+/** Gives waiting builds to ready slots, and what no slot takes to hosted workers that are started for it. */
 export interface Scheduler {
   slotReady(slot: Slot): void;
   slotGone(slot: Slot): void;
+  /** A hosted worker is there, and this is the build it was started for: `running` already. */
+  hostedReady(slot: Slot, claim: Claim): void;
+  /** Looks for builds: somebody has room. */
+  wake(): void;
   /** Takes no more builds, and resolves when no claim is under way. Tries go on until the manager's signal. */
   stop(): Promise<void>;
   /** Resolves when no try is left; no lease is renewed any more. */
@@ -28,10 +37,11 @@ export interface Scheduler {
  * One claim at a time: it takes a millisecond, and slots that are alike need not ask the same question twice.
  */
 export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
-  const { leases, wakeUps, manager, leaseSeconds, logger, onSlotBusy } = dependencies;
+  const { leases, wakeUps, manager, leaseSeconds, fleet, logger, onSlotBusy } = dependencies;
   const ready = new Set<Slot>();
   const gone = new WeakSet<Slot>();
-  const attempts = new Map<string, Attempt>();
+  const attempts = new Map<string, Attempt | Launch>();
+  const launches = new Map<string, Launch>();
   const keeper = keepLeases(attempts, dependencies);
   let stopped = false;
   let wanted = false;
@@ -51,6 +61,7 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
     while (takeWanted()) {
       try {
         await claimForAll();
+        await claimForExecutors();
       } catch (error) {
         // The poll comes back to it.
         if (!(error instanceof DatabaseAway)) logger.warn({ err: error }, 'looking for a build failed');
@@ -81,17 +92,57 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
         nothingFor.add(sort);
         continue;
       }
-      const attempt = startAttempt(claim, slot, { ...dependencies, lossCounts: () => !stopped });
-      attempts.set(claim.lease.token, attempt);
-      onSlotBusy(slot, claim.build.id);
       ready.delete(slot);
-      void attempt.done.then(() => {
-        attempts.delete(claim.lease.token);
-        onSlotBusy(slot, null);
+      run(claim, slot, () => {
         if (!gone.has(slot)) ready.add(slot);
-        wake();
       });
     }
+  };
+
+  /** In the executors' order: the next is asked when the ones before have no room, or may not have what waits. */
+  const claimForExecutors = async (): Promise<void> => {
+    const nothingFor = new Set<string>();
+    while (!stopped) {
+      const executor = fleet.rooms().find(({ settings }) => !nothingFor.has(settings.name));
+      if (executor === undefined) return;
+      const { name, namespaces } = executor.settings;
+      const claim = await leases.claim({
+        manager,
+        worker: null,
+        kinds: ['image'],
+        extensions: extensionNames,
+        namespaces,
+        leaseSeconds,
+      });
+      if (claim === null) nothingFor.add(name);
+      else launch(executor, claim);
+    }
+  };
+
+  const launch = (...[executor, claim]: Parameters<Fleet['launch']>): void => {
+    const { token } = claim.lease;
+    const launched = fleet.launch(executor, claim);
+    attempts.set(token, launched);
+    launches.set(token, launched);
+    void launched.done.then(() => {
+      launches.delete(token);
+      if (attempts.get(token) === launched) attempts.delete(token);
+      wake();
+    });
+  };
+
+  /** Has a slot run a build that was claimed for it. */
+  const run = (claim: Claim, slot: Slot, onFree: () => void): void => {
+    const { token } = claim.lease;
+    const attempt = startAttempt(claim, slot, { ...dependencies, lossCounts: () => !stopped });
+    attempts.set(token, attempt);
+    onSlotBusy(slot, claim.build.id);
+    void attempt.done.then(() => {
+      attempts.delete(token);
+      onSlotBusy(slot, null);
+      onFree();
+      wake();
+    });
   };
 
   const unsubscribe = wakeUps.subscribe((event) => {
@@ -104,6 +155,11 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
       ready.add(slot);
       wake();
     },
+    hostedReady(slot, claim) {
+      launches.get(claim.lease.token)?.came();
+      run(claim, slot, () => fleet.answered());
+    },
+    wake,
     slotGone(slot) {
       gone.add(slot);
       ready.delete(slot);

@@ -96,6 +96,7 @@ function start(claims: Subject['claims']): Subject {
     },
     manager: 'manager-1',
     leaseSeconds: 60,
+    fleet: { rooms: () => [], launch: () => expect.fail('there is no executor'), answered: () => undefined },
     prepare: () =>
       Promise.resolve({
         repository: 'team/app',

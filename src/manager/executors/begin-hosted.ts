@@ -1,0 +1,45 @@
+import { buildErrorKinds } from '../../contract/build-errors.ts';
+import type { Claim, HostedWorkerStore, LeaseStore } from '../../store/index.ts';
+import { RETRY_DELAY_SECONDS } from '../limits.ts';
+import { persist } from '../persist.ts';
+import type { Slot } from '../realms/slot.ts';
+
+export interface BeginHostedDependencies {
+  readonly hostedWorkers: Pick<HostedWorkerStore, 'begin'>;
+  readonly leases: Pick<LeaseStore, 'giveBack'>;
+  readonly manager: string;
+  readonly leaseSeconds: number;
+  readonly logger: { warn(fields: object, message: string): void };
+  /** Aborted when the manager stops. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The build that a hosted worker was started for, by whichever manager; it runs from now on. null: it has ended meanwhile, or is
+ * another's, or it needs what this worker lacks, so that there is nothing for the worker to do.
+ */
+export async function beginHosted(
+  { realm, worker, extensions }: Pick<Slot, 'realm' | 'worker' | 'extensions'>,
+  { hostedWorkers, leases, manager, leaseSeconds, logger, signal }: BeginHostedDependencies,
+): Promise<Claim | null> {
+  const { id, slot } = worker;
+  const claim = await persist(() => hostedWorkers.begin(realm, { manager, id, slot, leaseSeconds }), signal);
+  if (claim === null) {
+    logger.warn({ worker: id }, 'a hosted worker came for a build that is not there any more');
+    return null;
+  }
+  const known: readonly string[] = extensions;
+  const missing = claim.build.requiredExtensions.filter((name) => !known.includes(name));
+  if (missing.length === 0) return claim;
+  const { message, help } = buildErrorKinds.internalerror;
+  const base_error = `The worker that its executor started is too old for what the build asks for: ${missing.join(', ')}.`;
+  logger.warn({ build: claim.build.id, worker: id, missing }, 'a hosted worker is too old for its build');
+  const back = {
+    outcome: 'internalerror',
+    error: { code: 'internalerror', message, help, base_error },
+    counted: true,
+    delaySeconds: RETRY_DELAY_SECONDS,
+  } as const;
+  await persist(() => leases.giveBack(claim.lease, back), signal);
+  return null;
+}

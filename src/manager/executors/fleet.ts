@@ -1,0 +1,198 @@
+import { DatabaseAway, type Claim, type HostedWorkerStore } from '../../store/index.ts';
+import { persist } from '../persist.ts';
+import { ExecutorError, type Executor } from './executor.ts';
+import { startLaunch, type Launch, type LaunchDependencies, type LaunchEnd } from './launch.ts';
+import { HOLD_FIRST_MS, HOLD_LONGEST_MS, LEAVE_SECONDS, LOOK_MS, LOOK_STARTING_MS } from './limits.ts';
+
+export interface FleetDependencies extends Omit<LaunchDependencies, 'hostedWorkers' | 'server' | 'onEnd'> {
+  /** In their order of fallback. */
+  readonly executors: readonly Executor[];
+  readonly hostedWorkers: Omit<HostedWorkerStore, 'begin'>;
+  /** Called with what became of each launch, for the metrics. */
+  readonly onLaunchEnd: (executor: string, end: LaunchEnd) => void;
+  readonly now: () => number;
+}
+
+/** The hosted workers of this manager: starts them, and ends those that nobody wants any more. */
+export interface Fleet {
+  /**
+   * Gives back what an earlier life of this manager had on its way, and looks after its executors from now on. `server`: where
+   * workers find the manager. `onRoom` is called when an executor has room again.
+   */
+  open(server: string, onRoom: () => void): void;
+  /** The executors that would take a build now, in their order. */
+  rooms(): readonly Executor[];
+  /** Starts a worker for a build that is `starting`. */
+  launch(executor: Executor, claim: Claim): Launch;
+  /** A hosted worker has answered, and is about to leave. */
+  answered(): void;
+  /** Gives back the builds whose workers are on their way, and ends those. Workers that build are left to themselves. */
+  stop(): Promise<void>;
+}
+
+/** What is known of an executor. */
+interface Post {
+  readonly executor: Executor;
+  readonly launches: Map<string, Launch>;
+  /** The workers that it ran when it was asked last; null while it does not say. */
+  running: readonly string[] | null;
+  /** Launches that failed since one succeeded. */
+  failures: number;
+  heldUntil: number;
+  lookedAt: number;
+  /** Whether a worker of it is about to leave. */
+  leaving: boolean;
+  looking: Promise<void> | null;
+}
+
+export function createFleet(dependencies: FleetDependencies): Fleet {
+  const { executors, hostedWorkers, leases, manager, logger, signal, now, onLaunchEnd } = dependencies;
+  const posts = executors.map((executor): Post => ({
+    executor,
+    launches: new Map(),
+    running: null,
+    failures: 0,
+    heldUntil: 0,
+    lookedAt: Number.NEGATIVE_INFINITY,
+    leaving: false,
+    looking: null,
+  }));
+  let server = '';
+  let stopped = false;
+  let onRoom = (): void => undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  const hasRoom = ({ executor, running, launches, heldUntil }: Post): boolean =>
+    !stopped &&
+    // The order of fallback holds when all have been asked.
+    posts.every(({ lookedAt }) => lookedAt > Number.NEGATIVE_INFINITY) &&
+    running !== null &&
+    heldUntil <= now() &&
+    new Set([...running, ...launches.keys()]).size < executor.settings.capacity;
+
+  /** What an earlier life claimed and nobody waits for now. */
+  const recover = async (): Promise<void> => {
+    const rows = await persist(() => hostedWorkers.list(manager, LEAVE_SECONDS), signal);
+    for (const { id, lease, isAwaited } of rows) {
+      if (!isAwaited || !(await persist(() => hostedWorkers.withdraw(id), signal))) continue;
+      const back = { outcome: 'lost', counted: false, delaySeconds: 0 } as const;
+      await persist(() => leases.giveBack(lease, back), signal);
+      logger.warn(
+        { build: lease.buildId, try: lease.try, worker: id },
+        'a launch of an earlier life is over',
+      );
+    }
+  };
+
+  /** Ends what nobody wants, and learns how much room there is. */
+  const look = async (post: Post): Promise<void> => {
+    const { executor, launches } = post;
+    const { name } = executor.settings;
+    // First the workers, then the rows: whoever starts meanwhile has a row before.
+    const workers = await executor.list();
+    const rows = (await hostedWorkers.list(manager, LEAVE_SECONDS)).filter((row) => row.executor === name);
+    post.leaving = rows.some(({ isOver }) => isOver);
+    const wanted = new Set(rows.filter(({ isWanted }) => isWanted).map(({ id }) => id));
+    const discarded = workers.filter(({ id, state, reason }) => {
+      if (state === 'ended') launches.get(id)?.workerEnded(reason ?? '');
+      // A launch sees to its own.
+      return !launches.has(id) && (state === 'ended' || !wanted.has(id));
+    });
+    await Promise.all(
+      discarded.map(async ({ id, state, reason }) => {
+        logger.info({ executor: name, worker: id, state, reason }, 'ending a hosted worker');
+        await executor.stop(id);
+        await hostedWorkers.remove(id);
+      }),
+    );
+    const present = new Set(workers.map(({ id }) => id));
+    for (const { id } of rows) {
+      if (!wanted.has(id) && !present.has(id) && !launches.has(id)) await hostedWorkers.remove(id);
+    }
+    const gone = new Set(discarded.map(({ id }) => id));
+    post.running = workers.flatMap(({ id, state }) => (state === 'running' && !gone.has(id) ? [id] : []));
+  };
+
+  const lookSoon = (post: Post): void => {
+    const had = hasRoom(post);
+    post.looking ??= look(post)
+      .catch((error: unknown) => {
+        if (error instanceof DatabaseAway) return;
+        if (!(error instanceof ExecutorError))
+          logger.warn({ err: error }, 'looking after hosted workers failed');
+        else if (post.running !== null || post.lookedAt === Number.NEGATIVE_INFINITY)
+          logger.warn({ reason: error.message }, 'an executor does not answer');
+        post.running = null;
+      })
+      .finally(() => {
+        post.lookedAt = now();
+        post.looking = null;
+        if (!had && posts.some(hasRoom)) onRoom();
+      });
+  };
+
+  const lookAround = (): void => {
+    for (const post of posts) {
+      const every = post.leaving || post.launches.size > 0 ? LOOK_STARTING_MS : LOOK_MS;
+      if (now() - post.lookedAt >= every) lookSoon(post);
+      if (post.heldUntil !== 0 && post.heldUntil <= now()) {
+        post.heldUntil = 0;
+        onRoom();
+      }
+    }
+  };
+
+  /** Leaves an executor alone that brings no workers, so that others are taken, or builds wait. */
+  const judge = (post: Post, end: LaunchEnd): void => {
+    if (end === 'came') post.failures = 0;
+    if (end === 'full') post.running = null;
+    if (end === 'failed') {
+      post.failures += 1;
+      post.heldUntil = now() + Math.min(HOLD_FIRST_MS * 2 ** (post.failures - 1), HOLD_LONGEST_MS);
+    }
+  };
+
+  return {
+    open(publicServer, callOnRoom) {
+      server = publicServer;
+      onRoom = callOnRoom;
+      if (posts.length === 0) return;
+      void recover()
+        .catch((error: unknown) => logger.warn({ err: error }, 'finding what was on its way failed'))
+        .then(() => {
+          if (stopped) return;
+          lookAround();
+          timer = setInterval(lookAround, LOOK_STARTING_MS);
+        });
+    },
+    rooms: () => posts.filter(hasRoom).map(({ executor }) => executor),
+    launch(executor, claim) {
+      const post = posts.find((each) => each.executor === executor);
+      if (!post) throw new Error(`the executor ${executor.settings.name} is not of this fleet`);
+      const launch = startLaunch(executor, claim, {
+        ...dependencies,
+        server,
+        onEnd: (end) => judge(post, end),
+      });
+      const { workerId } = launch;
+      post.launches.set(workerId, launch);
+      void launch.done.then((end) => {
+        post.launches.delete(workerId);
+        if (end === 'came') post.running = post.running && [...post.running, workerId];
+        onLaunchEnd(executor.settings.name, end);
+      });
+      return launch;
+    },
+    answered() {
+      for (const post of posts) post.leaving = true;
+    },
+    async stop() {
+      stopped = true;
+      clearInterval(timer);
+      const launches = posts.flatMap((post) => [...post.launches.values()]);
+      for (const launch of launches) launch.stop();
+      await Promise.all(launches.map(({ done }) => done));
+      for (const { looking } of posts) await looking;
+    },
+  };
+}
