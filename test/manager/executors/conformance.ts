@@ -211,7 +211,8 @@ export function executorSuite(name: string, make: () => Promise<ExecutorUnderTes
   });
 }
 
-export interface StarterTask {
+/** What `starter.ts` is told. */
+interface StarterTask {
   readonly entry: ExecutorEntry;
   readonly surroundings: ExecutorSurroundings;
   readonly order: WorkerOrder;
@@ -219,7 +220,7 @@ export interface StarterTask {
 
 /** Has a process of its own start a worker, and kills that process so long after it began, in milliseconds. */
 async function startAndBeKilled(task: StarterTask, delay: number): Promise<void> {
-  const starter = fork(join(import.meta.dirname, 'starter.ts'), { stdio: 'inherit' });
+  const starter = fork(new URL('./starter.ts', import.meta.url), { stdio: 'inherit' });
   const exited = once(starter, 'exit');
   starter.send(task);
   await once(starter, 'message');

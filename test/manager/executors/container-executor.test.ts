@@ -8,6 +8,7 @@ import { folderPrefix } from '../../../lab/orphans.ts';
 import type { ExecutorEntry } from '../../../src/manager/executors/executors-file.ts';
 import { openExecutor } from '../../../src/manager/executors/open-executor.ts';
 import { executorSuite, marked, newOrder, SLEEPING_WORKER, type ExecutorUnderTest } from './conformance.ts';
+import { fleetSuite } from './fleet-suite.ts';
 
 /** Workers as containers of a Docker engine. */
 
@@ -62,6 +63,7 @@ async function inspectAll(): Promise<unknown> {
 }
 
 executorSuite('a container of a Docker engine', make);
+fleetSuite('a container of a Docker engine', make);
 
 test('a container has the limits, the socket and the network that its executor says', async () => {
   await using under = await make();

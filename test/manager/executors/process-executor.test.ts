@@ -5,6 +5,7 @@ import { folderPrefix } from '../../../lab/orphans.ts';
 import { startProcess } from '../../../lab/process.ts';
 import { openExecutor } from '../../../src/manager/executors/open-executor.ts';
 import { executorSuite, marked, newOrder, SLEEPING_WORKER, type ExecutorUnderTest } from './conformance.ts';
+import { fleetSuite } from './fleet-suite.ts';
 
 /** Workers as processes of this machine. */
 
@@ -35,6 +36,7 @@ async function make(): Promise<ExecutorUnderTest> {
 }
 
 executorSuite('a process of this machine', make);
+fleetSuite('a process of this machine', make);
 
 test('a worker is told what its executor says, and nothing of the manager but PATH', async () => {
   await using under = await make();
