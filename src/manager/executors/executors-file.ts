@@ -14,17 +14,18 @@ import {
 /** What the manager itself says to a worker. */
 const RESERVED = new Set(['REALM', 'TOKEN', 'TOKEN_FILE', 'SERVER', 'ENDPOINT', 'WORKER_ID', 'CONCURRENCY']);
 
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+
 const environmentSchema = z
-  .record(
-    z
-      .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of a variable')
-      .refine((name) => !RESERVED.has(name), 'is what the manager itself tells its workers'),
-    z
-      .string()
-      .max(32_768)
-      .refine((text) => !text.includes('\0'), 'must have no NUL'),
-  )
+  .record(z.string(), z.string().max(32_768))
+  .superRefine((variables, context) => {
+    for (const [name, text] of Object.entries(variables)) {
+      const refuse = (message: string): void => context.addIssue({ code: 'custom', message });
+      if (!VARIABLE.test(name)) refuse('has a name that is no name of a variable');
+      else if (RESERVED.has(name)) refuse(`${name} is what the manager itself tells its workers`);
+      else if (text.includes('\0')) refuse(`${name} must have no NUL`);
+    }
+  })
   .default({});
 
 const absolutePath = z
