@@ -28,6 +28,8 @@ export interface BareWorkerOptions {
   readonly version?: string;
   /** Joins this realm in the place of asking for one. */
   readonly realm?: string;
+  /** Comes back with a build: offers nothing, and is given nothing. */
+  readonly isBack?: boolean;
 }
 
 /**
@@ -36,6 +38,8 @@ export interface BareWorkerOptions {
  */
 export interface BareWorker extends AsyncDisposable {
   readonly realm: string;
+  /** What WELCOME in the worker's realm said as `authextra`. */
+  readonly welcome: Keywords;
   /** Calls a procedure of the manager's and answers with its first positional; rejects with the ERROR's URI. */
   call(procedure: string, kwargs?: Keywords): Promise<unknown>;
   /** Offers a procedure; rejects with the ERROR's URI. */
@@ -108,13 +112,14 @@ export async function startBareWorker(options: BareWorkerOptions): Promise<BareW
     realm = String(await call(managerProcedures.register));
     send([6, {}, 'wamp.error.close_realm']);
   }
-  await hello(realm, options.hello ? { authextra: options.hello } : {});
+  const welcome = await hello(realm, options.hello ? { authextra: options.hello } : {});
   await call(managerProcedures.ping);
   const heartbeat = (): void => send([16, randomInt(2 ** 47), {}, topics.heartbeat]);
   const heart = setInterval(heartbeat, 1000);
   void closed.then(() => clearInterval(heart));
   const worker: BareWorker = {
     realm,
+    welcome: ((welcome[2] as Keywords)['authextra'] ?? {}) as Keywords,
     call,
     register,
     log: logMessage,
@@ -132,7 +137,7 @@ export async function startBareWorker(options: BareWorkerOptions): Promise<BareW
   };
   ready.resolve(worker);
   try {
-    await register(workerProcedures.build);
+    if (!options.isBack) await register(workerProcedures.build);
     heartbeat();
     const accepted = await call(managerProcedures.ready, {
       token: options.token ?? '',

@@ -67,6 +67,15 @@ export const buildArgumentsSchema = z.object({
   cache_from: cacheFromSchema.optional(),
   /** Extension `cache`: tags that the image is pushed as too, for later builds' `cache_from`. */
   cache_to: cacheToSchema.optional(),
+  /** Extension `resume`: which try this is, and how long the worker may take to come back when it loses its connection. */
+  lease: z
+    .object({
+      build: z.uuid(),
+      try: z.int().min(1),
+      token: z.string().min(1).max(256),
+      grace_seconds: z.number().min(0),
+    })
+    .optional(),
 });
 
 /** What a worker is told to build. */
@@ -86,6 +95,7 @@ const extensionOfArgument = {
   platform: 'platform',
   cache_from: 'cache',
   cache_to: 'cache',
+  lease: 'resume',
 } as const satisfies Partial<Record<keyof BuildArguments, ExtensionName>>;
 
 /** The arguments beyond contract 0.3. */

@@ -13,6 +13,8 @@ import { z } from 'zod';
  * - `ssh`: the build argument `ssh`.
  * - `platform`: the build argument `platform`.
  * - `cache`: the build arguments `cache_from` and `cache_to`.
+ * - `resume` (with `log-batch`): the build argument `lease`, with which a worker that lost its connection rejoins its realm and goes
+ *   on (HELLO and WELCOME `authextra.resume`); `managerProcedures.result` and `managerProcedures.forsake`.
  */
 export const extensionNames = [
   'log-batch',
@@ -24,6 +26,7 @@ export const extensionNames = [
   'ssh',
   'platform',
   'cache',
+  'resume',
 ] as const;
 export type ExtensionName = (typeof extensionNames)[number];
 
@@ -31,6 +34,34 @@ const extensionList = z
   .array(z.string().max(64))
   .max(64)
   .transform((names) => extensionNames.filter((name) => names.includes(name)));
+
+/** Shows that a try is one's own: what the build argument `lease` said. */
+export const leaseClaimSchema = z.object({
+  build: z.uuid(),
+  try: z.int().min(1),
+  lease_token: z.string().min(1).max(256),
+});
+export type LeaseClaim = z.output<typeof leaseClaimSchema>;
+
+/**
+ * Extension `resume`: HELLO `authextra.resume` in the realm in which the build was handed over. It displaces whoever is there;
+ * ABORT says why not ({@link resumeRefusals}).
+ */
+export const resumeRequestSchema = leaseClaimSchema.extend({
+  /** The last log message that the worker knows to be stored; 0 for none. */
+  last_seq: z.int().min(0),
+});
+export type ResumeRequest = z.output<typeof resumeRequestSchema>;
+
+/** Why a try cannot be resumed: URIs of ABORT. Any other may be tried again. */
+export const resumeRefusals = {
+  /** Its build was cancelled. */
+  cancelled: 'io.quay.builder.resume.cancelled',
+  /** It has ended, by its result or by being given to another worker. */
+  ended: 'io.quay.builder.resume.ended',
+  /** There is no such try in this realm, or the token is not its own. */
+  unknown: 'io.quay.builder.resume.unknown',
+} as const;
 
 /** HELLO `authextra`, in a worker's realm. */
 export const workerOfferSchema = z.object({
@@ -46,11 +77,16 @@ export const workerOfferSchema = z.object({
       kinds: z.array(z.string().max(64)).max(16).default(['image']),
     })
     .optional(),
+  resume: resumeRequestSchema.optional(),
 });
 export type WorkerOffer = z.output<typeof workerOfferSchema>;
 
 /** WELCOME `authextra`, in a worker's realm. */
-export const managerAcceptanceSchema = z.object({ extensions: extensionList.default([]) });
+export const managerAcceptanceSchema = z.object({
+  extensions: extensionList.default([]),
+  /** Extension `resume`: the try is the worker's again, and this is the last log message of it that is stored. */
+  resume: z.object({ last_seq: z.int().min(0) }).optional(),
+});
 
 /** How many messages one `log-batch` call may carry. */
 export const LOG_BATCH_MAX_MESSAGES = 1000;
@@ -75,6 +111,16 @@ export const logBatchSchema = z.object({
     .max(LOG_BATCH_MAX_MESSAGES),
 });
 export type LogBatch = z.output<typeof logBatchSchema>;
+
+/**
+ * Extension `resume`: the kwargs of `managerProcedures.result`, which says what `build` will be answered with, or would have been
+ * before the connection was lost. Answered when it is stored: `[true]`, or `[false]` when the try had ended otherwise.
+ */
+export const resultReportSchema = z.union([
+  z.object({ error: z.string().max(256), base_error: z.string().default('') }),
+  z.object({ result: z.record(z.string(), z.unknown()) }),
+]);
+export type ResultReport = z.output<typeof resultReportSchema>;
 
 /** The kwargs of `topics.cancel`. */
 export const cancelEventSchema = z.object({ reason: z.string().max(1024).default('cancelled') });

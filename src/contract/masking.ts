@@ -118,6 +118,7 @@ export function secretsOf(build: BuildArguments): string[] {
   const passwords = [
     build.pull_token,
     build.push_token,
+    build.lease?.token ?? '',
     build.base_image?.password ?? '',
     ...Object.values(build.registry_auth ?? {}).map(({ password }) => password),
     ...Object.values(build.secrets ?? {}).flatMap((value) => [value, ...value.split(/\r?\n/)]),

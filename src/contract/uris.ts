@@ -17,6 +17,10 @@ export const managerProcedures = {
   logMessage: 'io.quay.builder.logmessagesynchronously',
   /** Extension `log-batch`: many log records in one call. */
   logBatch: 'io.quay.builder.logbatch',
+  /** Extension `resume`: how a build ended, answered when it is stored. */
+  result: 'io.quay.builder.result',
+  /** Extension `resume`: a worker that starts anew says that it will not resume a try; answers whether that ended it. */
+  forsake: 'io.quay.builder.forsake',
 } as const;
 
 /** What a worker offers. */

@@ -142,6 +142,13 @@ const settings = {
     default: '60',
     read: readInteger(5, 3600),
   }),
+  RESUME_GRACE_SECONDS: setting({
+    doc: 'How long a worker of ours that loses its connection goes on building and may come back with its build; it is told so with the build. 0: none may, and its build is given to another at once.',
+    rule: 'a whole number of seconds from 0 to 240',
+    example: '120',
+    default: '60',
+    read: readInteger(0, 240),
+  }),
   HEARTBEAT_TIMEOUT_SECONDS: setting({
     doc: 'How long a worker may be silent before it counts as lost. Workers send a heartbeat every second; one busy sending us a log line counts from our answer.',
     rule: 'a whole number of seconds from 3 to 3600',

@@ -17,13 +17,14 @@ import { STOP_WITHIN_MS } from './limits.ts';
 import { portOf } from './listen.ts';
 import { createFollowLog } from './logs/follow.ts';
 import { createMetrics } from './metrics.ts';
+import { createResumption } from './realms/resumption.ts';
 import { startRoster } from './realms/roster.ts';
 import type { SlotConnection } from './realms/slot-connection.ts';
 import { startWorkerListener } from './realms/worker-listener.ts';
 import { createRegistryAccess } from './registry/registry-access.ts';
 import { openTokenServer } from './registry/open-token-server.ts';
 import { findCacheTag } from './scheduling/cache-tag.ts';
-import { prepareHandOver } from './scheduling/hand-over.ts';
+import { buildSecrets, prepareHandOver } from './scheduling/hand-over.ts';
 import { startRetention } from './retention.ts';
 import { startScheduler } from './scheduling/scheduler.ts';
 import { startSweeper } from './scheduling/sweeper.ts';
@@ -154,6 +155,14 @@ export async function startManager(
     signal: stopping.signal,
   });
   starting.defer(() => fleet.stop());
+  const handOver = {
+    capabilities: store.capabilities,
+    leases: store.leases,
+    box,
+    registryAccess,
+    publicUrl,
+    resumeGraceSeconds: settings.RESUME_GRACE_SECONDS,
+  };
   const scheduler = startScheduler({
     fleet,
     leases: store.leases,
@@ -161,10 +170,10 @@ export async function startManager(
     wakeUps: store.wakeUps,
     manager,
     leaseSeconds: settings.LEASE_SECONDS,
-    prepare: (claim) =>
-      prepareHandOver(claim, { capabilities: store.capabilities, box, registryAccess, publicUrl }),
+    prepare: (claim, slot) => prepareHandOver(claim, slot.extensions.includes('resume'), handOver),
+    secretsOf: (claim) => buildSecrets(claim, handOver),
     cacheTag: (build) => findCacheTag(store.builds, build),
-    onSlotBusy: (slot, buildId) => roster.busy(slot.realm, buildId),
+    onSlotBusy: (slot, buildId) => roster.busy(slot, buildId),
     logger,
     now,
     signal: stopping.signal,
@@ -173,7 +182,13 @@ export async function startManager(
     await scheduler.stop();
     await scheduler.drained();
   });
-  const sweeper = startSweeper({ store, blobs, leaseSeconds: settings.LEASE_SECONDS, logger });
+  const sweeper = startSweeper({
+    store,
+    blobs,
+    leaseSeconds: settings.LEASE_SECONDS,
+    resumeSeconds: settings.RESUME_GRACE_SECONDS,
+    logger,
+  });
   starting.defer(() => sweeper.stop());
   const retention = startRetention({
     retention: store.retention,
@@ -204,6 +219,8 @@ export async function startManager(
     address: settings.LISTEN_WAMP,
     realms: store.realms,
     isRegistrationOpen: settings.REGISTRATION === 'open',
+    resumption:
+      settings.RESUME_GRACE_SECONDS === 0 ? null : createResumption({ leases: store.leases, manager }),
     onReady: (slot) => {
       roster.add(slot);
       if (slot.session.realm.data.kind === 'enterprise') scheduler.slotReady(slot);
@@ -212,6 +229,10 @@ export async function startManager(
           logger.warn({ err: error }, 'a hosted worker could not be given its build'),
         );
       }
+    },
+    onResumed: (slot, resumed) => {
+      roster.add(slot);
+      scheduler.slotResumed(slot, resumed);
     },
     onGone: (slot) => {
       scheduler.slotGone(slot);

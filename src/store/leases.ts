@@ -3,7 +3,7 @@ import type { Database } from './database.ts';
 import { fence, type Fence } from './fence.ts';
 import type { HealthMonitor } from './health.ts';
 import type { BuildRow, TryOutcome } from './ports/builds.ts';
-import type { Claim, LeaseStore } from './ports/leases.ts';
+import type { Claim, LeaseStore, ResumeProof } from './ports/leases.ts';
 import { statement } from './statements.ts';
 import { keepableText, toJsonb } from './values.ts';
 
@@ -12,6 +12,12 @@ export interface ClaimedBuild extends BuildRow {
   readonly number: number;
   readonly leaseToken: string;
   readonly material: Uint8Array | null;
+}
+
+interface ResumedBuild extends ClaimedBuild {
+  readonly tryPhase: string | null;
+  readonly lastLogSeq: number;
+  readonly lastMessageSeq: number;
 }
 
 const claimBuild = statement<
@@ -44,8 +50,14 @@ const giveBack = statement<
   { state: 'waiting' | 'internalerror' }
 >('give-back');
 const howTryEnded = statement<Fence, { outcome: TryOutcome | null; state: BuildState }>('how-try-ended');
+const makeResumable = statement<[...Fence, hash: Uint8Array]>('make-resumable');
+const suspendTry = statement<[...Fence, workerAway: boolean]>('suspend-try');
+type Proof = [buildId: string, number: number, hash: Uint8Array];
+const resumeTry = statement<[...Proof, realm: string, manager: string], ResumedBuild>('resume-try');
+const findResumable = statement<Proof, { outcome: TryOutcome | null }>('find-resumable');
+const forsakeTry = statement<Proof>('forsake-try');
 const expireLeases = statement<
-  [graceSeconds: number, error: string | null, counted: boolean, delaySeconds: number],
+  [graceSeconds: number, error: string | null, counted: boolean, delaySeconds: number, resumeSeconds: number],
   { buildId: string; try: number; state: 'waiting' | 'internalerror' }
 >('expire-leases');
 
@@ -84,6 +96,28 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
       };
     },
 
+    async makeResumable(lease, hash) {
+      return (await run(makeResumable, [...fence(lease), hash])).length > 0;
+    },
+
+    async suspend(lease, { workerAway }) {
+      return (await run(suspendTry, [...fence(lease), workerAway])).length > 0;
+    },
+
+    async resume(proof, { realm, manager }) {
+      const [row] = await run(resumeTry, [...proven(proof), realm, manager]);
+      if (!row) {
+        const [found] = await run(findResumable, proven(proof));
+        return found?.outcome ?? 'unknown';
+      }
+      const { tryPhase, lastLogSeq, lastMessageSeq, ...claimed } = row;
+      return { ...claimOf(claimed), lastLogSeq, lastMessageSeq, phase: tryPhase };
+    },
+
+    async forsake(proof) {
+      return (await run(forsakeTry, proven(proof))).length > 0;
+    },
+
     async enterPhase(lease, phase) {
       return (await run(enterPhase, [...fence(lease), phase])).length > 0;
     },
@@ -112,10 +146,10 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
       return ended.state === 'waiting' || ended.state === 'internalerror' ? ended.state : null;
     },
 
-    async expireLeases({ graceSeconds, counted, delaySeconds, error }) {
+    async expireLeases({ graceSeconds, resumeSeconds, counted, delaySeconds, error }) {
       const { upSince } = health;
       if (!upSince || now().getTime() - upSince.getTime() < graceSeconds * 1000) return [];
-      return run(expireLeases, [graceSeconds, toJsonb(error), counted, delaySeconds]);
+      return run(expireLeases, [graceSeconds, toJsonb(error), counted, delaySeconds, resumeSeconds]);
     },
   };
 }
@@ -123,4 +157,8 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
 /** The claim that such a row is. */
 export function claimOf({ number, leaseToken, material, ...build }: ClaimedBuild): Claim {
   return { build, secrets: material, lease: { buildId: build.id, try: number, token: leaseToken } };
+}
+
+function proven({ buildId, try: number, hash }: ResumeProof): Proof {
+  return [buildId, number, hash];
 }

@@ -10,7 +10,7 @@ import type { LogStore } from './ports/logs.ts';
 import { statement } from './statements.ts';
 
 const appendChunk = statement<
-  [...Fence, firstSeq: number, lastSeq: number, records: string],
+  [...Fence, firstSeq: number, lastSeq: number, records: string, lastMessage: number],
   { lastSeq: number }
 >('append-log-chunk');
 const lastLogSeq = statement<Fence, { lastLogSeq: number }>('last-log-seq');
@@ -21,6 +21,12 @@ const readLogChunks = statement<
 >('read-log-chunks');
 
 const unpackChunk = promisify(gunzip);
+
+/** A record, and the number of the worker's message that it is of; 0 where they have none. */
+interface Told {
+  readonly record: LogRecord;
+  readonly message: number;
+}
 
 /** How a record lies in its chunk: without its names, and without its try, which is the chunk's. */
 type StoredRecord = [
@@ -61,12 +67,18 @@ export function createLogStore({ run }: Database, blobs: Pick<BlobStore, 'read'>
   };
 
   return {
-    async append(lease, records) {
-      let rest = records;
+    async append(lease, records, messages = []) {
+      let rest = records.map((record, index): Told => ({ record, message: messages[index] ?? 0 }));
       let stored: number | null = null;
       while (rest.length > 0) {
         const chunk = nextChunk(rest);
-        const [row] = await run(appendChunk, [...fence(lease), chunk.firstSeq, chunk.lastSeq, chunk.records]);
+        const [row] = await run(appendChunk, [
+          ...fence(lease),
+          chunk.firstSeq,
+          chunk.lastSeq,
+          chunk.records,
+          chunk.lastMessage,
+        ]);
         if (row) {
           stored = row.lastSeq;
           rest = rest.slice(chunk.length);
@@ -75,7 +87,7 @@ export function createLogStore({ run }: Database, blobs: Pick<BlobStore, 'read'>
         const known = await last(lease);
         if (known === null) return null;
         stored = known;
-        rest = rest.filter(({ seq }) => seq > known);
+        rest = rest.filter(({ record }) => record.seq > known);
       }
       return stored ?? last(lease);
     },
@@ -101,26 +113,31 @@ export function createLogStore({ run }: Database, blobs: Pick<BlobStore, 'read'>
   };
 }
 
-/** As many of the records as a chunk holds, at least one. */
-function nextChunk(records: readonly LogRecord[]): {
+/** As many of the records as a chunk holds, at least one, and all of one message: it is stored, or it is told again. */
+function nextChunk(told: readonly Told[]): {
   readonly length: number;
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly records: string;
+  readonly lastMessage: number;
 } {
   const packed: string[] = [];
   let characters = 0;
-  for (const record of records) {
+  for (const [index, { record, message }] of told.entries()) {
     const text = JSON.stringify(pack(record));
     characters += text.length;
-    if (packed.length > 0 && (packed.length >= LOG_CHUNK_RECORDS || characters > LOG_CHUNK_CHARACTERS)) break;
+    const isFull = packed.length >= LOG_CHUNK_RECORDS || characters > LOG_CHUNK_CHARACTERS;
+    const before = told[index - 1];
+    if (isFull && before && (message === 0 || message !== before.message)) break;
     packed.push(text);
   }
+  const last = told[packed.length - 1];
   return {
     length: packed.length,
-    firstSeq: records[0]?.seq ?? 0,
-    lastSeq: records[packed.length - 1]?.seq ?? 0,
+    firstSeq: told[0]?.record.seq ?? 0,
+    lastSeq: last?.record.seq ?? 0,
     records: `[${packed.join(',')}]`,
+    lastMessage: last?.message ?? 0,
   };
 }
 

@@ -14,9 +14,19 @@ import type { Disk } from './disk/disk.ts';
 import type { Engine } from './engine/engine.ts';
 import { BASE_ERROR_MAX, DESCRIBE_WITHIN_MS } from './limits.ts';
 import { createBatchLog } from './link/batch-log.ts';
+import {
+  type BuildLink,
+  createResumableLink,
+  createSessionLink,
+  isResumable,
+  type ResumableLink,
+} from './link/build-link.ts';
 import type { BuildLogOptions } from './link/build-log.ts';
+import type { ForsakenTries } from './link/enlisting.ts';
 import { createLineLog } from './link/line-log.ts';
-import type { Answer, RealmSession } from './link/session.ts';
+import { createLogSpool } from './link/log-spool.ts';
+import { reportResult } from './link/report-result.ts';
+import { type Answer, LinkError, type RealmSession } from './link/session.ts';
 import { temporaryReference } from './phases/build-run.ts';
 import { credentialsOf } from './phases/credentials.ts';
 import { createBuildOutput } from './phases/output.ts';
@@ -33,6 +43,8 @@ export interface Builder {
   /** Answers an invocation of `io.quay.builder.build`, also a wrong one; never throws. */
   build(session: RealmSession, kwargs: unknown): Promise<Answer>;
   readonly busy: boolean;
+  /** The way to the manager of the build that runs, where it outlives its connection. */
+  readonly link: ResumableLink | null;
   /** Why it could not build now, or null: its engine does not answer, or a disk is full. */
   examine(): Promise<string | null>;
   /** Refuses what comes from now on. */
@@ -51,6 +63,8 @@ export interface BuilderOptions {
   /** Whether images are labelled with where they come from, unless a build says otherwise. */
   readonly ociLabels: boolean;
   readonly secrets: SecretKeeper;
+  /** How much of a build's log may wait on disk while its manager is away, in bytes. */
+  readonly logSpoolMaxBytes: number;
   readonly clock: Clock;
   /** A name that no other build has: lower-case letters, digits and dashes. */
   readonly newId: () => string;
@@ -59,6 +73,7 @@ export interface BuilderOptions {
 
 interface Running {
   readonly controller: AbortController;
+  readonly link: ResumableLink | null;
   readonly done: Promise<Answer>;
 }
 
@@ -68,6 +83,9 @@ export function createBuilder(options: BuilderOptions): Builder {
   return {
     get busy() {
       return running !== null;
+    },
+    get link() {
+      return running?.link ?? null;
     },
     examine: async () => {
       try {
@@ -82,11 +100,16 @@ export function createBuilder(options: BuilderOptions): Builder {
       if (running) return failed('internalerror', 'This worker is busy with another build.');
       if (closed) return failed('internalerror', 'This worker is leaving.');
       const controller = new AbortController();
-      const done = answer(options, session, kwargs, controller).catch((error: unknown) => {
-        options.logger.error({ err: error }, 'an invocation failed in a way that is not known');
-        return failed('internalerror', 'The worker met an error that it does not know.');
-      });
-      running = { controller, done };
+      const build = readArguments(session, kwargs);
+      if ('error' in build) return build;
+      const link = linkOf(session, build);
+      const done = answer(options, link ?? createSessionLink(session), build, controller).catch(
+        (error: unknown) => {
+          options.logger.error({ err: error }, 'an invocation failed in a way that is not known');
+          return failed('internalerror', 'The worker met an error that it does not know.');
+        },
+      );
+      running = { controller, link, done };
       try {
         return await done;
       } finally {
@@ -95,6 +118,8 @@ export function createBuilder(options: BuilderOptions): Builder {
     },
     stop: async (error) => {
       running?.controller.abort(error);
+      // Nobody is there to be told.
+      if (running?.link?.isAway) running.link.end(new LinkError('the build was stopped'));
       await running?.done;
     },
     idle: async () => {
@@ -107,11 +132,16 @@ export function createBuilder(options: BuilderOptions): Builder {
 export async function clearLeftovers({
   engine,
   workDirectory,
+  forsaken,
   clock,
   logger,
-}: Pick<BuilderOptions, 'engine' | 'workDirectory' | 'clock' | 'logger'>): Promise<void> {
+}: Pick<BuilderOptions, 'engine' | 'workDirectory' | 'clock' | 'logger'> & {
+  readonly forsaken: ForsakenTries;
+}): Promise<void> {
   for (const build of await workDirectory.leftovers()) {
     logger.info({ build }, 'removing what a killed worker left');
+    const lease = await workDirectory.leaseOf(build);
+    if (lease) forsaken.add(lease);
     try {
       // What the engine still has is looked for by its folder at the next start.
       if (await untag({ engine, clock, logger }, temporaryReference(build)))
@@ -122,16 +152,12 @@ export async function clearLeftovers({
   }
 }
 
-function failed(code: BuildError['code'], baseError: string): Answer {
+function failed(code: BuildError['code'], baseError: string): Required<Answer> {
   return { error: buildErrorUri(code), kwargs: { base_error: baseError } };
 }
 
-async function answer(
-  options: BuilderOptions,
-  session: RealmSession,
-  kwargs: unknown,
-  controller: AbortController,
-): Promise<Answer> {
+/** What to build; or what is wrong with it. */
+function readArguments(session: RealmSession, kwargs: unknown): BuildArguments | Required<Answer> {
   const parsed = buildArgumentsSchema.safeParse(kwargs);
   if (!parsed.success) {
     // Names and rules only: a value may be a secret.
@@ -139,18 +165,52 @@ async function answer(
     return failed('missingorinvalidargument', wrong.join('; '));
   }
   const build = withoutExtensions(parsed.data, session.accepted);
-  if (build.build_package === '' && !build.git) {
-    return failed('missingorinvalidargument', 'build_package or git: one of them is needed');
-  }
+  return build.build_package === '' && !build.git
+    ? failed('missingorinvalidargument', 'build_package or git: one of them is needed')
+    : build;
+}
+
+/** The way to the manager of a build that the worker may come back with. */
+function linkOf(session: RealmSession, { lease }: BuildArguments): ResumableLink | null {
+  if (!lease) return null;
+  const { build, try: number, token, grace_seconds } = lease;
+  return createResumableLink(session, { build, try: number, lease_token: token }, grace_seconds * 1000);
+}
+
+async function answer(
+  options: BuilderOptions,
+  link: BuildLink,
+  build: BuildArguments,
+  controller: AbortController,
+): Promise<Answer> {
   const id = options.newId();
   const values = secretsOf(build);
   const masker = createMasker(values);
   const release = options.secrets.keep(values);
   const logger = options.logger.child({ build: id, repository: build.repository, registry: build.registry });
+  try {
+    const ended = await runToAnswer(options, link, build, { id, masker, logger, controller });
+    if (isResumable(link)) await reportResult(link, ended, options.clock, logger);
+    return ended;
+  } finally {
+    await options.workDirectory.remove(id).catch((error: unknown) => {
+      logger.warn({ reason: reasonOf(error) }, 'the folder of the build could not be removed');
+    });
+    release();
+  }
+}
+
+async function runToAnswer(
+  options: BuilderOptions,
+  link: BuildLink,
+  build: BuildArguments,
+  runOptions: RunOptions,
+): Promise<Answer> {
+  const { id, masker, logger, controller } = runOptions;
   const began = options.clock.now();
   logger.info({ tags: build.tag_names }, 'build begins');
   try {
-    const result = await run(options, session, build, { id, masker, logger, controller });
+    const result = await run(options, link, build, runOptions);
     logger.info({ ms: options.clock.now() - began, digests: result.digests }, 'build complete');
     return { kwargs: result };
   } catch (caught) {
@@ -165,8 +225,6 @@ async function answer(
     const baseError = masker.mask(error.message).slice(-BASE_ERROR_MAX);
     logger.warn({ ms: options.clock.now() - began, code: error.code, reason: baseError }, 'build failed');
     return failed(error.code, baseError);
-  } finally {
-    release();
   }
 }
 
@@ -178,28 +236,29 @@ interface RunOptions {
 }
 
 async function run(
-  { disk, fetchSource, workDirectory, ociLabels, clock }: BuilderOptions,
-  session: RealmSession,
+  { disk, fetchSource, workDirectory, ociLabels, logSpoolMaxBytes, clock }: BuilderOptions,
+  link: BuildLink,
   build: BuildArguments,
   { id, masker, logger, controller }: RunOptions,
 ): Promise<BuildResult> {
   const logOptions: BuildLogOptions = {
-    session,
+    link,
     clock,
+    spool: isResumable(link) ? createLogSpool(workDirectory.logSpoolOf(id), logSpoolMaxBytes) : null,
     onCancelled: () =>
       controller.abort(new BuildError('clientrejectedtransition', 'The build was cancelled.')),
     onLoss: (messages, error) => logger.warn({ messages, reason: reasonOf(error) }, 'log lines were lost'),
   };
-  const log = session.accepted.has('log-batch') ? createBatchLog(logOptions) : createLineLog(logOptions);
+  const log = link.accepted.has('log-batch') ? createBatchLog(logOptions) : createLineLog(logOptions);
   const output = createBuildOutput(log, masker, clock);
   const use = disk.begin(id);
   try {
     return await walkPhases({
       id,
       build,
-      accepted: session.accepted,
-      credentials: credentialsOf(build, session.accepted),
-      directory: await makeFolder(workDirectory, id),
+      accepted: link.accepted,
+      credentials: credentialsOf(build, link.accepted),
+      directory: await makeFolder(workDirectory, id, link),
       sharedKey: createHmac('sha256', workDirectory.key)
         .update(`${build.registry}/${build.repository}`)
         .digest('hex'),
@@ -207,14 +266,14 @@ async function run(
       engine: use.engine,
       fetchSource,
       output,
-      determineCacheTag: (kwargs) => session.call(managerProcedures.determineCacheTag, kwargs),
+      determineCacheTag: (kwargs) => link.call(managerProcedures.determineCacheTag, kwargs),
       signal: controller.signal,
       clock,
       logger,
     });
   } finally {
-    await workDirectory.remove(id).catch((error: unknown) => {
-      logger.warn({ reason: reasonOf(error) }, 'the folder of the build could not be removed');
+    await workDirectory.removeContent(id).catch((error: unknown) => {
+      logger.warn({ reason: reasonOf(error) }, 'what the build fetched could not be removed');
     });
     await use.end();
     // The last lines say why it failed; a manager that is gone has its calls rejected, so this ends.
@@ -222,9 +281,11 @@ async function run(
   }
 }
 
-async function makeFolder(workDirectory: WorkDirectory, id: string): Promise<string> {
+async function makeFolder(workDirectory: WorkDirectory, id: string, link: BuildLink): Promise<string> {
   try {
-    return await workDirectory.create(id);
+    const content = await workDirectory.create(id);
+    if (isResumable(link)) await workDirectory.keepLease(id, link.lease);
+    return content;
   } catch (error) {
     if (!isSystemError(error)) throw error;
     const why = error.code ?? 'unknown error';

@@ -183,6 +183,13 @@ const settings = {
     default: 'no',
     read: readChoice(['yes', 'no']),
   }),
+  LOG_SPOOL_MAX: setting({
+    doc: "How much of a build's log waits in `WORK_DIR` while the manager is away, in MiB. Then the build waits, too; no line is lost.",
+    rule: 'a whole number of MiB from 1 to 1048576',
+    example: '1024',
+    default: '256',
+    read: readInteger(1, 2 ** 20),
+  }),
   SHUTDOWN_TIMEOUT: setting({
     doc: 'How long a worker that is asked to leave (SIGTERM) lets the running build go on, in seconds.',
     rule: 'a whole number of seconds, 0 to 86400',

@@ -35,6 +35,17 @@ export const LOG_QUEUE_BYTES_MAX = 1024 * 1024;
 /** How long the output of a step is gathered before it is masked and cut, and at which size it goes at once, in characters. */
 export const GATHER_MS = 10;
 export const GATHER_CHARACTERS = 16_384;
+
+/** How much of a spooled log is read at once. */
+export const SPOOL_READ_BYTES = 1024 * 1024;
+
+/** A worker that lost its connection during a build waits so long before it tries to come back, doubled each time up to the longest. */
+export const RESUME_FIRST_MS = 500;
+export const RESUME_LONGEST_MS = 8_000;
+/** A result that the manager refuses is told again: so many times in all. */
+export const RESULT_TRIES = 3;
+export const RESULT_RETRY_MS = 1_000;
+
 /** A longer line of the log is cut, with a mark, in characters. */
 export const LINE_MAX = 16_384;
 /** A longer piece of output is sent as several messages, in characters. */

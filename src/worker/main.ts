@@ -22,7 +22,8 @@ import type { Engine } from './engine/engine.ts';
 import { createEngine, createEngineStorage } from './engine/index.ts';
 import { exitCodes } from './exit-codes.ts';
 import { leaveOnSignals } from './leaving.ts';
-import { enterpriseRetryDelay, hostedRetryDelay } from './link/reconnecting.ts';
+import { createForsakenTries } from './link/enlisting.ts';
+import { enterpriseRetryDelay, hostedRetryDelay, resumeRetryDelay } from './link/reconnecting.ts';
 import { readTlsOptions } from './link/tls.ts';
 import { reasonOf } from './reason.ts';
 import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
@@ -159,7 +160,8 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     logger.fatal({ reason: reasonOf(error) }, 'no engine (DOCKER_HOST, DOCKER_CERT_PATH)');
     return exitCodes.wrongSetting;
   }
-  await clearLeftovers({ engine, workDirectory, clock: systemClock, logger });
+  const forsaken = createForsakenTries();
+  await clearLeftovers({ engine, workDirectory, forsaken, clock: systemClock, logger });
   const hosted = settings.REALM !== null;
   const disk = createDisk({
     engine,
@@ -186,6 +188,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     }),
     workDirectory,
     ociLabels: settings.OCI_LABELS === 'on',
+    logSpoolMaxBytes: settings.LOG_SPOOL_MAX * 1024 ** 2,
     secrets,
     clock: systemClock,
     newId: randomUUID,
@@ -214,7 +217,9 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
             extensions: [...extensionNames],
             worker: { id, slot, slots: slots.length, labels: settings.LABELS, kinds: ['image'] },
           },
+          forsaken,
           builder,
+          resumeDelay: resumeRetryDelay(Math.random),
           retryDelay: hosted ? hostedRetryDelay : enterpriseRetryDelay(Math.random),
           clock: systemClock,
           logger: slotLogger,
@@ -275,5 +280,7 @@ function exitCodeOf(end: SlotEnd): number {
       return exitCodes.rejected;
     case 'lost':
       return exitCodes.lost;
+    case 'interrupted':
+      return exitCodes.interrupted;
   }
 }

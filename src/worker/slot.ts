@@ -1,17 +1,16 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
-import type { WorkerOffer } from '../contract/extensions.ts';
-import type { Proxies } from '../contract/network/proxies.ts';
 import type { Builder } from './builder.ts';
 import { type Clock, sleep } from './clock.ts';
 import { ENGINE_WATCH_MS } from './limits.ts';
 import { enlist, NotReadyError } from './link/enlisting.ts';
 import type { RetryDelay } from './link/reconnecting.ts';
 import { RealmRefusedError, type Answer } from './link/session.ts';
-import { readTlsOptions, type TlsPaths } from './link/tls.ts';
+import { readTlsOptions } from './link/tls.ts';
 import { openTransport, type Transport } from './link/transport.ts';
 import { reasonOf } from './reason.ts';
+import { type ResumingOptions, seeThrough } from './resuming.ts';
 
 /**
  * A slot runs one build at a time, over one connection, in one realm, while its engine answers:
@@ -23,28 +22,25 @@ import { reasonOf } from './reason.ts';
  *               └────────────┴────────────┴── leaving ┴──▶ (the build ends) ─▶ left         │
  *                                                                                           │
  *   hosted: left after its build; `unequipped`, `unreachable`, `rejected` or `lost` instead of waiting ◀
+ *
+ * A build of a manager that takes workers back (extension `resume`) outlives the connection, as `resuming.ts` shows. Any other is
+ * stopped with it; `interrupted` is what that is called when the worker was about to leave.
  */
-export type SlotEnd = 'left' | 'unreachable' | 'rejected' | 'lost' | 'unequipped';
+export type SlotEnd = 'left' | 'unreachable' | 'rejected' | 'lost' | 'unequipped' | 'interrupted';
 
-export interface SlotOptions {
-  readonly endpoint: URL;
-  readonly tls: TlsPaths;
-  /** The proxies to the manager; none when absent. */
-  readonly proxies?: Proxies;
+export interface SlotOptions extends ResumingOptions {
   /** The realm allocated for one build (hosted), or null (enterprise). */
   readonly realm: string | null;
   readonly token: string;
-  readonly offer: WorkerOffer;
-  readonly builder: Builder;
   readonly retryDelay: RetryDelay;
-  readonly clock: Clock;
-  readonly logger: Logger;
 }
 
 /** How one connection ended. */
 interface Attendance {
   readonly end: 'left' | 'answered' | 'refused' | 'failed' | 'lost' | 'unequipped';
   readonly reason: string;
+  /** A build was stopped before its end. */
+  readonly stopped?: boolean;
 }
 
 /** Runs a slot until it is asked to leave (then the running build ends first) or, hosted, has no more to do. */
@@ -52,10 +48,15 @@ export async function runSlot(options: SlotOptions, leaving: AbortSignal): Promi
   const { realm, logger, clock, retryDelay } = options;
   let failures = 0;
   for (;;) {
-    const { end, reason } = await attend(options, leaving);
+    const { end, reason, stopped = false } = await attend(options, leaving);
+    if (leaving.aborted && stopped) return told(logger, reason, realm === null ? 'interrupted' : 'lost');
     if (leaving.aborted || end === 'left' || (realm !== null && end === 'answered')) return 'left';
     if (realm !== null && end === 'refused') return told(logger, reason, 'rejected');
     if (realm !== null && end === 'lost') return told(logger, reason, 'lost');
+    if (end === 'answered') {
+      failures = 0;
+      continue;
+    }
     failures = end === 'lost' ? 1 : failures + 1;
     const delay = retryDelay(failures);
     if (delay === null) return told(logger, reason, end === 'unequipped' ? end : 'unreachable');
@@ -82,22 +83,26 @@ async function attend(options: SlotOptions, leaving: AbortSignal): Promise<Atten
     return { end: 'failed', reason: reasonOf(error) };
   }
   const leave = whenLeaving(builder, leaving);
-  try {
-    return await serve(options, transport, leave.promise);
-  } catch (error) {
+  const attendance = await serve(options, transport, leave.promise).catch((error: unknown): Attendance => {
     const refused = error instanceof NotReadyError || error instanceof RealmRefusedError;
     return { end: refused ? 'refused' : 'failed', reason: reasonOf(error) };
-  } finally {
-    leave.callOff();
-    await builder.stop(new BuildError('internalerror', 'The connection to the manager was lost.'));
-    transport.end();
-    await transport.closed;
+  });
+  leave.callOff();
+  transport.end();
+  await transport.closed;
+  const { link, busy } = builder;
+  if (link !== null && (attendance.end === 'lost' || attendance.end === 'failed')) {
+    const failure = await seeThrough(link, options);
+    if (failure === null) return { end: 'answered', reason: 'the build is done' };
+    return { end: 'lost', reason: failure, stopped: true };
   }
+  await builder.stop(new BuildError('internalerror', 'The connection to the manager was lost.'));
+  return { ...attendance, stopped: busy };
 }
 
 /** From an open connection to the end of the session. Throws what kept the worker from being ready. */
 async function serve(
-  { realm, token, offer, builder, clock, logger }: SlotOptions,
+  { realm, token, offer, forsaken, builder, clock, logger }: SlotOptions,
   transport: Transport,
   leave: Promise<Attendance>,
 ): Promise<Attendance> {
@@ -108,6 +113,7 @@ async function serve(
       realm,
       token,
       offer,
+      forsaken,
       onBuild: async (session, kwargs) => {
         const answer = await builder.build(session, kwargs);
         const next = afterAnswer(answer, realm);

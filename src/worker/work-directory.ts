@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../contract/folders.ts';
+import { type LeaseClaim, leaseClaimSchema } from '../contract/extensions.ts';
 
 /**
  * Where builds lie while they run, each in a folder of its own, mode 0700:
@@ -12,6 +13,8 @@ import { makeFolders } from '../contract/folders.ts';
  *   WORK_DIR/WORKER_ID/BUILD.PROCESS/    a build's folder while it is made, moved when it is whole
  *   WORK_DIR/WORKER_ID/BUILD/owner       the process that runs this build
  *   WORK_DIR/WORKER_ID/BUILD/content/    what the build fetches
+ *   WORK_DIR/WORKER_ID/BUILD/lease       which try it is, to a manager that may be told that nobody goes on with it
+ *   WORK_DIR/WORKER_ID/BUILD/log         what of its log waits for a manager that is away
  */
 export interface WorkDirectory {
   /** The worker's own folder, `WORK_DIR/WORKER_ID`. */
@@ -23,6 +26,14 @@ export interface WorkDirectory {
   leftovers(): Promise<string[]>;
   /** Makes a build's folder, and answers with its empty content. */
   create(build: string): Promise<string>;
+  /** Notes which try a build is, so that the next worker knows. */
+  keepLease(build: string, lease: LeaseClaim): Promise<void>;
+  /** What was noted of a build, or null. */
+  leaseOf(build: string): Promise<LeaseClaim | null>;
+  /** Where a build's log may wait. */
+  logSpoolOf(build: string): string;
+  /** Removes what a build has fetched; its folder stays. */
+  removeContent(build: string): Promise<void>;
   remove(build: string): Promise<void>;
 }
 
@@ -57,8 +68,22 @@ export async function openWorkDirectory(root: string, workerId: string): Promise
       await rename(draft, join(home, build));
       return join(home, build, 'content');
     },
+    keepLease: (build, lease) =>
+      writeFile(join(home, build, 'lease'), JSON.stringify(lease), { mode: 0o600 }),
+    leaseOf: async (build) => readLease(await readFile(join(home, build, 'lease'), 'utf8').catch(() => '')),
+    logSpoolOf: (build) => join(home, build, 'log'),
+    removeContent: (build) => removeAll(join(home, build, 'content')),
     remove: (build) => removeAll(join(home, build)),
   };
+}
+
+/** A worker may be killed while it writes. */
+function readLease(text: string): LeaseClaim | null {
+  try {
+    return leaseClaimSchema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
 }
 
 /** In a folder that all may write to, someone else may have made it first. */

@@ -62,5 +62,7 @@ test('a database that is gone is said to be away, since when, and nothing expire
   await expect(store.leases.enterPhase(lease, 'building')).rejects.toThrow(DatabaseAway);
   expect(await store.health.ping()).toBe(false);
   expect(store.health.awaySince).toBeInstanceOf(Date);
-  expect(await store.leases.expireLeases({ graceSeconds: 0, counted: false, delaySeconds: 0 })).toEqual([]);
+  expect(
+    await store.leases.expireLeases({ graceSeconds: 0, resumeSeconds: 0, counted: false, delaySeconds: 0 }),
+  ).toEqual([]);
 });

@@ -91,7 +91,12 @@ async function take(context: Context, step: Step): Promise<void> {
     case 'expire': {
       if (!used) return;
       await store.leases.renew({ manager: 'manager-1', tokens: [used.token], leaseSeconds: -1 });
-      const expired = await store.leases.expireLeases({ graceSeconds: 0, counted: false, delaySeconds: 0 });
+      const expired = await store.leases.expireLeases({
+        graceSeconds: 0,
+        resumeSeconds: 0,
+        counted: false,
+        delaySeconds: 0,
+      });
       expect(expired.length).toBe(holds ? 1 : 0);
       if (holds) endTry(context, 'lost', 'waiting');
       return;

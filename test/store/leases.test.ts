@@ -17,7 +17,7 @@ const failure: BuildFailure = {
   help: 'Check the registry.',
   base_error: 'with a NUL \0 in it',
 };
-const atOnce = { graceSeconds: 0, counted: false, delaySeconds: 0 };
+const atOnce = { graceSeconds: 0, resumeSeconds: 0, counted: false, delaySeconds: 0 };
 
 describe('claiming', () => {
   test('takes the highest priority first, then the oldest', async () => {

@@ -8,7 +8,12 @@ import { createBuilder } from '../../src/worker/builder.ts';
 import type { Clock } from '../../src/worker/clock.ts';
 import type { Disk } from '../../src/worker/disk/disk.ts';
 import type { Engine, EngineCall } from '../../src/worker/engine/engine.ts';
-import { enterpriseRetryDelay, hostedRetryDelay } from '../../src/worker/link/reconnecting.ts';
+import { createForsakenTries } from '../../src/worker/link/enlisting.ts';
+import {
+  enterpriseRetryDelay,
+  hostedRetryDelay,
+  resumeRetryDelay,
+} from '../../src/worker/link/reconnecting.ts';
 import { createSecretKeeper } from '../../src/worker/secrets.ts';
 import { runSlot, type SlotEnd } from '../../src/worker/slot.ts';
 import type { FetchedSource, FetchSource } from '../../src/worker/source/source.ts';
@@ -104,6 +109,7 @@ export interface HarnessOptions {
   readonly token?: string;
   readonly clock?: Clock;
   readonly ociLabels?: boolean;
+  readonly logSpoolMaxBytes?: number;
   /** Where `WORK_DIR` is made; the system's temporary folder when absent. */
   readonly workRoot?: string;
   /** Boundless when absent. `directory` is the worker's own folder. */
@@ -144,6 +150,7 @@ export async function startWorker(options: HarnessOptions): Promise<RunningWorke
     fetchSource: options.fetchSource ?? (() => Promise.resolve(scratchSource)),
     workDirectory,
     ociLabels: options.ociLabels ?? false,
+    logSpoolMaxBytes: options.logSpoolMaxBytes ?? 2 ** 20,
     secrets,
     clock: options.clock ?? fastClock,
     newId: randomUUID,
@@ -161,7 +168,9 @@ export async function startWorker(options: HarnessOptions): Promise<RunningWorke
         extensions: [...(options.extensions ?? extensionNames)],
         worker: { id: 'test', slot: 0, slots: 1, labels: {}, kinds: ['image'] },
       },
+      forsaken: createForsakenTries(),
       builder,
+      resumeDelay: resumeRetryDelay(() => 1),
       retryDelay: realm === null ? enterpriseRetryDelay(() => 1) : hostedRetryDelay,
       clock: options.clock ?? fastClock,
       logger,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { clearLeftovers } from '../../src/worker/builder.ts';
+import { createForsakenTries } from '../../src/worker/link/enlisting.ts';
 import { openWorkDirectory } from '../../src/worker/work-directory.ts';
 import { calmEngine, fastClock } from './harness.ts';
 
@@ -16,6 +17,7 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true }));
 
 const logger = pino({ level: 'silent' });
+const forsaken = createForsakenTries();
 
 describe('the work directory', () => {
   it('gives each build an empty folder that only its owner may read, and removes it', async () => {
@@ -65,7 +67,7 @@ describe('the work directory', () => {
         return Promise.resolve();
       },
     });
-    await clearLeftovers({ engine, workDirectory: work, clock: fastClock, logger });
+    await clearLeftovers({ engine, workDirectory: work, forsaken, clock: fastClock, logger });
     expect((await readdir(join(root, 'a'))).sort()).toEqual(['alive', 'key']);
     expect(untagged.sort()).toEqual([
       `quay-builder-${draft}:build`,
@@ -79,7 +81,7 @@ describe('the work directory', () => {
     await work.create('killed');
     await rm(join(root, 'a', 'killed', 'owner'));
     const engine = calmEngine({ untag: () => Promise.reject(new Error('the engine is away')) });
-    await clearLeftovers({ engine, workDirectory: work, clock: fastClock, logger });
+    await clearLeftovers({ engine, workDirectory: work, forsaken, clock: fastClock, logger });
     expect(await work.leftovers()).toEqual(['killed']);
   });
 
@@ -88,7 +90,7 @@ describe('the work directory', () => {
     await work.create('killed');
     await rm(join(root, 'a', 'killed', 'owner'));
     const engine = calmEngine({ untag: () => new Promise(() => undefined) });
-    await clearLeftovers({ engine, workDirectory: work, clock: fastClock, logger });
+    await clearLeftovers({ engine, workDirectory: work, forsaken, clock: fastClock, logger });
     expect(await work.leftovers()).toEqual(['killed']);
   });
 

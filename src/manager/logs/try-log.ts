@@ -33,15 +33,31 @@ export interface TryLogDependencies {
   readonly signal: AbortSignal;
 }
 
-export function createTryLog(lease: Lease, dependencies: TryLogDependencies): TryLog {
+/** How far the log of a try has come. */
+export interface LogPosition {
+  readonly seq: number;
+  /** The last message of a batch that was stored. */
+  readonly message: number;
+  readonly phase: WorkerPhase | null;
+  readonly step: number | null;
+}
+
+const BEGINNING: LogPosition = { seq: 0, message: 0, phase: null, step: null };
+
+/** Begins the log of a try, or goes on with it from where it was stored. */
+export function createTryLog(
+  lease: Lease,
+  dependencies: TryLogDependencies,
+  from: LogPosition = BEGINNING,
+): TryLog {
   const { logs, leases, masker, now, signal } = dependencies;
   let over = false;
-  let seq = 0;
-  let phase: WorkerPhase | null = null;
-  let step: number | null = null;
+  let { seq, phase, step } = from;
   /** The last message of a batch that was taken: one that is sent again is dropped. */
-  let taken = 0;
+  let taken = from.message;
   let waiting: LogRecord[] = [];
+  /** Of which message of a batch each of them is. */
+  let messages: number[] = [];
   let waitingCharacters = 0;
   let timer: NodeJS.Timeout | undefined;
   /** What is stored is stored one after the other. */
@@ -49,6 +65,10 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
 
   /** A secret may lie across two messages of output: what may be the beginning of one is held back. */
   let output = masker.stream();
+
+  /** Whoever sends batches masks them itself: a message is stored whole, or not at all, so that it can be told again. */
+  const addWhole = (entry: LogEntry, time: number): void =>
+    addRecord({ ...entry, text: masker.mask(entry.text) }, time);
 
   const add = (entry: LogEntry, time: number): void => {
     if (entry.stream !== 'output') {
@@ -72,13 +92,19 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
       step,
       ...entry,
     });
+    messages.push(taken);
     waitingCharacters += entry.text.length;
   };
 
   const end = (): void => {
     over = true;
     clearTimeout(timer);
+    forgetWaiting();
+  };
+
+  const forgetWaiting = (): void => {
     waiting = [];
+    messages = [];
     waitingCharacters = 0;
   };
 
@@ -88,9 +114,9 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
     storing = storing.then(async () => {
       if (over || waiting.length === 0) return;
       const records = waiting;
-      waiting = [];
-      waitingCharacters = 0;
-      const stored = await persist(() => logs.append(lease, records), signal);
+      const numbers = messages;
+      forgetWaiting();
+      const stored = await persist(() => logs.append(lease, records, numbers), signal);
       if (stored === null) end();
     });
     // Who awaits is told of a failure; nobody has to.
@@ -98,12 +124,17 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
     return storing;
   };
 
-  const take = async (nextPhase: string, jsonData: string, time: number): Promise<void> => {
+  const take = async (
+    nextPhase: string,
+    jsonData: string,
+    time: number,
+    addEntry: (entry: LogEntry, time: number) => void,
+  ): Promise<void> => {
     if (!isWorkerPhase(nextPhase)) return;
     const content = readLogMessage(jsonData);
     if (content.type === 'phase') {
       phase = nextPhase;
-      add(phaseEntry(nextPhase, content.statusData), time);
+      addEntry(phaseEntry(nextPhase, content.statusData), time);
       if (!(await persist(() => leases.enterPhase(lease, nextPhase), signal))) end();
       return;
     }
@@ -120,7 +151,7 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
       if (!began) end();
     }
     if (over) return;
-    for (const entry of engineEntries(content.message)) add(entry, time);
+    for (const entry of engineEntries(content.message)) addEntry(entry, time);
   };
 
   /** Messages are taken one after the other, also when their calls came at once. */
@@ -135,7 +166,7 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
     message: (messagePhase, jsonData) =>
       inTurn(async () => {
         if (over) return false;
-        await take(messagePhase, jsonData, now());
+        await take(messagePhase, jsonData, now(), add);
         if (waitingCharacters >= LOG_WAITING_MAX_CHARACTERS) await store();
         else if (waitingCharacters >= LOG_FLUSH_CHARACTERS) void store();
         else timer ??= setTimeout(() => void store(), LOG_FLUSH_MS);
@@ -148,7 +179,7 @@ export function createTryLog(lease: Lease, dependencies: TryLogDependencies): Tr
           if (over) return false;
           if (sequence + index <= taken) continue;
           taken = sequence + index;
-          await take(messagePhase, json_data, time);
+          await take(messagePhase, json_data, time, addWhole);
         }
         await store();
         return !over;

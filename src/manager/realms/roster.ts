@@ -15,8 +15,8 @@ interface RosterDependencies {
 export interface Roster {
   add(slot: SlotConnection): void;
   remove(slot: SlotConnection): void;
-  /** The slot of a realm was given a build, or (null) is free again. */
-  busy(realm: string, buildId: string | null): void;
+  /** A slot was given a build, or (null) is free again. */
+  busy(slot: Pick<SlotConnection, 'realm'>, buildId: string | null): void;
   stop(): Promise<void>;
 }
 
@@ -27,7 +27,8 @@ export interface Roster {
 export function startRoster(dependencies: RosterDependencies): Roster {
   const { workers, realms, manager, heartbeatTimeoutSeconds, logger, now } = dependencies;
   const slots = new Map<string, SlotConnection>();
-  const removed = new Set<string>();
+  /** By realm. Where a worker may come back with its build, its realm is left to run out. */
+  const removed = new Map<string, { readonly mayComeBack: boolean }>();
   const dirty = new Set<SlotConnection>();
   let writing: Promise<void> = Promise.resolve();
 
@@ -56,9 +57,9 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     const rows = [...which].filter((slot) => slots.has(slot.realm)).map(row);
     const gone = [...removed];
     if (gone.length > 0) {
-      await workers.remove(gone);
-      for (const realm of gone) {
-        await realms.remove(realm);
+      await workers.remove(gone.map(([realm]) => realm));
+      for (const [realm, { mayComeBack }] of gone) {
+        if (!mayComeBack) await realms.remove(realm);
         removed.delete(realm);
       }
     }
@@ -98,19 +99,21 @@ export function startRoster(dependencies: RosterDependencies): Roster {
   return {
     add(slot) {
       slots.set(slot.realm, slot);
+      removed.delete(slot.realm);
       dirty.add(slot);
       setImmediate(writeSoon);
     },
-    busy(realm, buildId) {
-      const slot = slots.get(realm);
-      if (!slot) return;
+    busy(which, buildId) {
+      const slot = slots.get(which.realm);
+      // It may have been displaced by the same worker's next connection.
+      if (slot === undefined || slot !== which) return;
       slot.buildId = buildId;
       dirty.add(slot);
       setImmediate(writeSoon);
     },
     remove(slot) {
       slots.delete(slot.realm);
-      removed.add(slot.realm);
+      removed.set(slot.realm, { mayComeBack: slot.buildId !== null && slot.extensions.includes('resume') });
       setImmediate(writeSoon);
     },
     async stop() {

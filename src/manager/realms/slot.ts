@@ -8,6 +8,8 @@ export interface SlotListener {
   batch(batch: LogBatch): Promise<boolean>;
   /** The tag whose image may prime the cache, or `''`. */
   cacheTag(): Promise<string>;
+  /** Resolves when the try's end is stored: whether it is this end. */
+  readonly concluded: Promise<boolean>;
 }
 
 /** How a worker answered `build`. */
@@ -21,14 +23,19 @@ export type BuildAnswer =
  * One build at a time on a connected worker: one connection, one realm.
  *
  *     joining ──ready──▶ ready ──build──▶ busy ──answered──▶ ready
- *        └──────────────────┴───── its connection goes ─────┴──────▶ gone
+ *        │                └───── its connection goes ─────┴──────▶ gone
+ *        └── resuming its build ──▶ busy ──reported, and leaves ──▶ gone
  */
 export interface Slot {
   readonly realm: string;
   readonly worker: NonNullable<WorkerOffer['worker']>;
   readonly extensions: readonly ExtensionName[];
-  /** Hands a build over and resolves, without ever failing, when the worker answered or is gone. One at a time. */
+  /** Hands a build over and resolves, without ever failing, when the worker said how it ended or is gone. One at a time. */
   build(args: BuildArgumentsMessage, listener: SlotListener): Promise<BuildAnswer>;
+  /** The worker came back with its build: listens to it from now on, as `build` does. */
+  resume(listener: SlotListener): Promise<BuildAnswer>;
+  /** Resolves when it may be given another build, or is gone: a resumed slot gets none. */
+  free(): Promise<void>;
   /** Tells a worker that listens that its build was cancelled; others learn it from their next log message. */
   tellCancelled(reason: string): void;
 }

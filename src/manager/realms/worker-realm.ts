@@ -2,28 +2,41 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import {
   extensionNames,
+  leaseClaimSchema,
   logBatchSchema,
+  resultReportSchema,
   workerOfferSchema,
   type ExtensionName,
+  type ResultReport,
+  type ResumeRequest,
   type WorkerOffer,
 } from '../../contract/extensions.ts';
 import { logMessageSchema } from '../../contract/log-messages.ts';
 import { CONTRACT_VERSION, managerProcedures, topics, workerProcedures } from '../../contract/uris.ts';
-import type { RealmStore } from '../../store/index.ts';
+import type { RealmStore, ResumedTry } from '../../store/index.ts';
 import {
   WampError,
   type Action,
+  type Authentication,
+  type Hello,
   type ProcedureHandler,
+  type Realm,
   type RealmPolicy,
   type Session,
 } from '../../wamp/index.ts';
 import { REALM_KEEP_SECONDS } from '../limits.ts';
 import { hashSecret } from '../secrets/tokens.ts';
+import type { Resumption } from './resumption.ts';
 import { createSlotConnection, type SlotConnection, type WorkerRealm } from './slot-connection.ts';
+import type { BuildAnswer } from './slot.ts';
 
 export interface WorkerRealmDependencies {
   readonly realms: Pick<RealmStore, 'markJoined'>;
+  /** null: no worker may come back with its build. */
+  readonly resumption: Resumption | null;
   readonly onReady: (slot: SlotConnection) => void;
+  /** A worker came back with its build. */
+  readonly onResumed: (slot: SlotConnection, resumed: ResumedTry) => void;
   readonly onGone: (slot: SlotConnection) => void;
   readonly logger: {
     info(fields: object, message: string): void;
@@ -43,16 +56,76 @@ const ALLOWED: Readonly<Record<Action, ReadonlySet<string>>> = {
 /** What holds in every worker's realm: who may say what, and what it is answered. */
 export function workerRealmPolicy({
   realms,
+  resumption,
   onReady,
+  onResumed,
   onGone,
   logger,
   now,
 }: WorkerRealmDependencies): RealmPolicy<WorkerRealm> {
+  /** What was found for a HELLO, by its details, until its session has joined. */
+  const resuming = new WeakMap<object, ResumedTry>();
+  const accepted = ({ worker, extensions }: WorkerOffer): ExtensionName[] =>
+    worker ? extensionNames.filter((name) => extensions.includes(name) && isOffered(name, extensions)) : [];
+  const isOffered = (name: ExtensionName, offered: readonly ExtensionName[]): boolean =>
+    name !== 'resume' || (resumption !== null && offered.includes('log-batch'));
+
+  const connect = (session: Session<WorkerRealm>): SlotConnection => {
+    const offer = offerOf(session.details['authextra']);
+    const worker = offer.worker ?? unnamedWorker(session.realm.name);
+    return createSlotConnection(session, worker, accepted(offer), now);
+  };
+
+  const authenticate = (
+    hello: Hello,
+    realm: Realm<WorkerRealm>,
+  ): Authentication | Promise<Authentication> => {
+    const { resume, ...offer } = offerOf(hello.authextra);
+    const extensions = accepted(offer);
+    if (resume && resumption && extensions.includes('resume')) {
+      return authenticateResumed(resumption, hello, realm, resume, extensions);
+    }
+    return extensions.length === 0 ? { type: 'accept' } : { type: 'accept', authextra: { extensions } };
+  };
+
+  const authenticateResumed = async (
+    { resume }: Resumption,
+    { details }: Hello,
+    { name }: Realm<WorkerRealm>,
+    request: ResumeRequest,
+    extensions: readonly ExtensionName[],
+  ): Promise<Authentication> => {
+    const found = await resume(request, name);
+    if ('uri' in found) {
+      logger.info({ build: request.build, reason: found.message }, 'a build could not be resumed');
+      return { type: 'refuse', ...found };
+    }
+    if (request.last_seq > found.lastMessageSeq) {
+      const fields = { build: request.build, stored: found.lastMessageSeq, said: request.last_seq };
+      logger.warn(fields, 'log messages that a worker knew to be stored are missing');
+    }
+    resuming.set(details, found);
+    return { type: 'accept', authextra: { extensions, resume: { last_seq: found.lastMessageSeq } } };
+  };
+
+  /** The one that comes back displaces whoever is there: its own connection from before, which we may not know to be gone. */
+  const joined = (session: Session<WorkerRealm>): void => {
+    const resumed = resuming.get(session.details);
+    if (!resumed) return;
+    for (const other of session.realm.sessions.values()) {
+      if (other !== session)
+        other.abort('wamp.close.killed', 'the worker has come back over another connection');
+    }
+    const slot = connect(session);
+    session.realm.data.slot = slot;
+    onResumed(slot, resumed);
+  };
+
   /** Whether this worker may have builds from now on. `false`: wrong version, wrong token, or the realm has a worker already. */
   const ready = async (caller: Session<WorkerRealm>, kwargs: unknown): Promise<boolean> => {
     const { realm } = caller;
     const { slot, tokenHash } = realm.data;
-    if (slot) return slot.session === caller;
+    if (slot) return slot.session === caller && !slot.isCancelled;
     const given = readySchema.safeParse(kwargs);
     if (!given.success || given.data.version !== CONTRACT_VERSION || !isToken(given.data.token, tokenHash)) {
       logger.warn(
@@ -61,13 +134,7 @@ export function workerRealmPolicy({
       );
       return false;
     }
-    const offer = offerOf(caller.details['authextra']);
-    const connection = createSlotConnection(
-      caller,
-      offer.worker ?? unnamedWorker(realm.name),
-      accepted(offer),
-      now,
-    );
+    const connection = connect(caller);
     // Taken before the store is asked, so that two calls at once cannot both win.
     realm.data.slot = connection;
     let isJoined = false;
@@ -109,13 +176,25 @@ export function workerRealmPolicy({
           return { args: [(await slotOf(realm.data, caller)?.batch(batch)) ?? false] };
         },
       ],
+      [
+        managerProcedures.result,
+        async (_args, kwargs, { realm, caller }) => {
+          const answer = answerOf(valid(resultReportSchema, kwargs));
+          return { args: [(await slotOf(realm.data, caller)?.report(answer)) ?? false] };
+        },
+      ],
+      [
+        managerProcedures.forsake,
+        async (_args, kwargs) => {
+          const claim = valid(leaseClaimSchema, kwargs);
+          return { args: [(await resumption?.forsake(claim)) ?? false] };
+        },
+      ],
     ]),
     // A heartbeat says nothing but that a frame came, which the session knows.
     topics: new Map([[topics.heartbeat, () => undefined]]),
-    authenticate: ({ authextra }) => {
-      const extensions = accepted(offerOf(authextra));
-      return extensions.length === 0 ? { type: 'accept' } : { type: 'accept', authextra: { extensions } };
-    },
+    authenticate,
+    joined,
     authorize: (_session, action, uri) => {
       if (ALLOWED[action].has(uri)) return true;
       const isOurs = action === 'register' && ALLOWED.call.has(uri);
@@ -147,8 +226,10 @@ function offerOf(authextra: unknown): WorkerOffer {
   return offer.success ? offer.data : { extensions: [] };
 }
 
-function accepted({ worker, extensions }: WorkerOffer): ExtensionName[] {
-  return worker ? extensionNames.filter((name) => extensions.includes(name)) : [];
+function answerOf(report: ResultReport): BuildAnswer {
+  return 'error' in report
+    ? { type: 'error', uri: report.error, baseError: report.base_error }
+    : { type: 'result', kwargs: report.result };
 }
 
 /** Deployed workers have no name. The realm is a secret, so its hash serves. */

@@ -12,17 +12,29 @@ import {
 import { createMasker, secretsOf, type Masker } from '../../contract/masking.ts';
 import type { BuildFailure } from '../../contract/api.ts';
 import { isDigest } from '../../contract/references.ts';
-import type { BuildRow, Claim, GiveBack, Lease, LeaseStore, LogStore, TryResult } from '../../store/index.ts';
+import { isWorkerPhase } from '../../contract/phases.ts';
+import type {
+  BuildRow,
+  Claim,
+  GiveBack,
+  Lease,
+  LeaseStore,
+  LogStore,
+  ResumedTry,
+  TryResult,
+} from '../../store/index.ts';
 import { BASE_ERROR_MAX_CHARACTERS, RETRY_DELAY_SECONDS } from '../limits.ts';
-import { createTryLog } from '../logs/try-log.ts';
+import { createTryLog, type LogPosition, type TryLog } from '../logs/try-log.ts';
 import { persist } from '../persist.ts';
-import type { BuildAnswer, Slot } from '../realms/slot.ts';
+import type { BuildAnswer, Slot, SlotListener } from '../realms/slot.ts';
 
 export interface AttemptDependencies {
   readonly leases: LeaseStore;
   readonly logs: LogStore;
-  /** Makes the arguments of a try, and mints its credentials. null: the try has ended meanwhile. */
-  readonly prepare: (claim: Claim) => Promise<BuildArgumentsMessage | null>;
+  /** Makes the arguments of a try for this worker, and mints its credentials. null: the try has ended meanwhile. */
+  readonly prepare: (claim: Claim, slot: Slot) => Promise<BuildArgumentsMessage | null>;
+  /** The secrets of a try that came back to us, as far as they can be known again: of its credentials there are only hashes. */
+  readonly secretsOf: (claim: Claim) => readonly string[];
   /** The tag of an image of this repository that may prime the cache, or `''`. */
   readonly cacheTag: (build: BuildRow) => Promise<string>;
   /** Whether a worker that vanishes now uses up a try: not when it is us who leave. */
@@ -43,8 +55,9 @@ interface AttemptLogger {
  * (cancelled, expired and given to another) is never undone.
  *
  *     claimed ──prepare──▶ handed over ──answer──▶ finished (complete, error, internalerror)
- *        │                     │    └── worker gone, internal error ──▶ given back
- *        └── ended elsewhere ──┴── ended elsewhere (cancelled, lost) ──▶ worker told to stop, its answer ignored
+ *        │                   ▲  │  │└── worker gone, internal error ──▶ given back
+ *        │       resumed ────┘  │  └── worker gone, which may come back ──▶ suspended ──▶ resumed, with whichever manager
+ *        └── ended elsewhere ───┴── ended elsewhere (cancelled, lost) ──▶ worker told to stop, its answer ignored
  */
 export interface Attempt {
   readonly lease: Lease;
@@ -54,56 +67,103 @@ export interface Attempt {
   readonly done: Promise<void>;
 }
 
+/** Hands over a build that was claimed. */
 export function startAttempt(claim: Claim, slot: Slot, dependencies: AttemptDependencies): Attempt {
-  const { lease, build } = claim;
+  return runAttempt(claim, slot, dependencies, async (listen) => {
+    const args = await persist(() => dependencies.prepare(claim, slot), dependencies.signal);
+    if (args === null) return null;
+    const listener = listen(createMasker(secretsOf(buildArgumentsSchema.parse(args))));
+    return listener && slot.build(args, listener);
+  });
+}
+
+/** Goes on with a try whose worker came back: listens to it before this returns. */
+export function resumeAttempt(resumed: ResumedTry, slot: Slot, dependencies: AttemptDependencies): Attempt {
+  return runAttempt(resumed, slot, dependencies, (listen) => {
+    const { phase, lastLogSeq, lastMessageSeq, build } = resumed;
+    const listener = listen(createMasker(dependencies.secretsOf(resumed)), {
+      seq: lastLogSeq,
+      message: lastMessageSeq,
+      phase: phase !== null && isWorkerPhase(phase) ? phase : null,
+      step: build.progress?.step ?? null,
+    });
+    return listener && slot.resume(listener);
+  });
+}
+
+/** Makes what hears the worker; null: the try has ended meanwhile. */
+type Listen = (masker: Masker, from?: LogPosition) => SlotListener | null;
+
+function runAttempt(
+  { lease, build }: Claim,
+  slot: Slot,
+  dependencies: AttemptDependencies,
+  begin: (listen: Listen) => Promise<BuildAnswer | null> | null,
+): Attempt {
   const { leases, logger, signal } = dependencies;
   const fields = { build: lease.buildId, try: lease.try, worker: slot.worker.id, slot: slot.worker.slot };
+  const concluded = Promise.withResolvers<boolean>();
   let ended: 'cancelled' | 'lost' | null = null;
-  let endLog = (): void => undefined;
+  let isAnswered = false;
+  let heard: { readonly log: TryLog; readonly masker: Masker } | null = null;
 
-  const run = async (): Promise<void> => {
-    const args = await persist(() => dependencies.prepare(claim), signal);
-    if (args === null || ended !== null) return;
-    const masker = createMasker(secretsOf(buildArgumentsSchema.parse(args)));
-    const log = createTryLog(lease, { ...dependencies, masker });
-    endLog = () => log.end();
-    logger.info(fields, 'handing over a build');
-    const answer = await slot.build(args, {
+  const listen: Listen = (masker, from) => {
+    if (ended !== null) return null;
+    const log = createTryLog(lease, { ...dependencies, masker }, from);
+    heard = { log, masker };
+    logger.info(fields, from ? 'a worker is back with its build' : 'handing over a build');
+    return {
       message: (phase, jsonData) => log.message(phase, jsonData),
       batch: (batch) => log.batch(batch),
       cacheTag: () => dependencies.cacheTag(build),
-    });
+      concluded: concluded.promise,
+    };
+  };
+
+  const run = async (): Promise<void> => {
+    const answer = await begin(listen);
+    if (answer === null || heard === null) return;
+    isAnswered = true;
+    const { log, masker } = heard;
     await log.flush();
     log.end();
-    await conclude(answer, masker);
+    concluded.resolve(await conclude(answer, masker));
   };
 
   /** Writes the try's end. That it was ended elsewhere meanwhile is no error: the store leaves it as it is. */
-  const conclude = async (answer: BuildAnswer, masker: Masker): Promise<void> => {
-    const end = tryEnd(answer, build, masker, dependencies.lossCounts());
-    const written =
-      end.type === 'finish'
-        ? await persist(() => leases.finish(lease, end.result), signal)
-        : await persist(() => leases.giveBack(lease, end.how), signal);
-    const level = written === false || written === null ? 'warn' : 'info';
-    logger[level]({ ...fields, answer: describe(answer), became: written, ended }, 'a try is over');
+  const conclude = async (answer: BuildAnswer, masker: Masker): Promise<boolean> => {
+    const end = tryEnd(answer, build, slot, masker, dependencies.lossCounts());
+    const written = await persist(() => write(leases, lease, end), signal);
+    const isWritten = written !== false && written !== null;
+    logger[isWritten ? 'info' : 'warn'](
+      { ...fields, answer: describe(answer), became: end.type === 'suspend' ? 'suspended' : written, ended },
+      'a try is over',
+    );
+    return isWritten;
   };
 
-  const done = run().catch(async (error: unknown) => {
+  const fail = async (error: unknown): Promise<void> => {
     if (signal.aborted) return;
     logger.warn({ ...fields, err: error }, 'a try failed in the manager');
     const how = { outcome: 'internalerror', error: failure('internalerror', ''), counted: true } as const;
     await persist(() => leases.giveBack(lease, { ...how, delaySeconds: RETRY_DELAY_SECONDS }), signal).catch(
       (again: unknown) => logger.warn({ ...fields, err: again }, 'a try could not be given back'),
     );
-  });
+  };
+
+  const done = run()
+    .catch(fail)
+    .then(async () => {
+      concluded.resolve(false);
+      if (heard !== null) await slot.free();
+    });
 
   return {
     lease,
     endedElsewhere(reason) {
-      if (ended !== null) return;
+      if (ended !== null || isAnswered) return;
       ended = reason;
-      endLog();
+      heard?.log.end();
       slot.tellCancelled(reason);
     },
     done,
@@ -112,11 +172,32 @@ export function startAttempt(claim: Claim, slot: Slot, dependencies: AttemptDepe
 
 type TryEnd =
   | { readonly type: 'finish'; readonly result: TryResult }
-  | { readonly type: 'giveBack'; readonly how: GiveBack };
+  | { readonly type: 'giveBack'; readonly how: GiveBack }
+  | { readonly type: 'suspend'; readonly workerAway: boolean };
+
+function write(leases: LeaseStore, lease: Lease, end: TryEnd): Promise<boolean | string | null> {
+  switch (end.type) {
+    case 'finish':
+      return leases.finish(lease, end.result);
+    case 'giveBack':
+      return leases.giveBack(lease, end.how);
+    case 'suspend':
+      return leases.suspend(lease, { workerAway: end.workerAway });
+  }
+}
 
 /** What a worker's answer means for the build (worker contract 0.3, "Errors"). */
-function tryEnd(answer: BuildAnswer, build: BuildRow, masker: Masker, lossCounts: boolean): TryEnd {
+function tryEnd(
+  answer: BuildAnswer,
+  build: BuildRow,
+  slot: Slot,
+  masker: Masker,
+  lossCounts: boolean,
+): TryEnd {
   if (answer.type === 'gone') {
+    if (answer.handedOver && slot.extensions.includes('resume')) {
+      return { type: 'suspend', workerAway: lossCounts };
+    }
     const counted = answer.handedOver && lossCounts;
     return { type: 'giveBack', how: { outcome: 'lost', counted, delaySeconds: 0 } };
   }

@@ -1,9 +1,11 @@
-import type { BuildArgumentsMessage } from '../../contract/build-arguments.ts';
-import type { CapabilityStore, Claim } from '../../store/index.ts';
+import { buildArgumentsSchema, type BuildArgumentsMessage } from '../../contract/build-arguments.ts';
+import { secretsOf } from '../../contract/masking.ts';
+import type { CapabilityStore, Claim, LeaseStore } from '../../store/index.ts';
 import { TRY_MAX_SECONDS } from '../limits.ts';
 import type { RegistryAccess } from '../registry/registry-access.ts';
-import { mintTryCredentials } from '../registry/try-credentials.ts';
+import { mintTryCredentials, type TryCredentials } from '../registry/try-credentials.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
+import { hashSecret, newSecret } from '../secrets/tokens.ts';
 import {
   imageSecretsSchema,
   imageSpecSchema,
@@ -15,36 +17,62 @@ import { optionArguments } from '../submission/option-arguments.ts';
 
 export interface HandOverDependencies {
   readonly capabilities: Pick<CapabilityStore, 'grant'>;
+  readonly leases: Pick<LeaseStore, 'makeResumable'>;
   readonly box: SecretBox;
   readonly registryAccess: (host: string) => RegistryAccess;
   /** Where workers reach our HTTP listener, without a slash at its end. */
   readonly publicUrl: string;
+  /** How long a worker that has the extension `resume` may be away. */
+  readonly resumeGraceSeconds: number;
 }
 
 /**
  * Makes the arguments of `io.quay.builder.build` for a try (worker contract 0.3, "Build arguments"): its secrets opened, its
- * credentials minted. null: the try has ended meanwhile.
+ * credentials minted; and with the extension `resume`, what the worker shows to come back. null: the try has ended meanwhile.
  *
  * @throws SealError when its secrets were sealed with a key that is not known here.
  */
 export async function prepareHandOver(
-  { build, lease, secrets: sealed }: Claim,
-  { capabilities, box, registryAccess, publicUrl }: HandOverDependencies,
+  claim: Claim,
+  mayResume: boolean,
+  dependencies: HandOverDependencies,
 ): Promise<BuildArgumentsMessage | null> {
-  const spec = imageSpecSchema.parse(build.spec);
-  const secrets: ImageSecrets =
-    sealed === null ? {} : imageSecretsSchema.parse(JSON.parse(box.open(secretsContext(build.id), sealed)));
-  const access = registryAccess(build.registry);
+  const { build, lease } = claim;
+  const { capabilities, leases, registryAccess, resumeGraceSeconds } = dependencies;
   const credentials = await mintTryCredentials(capabilities, {
     build,
     lease,
-    tokens: access.tokens,
-    hasPackage: spec.source.type === 'package',
+    tokens: registryAccess(build.registry).tokens,
+    hasPackage: imageSpecSchema.parse(build.spec).source.type === 'package',
     expiresInSeconds: TRY_MAX_SECONDS,
   });
   if (credentials === null) return null;
-  const { push_token, pull_token, package_capability } = credentials;
-  const args: BuildArgumentsMessage = {
+  const args = buildArguments(claim, credentials, dependencies);
+  if (!mayResume) return args;
+  const token = newSecret();
+  if (!(await leases.makeResumable(lease, hashSecret(token)))) return null;
+  const shown = { build: lease.buildId, try: lease.try, token, grace_seconds: resumeGraceSeconds };
+  return { ...args, lease: shown };
+}
+
+/** The secrets of a build that anybody with its claim can know: those minted for a try are known to its worker alone. */
+export function buildSecrets(claim: Claim, dependencies: HandOverDependencies): string[] {
+  const args = buildArguments(claim, NO_CREDENTIALS, dependencies);
+  return secretsOf(buildArgumentsSchema.parse(args));
+}
+
+const NO_CREDENTIALS: TryCredentials = { push_token: '', pull_token: '', package_capability: null };
+
+function buildArguments(
+  { build, secrets: sealed }: Claim,
+  { push_token, pull_token, package_capability }: TryCredentials,
+  { box, registryAccess, publicUrl }: HandOverDependencies,
+): BuildArgumentsMessage {
+  const spec = imageSpecSchema.parse(build.spec);
+  const secrets: ImageSecrets =
+    sealed === null ? {} : imageSecretsSchema.parse(JSON.parse(box.open(secretsContext(build.id), sealed)));
+  const { registryAuth } = registryAccess(build.registry);
+  return {
     ...sourceArguments(spec.source, secrets),
     ...(package_capability === null ? {} : { build_package: `${publicUrl}/packages/${package_capability}` }),
     // Deployed workers take an empty path for a missing Dockerfile.
@@ -57,9 +85,8 @@ export async function prepareHandOver(
     tag_names: [...build.tagNames],
     base_image: secrets.base_image ?? {},
     ...optionArguments(spec, secrets),
-    ...(access.registryAuth === undefined ? {} : { registry_auth: access.registryAuth }),
+    ...(registryAuth === undefined ? {} : { registry_auth: registryAuth }),
   };
-  return args;
 }
 
 function sourceArguments(

@@ -17,7 +17,11 @@ interface LeaseKeeperDependencies {
 export function keepLeases(
   attempts: ReadonlyMap<string, Pick<Attempt, 'lease' | 'endedElsewhere'>>,
   { leases, wakeUps, manager, leaseSeconds, logger }: LeaseKeeperDependencies,
-): { stop(): void } {
+): {
+  /** Renews a lease now: it has run out, or is about to. */
+  renew(token: string): void;
+  stop(): void;
+} {
   const renew = async (tokens: readonly string[]): Promise<void> => {
     if (tokens.length === 0) return;
     try {
@@ -39,6 +43,7 @@ export function keepLeases(
     void renew(tokens);
   });
   return {
+    renew: (token) => void renew([token]),
     stop() {
       clearInterval(timer);
       unsubscribe();

@@ -1,10 +1,16 @@
 import { extensionNames } from '../../contract/extensions.ts';
-import { DatabaseAway, type Claim, type LeaseStore, type WakeUps } from '../../store/index.ts';
+import {
+  DatabaseAway,
+  type Claim,
+  type LeaseStore,
+  type ResumedTry,
+  type WakeUps,
+} from '../../store/index.ts';
 import type { Fleet } from '../executors/fleet.ts';
 import type { Launch } from '../executors/launch.ts';
 import { QUEUE_POLL_MS } from '../limits.ts';
 import type { Slot } from '../realms/slot.ts';
-import { startAttempt, type Attempt, type AttemptDependencies } from './attempt.ts';
+import { resumeAttempt, startAttempt, type Attempt, type AttemptDependencies } from './attempt.ts';
 import { keepLeases } from './lease-keeper.ts';
 
 export interface SchedulerDependencies extends Omit<AttemptDependencies, 'lossCounts'> {
@@ -21,6 +27,8 @@ export interface SchedulerDependencies extends Omit<AttemptDependencies, 'lossCo
 /** Gives waiting builds to ready slots, and what no slot takes to hosted workers that are started for it. */
 export interface Scheduler {
   slotReady(slot: Slot): void;
+  /** A slot came back with the build that it was given; it gets no other. */
+  slotResumed(slot: Slot, resumed: ResumedTry): void;
   slotGone(slot: Slot): void;
   /** A hosted worker is there, and this is the build it was started for: `running` already. */
   hostedReady(slot: Slot, claim: Claim): void;
@@ -160,6 +168,18 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
       run(claim, slot, () => fleet.answered());
     },
     wake,
+    slotResumed(slot, resumed) {
+      const { token, buildId } = resumed.lease;
+      const attempt = resumeAttempt(resumed, slot, { ...dependencies, lossCounts: () => !stopped });
+      attempts.set(token, attempt);
+      onSlotBusy(slot, buildId);
+      keeper.renew(token);
+      void attempt.done.then(() => {
+        attempts.delete(token);
+        onSlotBusy(slot, null);
+        fleet.answered();
+      });
+    },
     slotGone(slot) {
       gone.add(slot);
       ready.delete(slot);

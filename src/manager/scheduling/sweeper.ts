@@ -6,6 +6,8 @@ interface SweeperDependencies {
   readonly blobs: BlobStore;
   /** How long nothing expires after the database was away: so long, and every manager has renewed its leases. */
   readonly leaseSeconds: number;
+  /** How much longer a worker that was lost may take to come back. */
+  readonly resumeSeconds: number;
   readonly logger: {
     info(fields: object, message: string): void;
     warn(fields: object, message: string): void;
@@ -15,14 +17,15 @@ interface SweeperDependencies {
 /**
  * Ends, now and then, what has run out: leases whose manager is gone, realms nobody joined, credentials, packages of builds that
  * ended, workers of managers that vanished. Several managers may sweep at once. The lost manager is no fault of the build's:
- * such a try is not counted.
+ * such a try is not counted; one whose worker alone did not come back is.
  */
-export function startSweeper({ store, blobs, leaseSeconds, logger }: SweeperDependencies): {
+export function startSweeper({ store, blobs, leaseSeconds, resumeSeconds, logger }: SweeperDependencies): {
   stop(): Promise<void>;
 } {
   const sweep = async (): Promise<void> => {
     const expired = await store.leases.expireLeases({
       graceSeconds: leaseSeconds,
+      resumeSeconds,
       counted: false,
       delaySeconds: 0,
     });

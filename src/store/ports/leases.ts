@@ -1,5 +1,5 @@
 import type { BuildFailure } from '../../contract/api.ts';
-import type { BuildRow, JsonObject } from './builds.ts';
+import type { BuildRow, JsonObject, TryOutcome } from './builds.ts';
 
 /** The right to act for a try. Whoever shows the token may renew, log and finish, until the try has ended. */
 export interface Lease {
@@ -49,9 +49,28 @@ export interface GiveBack {
   readonly delaySeconds: number;
 }
 
+/** What a worker shows that wants to go on with its try. */
+export interface ResumeProof {
+  readonly buildId: string;
+  readonly try: number;
+  /** Of the secret that `makeResumable` was given the hash of. */
+  readonly hash: Uint8Array;
+}
+
+/** A try as its next holder needs to know it. */
+export interface ResumedTry extends Claim {
+  /** The last record of its log that is stored, and the last message of its worker's that is. */
+  readonly lastLogSeq: number;
+  readonly lastMessageSeq: number;
+  /** The last phase that it reached. */
+  readonly phase: string | null;
+}
+
 export interface ExpiryRules {
   /** Nothing expires until the database, and our way to it, have been up for so long: its workers could not renew meanwhile. */
   readonly graceSeconds: number;
+  /** How much longer the worker of a resumable try has to come back. Away from a manager that lives, it uses up a try. */
+  readonly resumeSeconds: number;
   readonly counted: boolean;
   readonly delaySeconds: number;
   /** What the user reads when no counted try remains. */
@@ -90,6 +109,20 @@ export interface LeaseStore {
     readonly cancelled: readonly string[];
     readonly lost: readonly string[];
   }>;
+  /** From now on the try's worker may come back with the secret of this hash. */
+  makeResumable(lease: Lease, hash: Uint8Array): Promise<boolean>;
+  /** The worker of a resumable try is away: the lease runs out now, and the try ends once its time to come back is over, too. */
+  suspend(lease: Lease, how: { readonly workerAway: boolean }): Promise<boolean>;
+  /**
+   * The worker is back, in the realm in which it was given the build: the try has a new lease, that has run out unless it is renewed,
+   * and what was held before is worth nothing. Else how the try ended; `unknown` where none was ever given this secret there.
+   */
+  resume(
+    proof: ResumeProof,
+    request: { readonly realm: string; readonly manager: string },
+  ): Promise<ResumedTry | TryOutcome | 'unknown'>;
+  /** The worker will not come back: the try is `lost`, at once. `false`: it had ended. */
+  forsake(proof: ResumeProof): Promise<boolean>;
   enterPhase(lease: Lease, phase: string): Promise<boolean>;
   /** A step begins: the one before is complete, and the build's progress says so. */
   beginStep(lease: Lease, step: NewStep): Promise<boolean>;

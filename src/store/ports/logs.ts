@@ -13,8 +13,11 @@ export interface LogStore {
   /**
    * Stores records of the lease's try, in order of `seq`; those at or below the last that is stored are dropped. Answers with the
    * last `seq` stored, or null when the try has ended: nothing was stored then.
+   *
+   * `messages` says of which message of the worker's each record is, where those are numbered: the last one is kept with the records, in
+   * one and the same moment.
    */
-  append(lease: Lease, records: readonly LogRecord[]): Promise<number | null>;
+  append(lease: Lease, records: readonly LogRecord[], messages?: readonly number[]): Promise<number | null>;
   /** What comes after a position, at most `limit` records. */
   read(buildId: string, after: LogPosition, limit: number): Promise<LogPage>;
 }

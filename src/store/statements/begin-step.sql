@@ -14,7 +14,8 @@ completed as (
 begun as (
   insert into steps (build_id, try, ordinal, name, status)
   select held.id, held.number, $4, $5, 'running' from held
-  on conflict (build_id, try, ordinal) do update set name = excluded.name
+  -- Told again after a lost connection, it runs again until what follows is told again, too.
+  on conflict (build_id, try, ordinal) do update set name = excluded.name, status = 'running', ended_at = null
 )
 update builds set progress = $6
 from held

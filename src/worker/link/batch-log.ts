@@ -1,43 +1,43 @@
 import { BuildError } from '../../contract/build-errors.ts';
-import { LOG_BATCH_MAX_MESSAGES, type LogBatch } from '../../contract/extensions.ts';
+import type { LogBatch } from '../../contract/extensions.ts';
 import { managerProcedures } from '../../contract/uris.ts';
 import { sleep } from '../clock.ts';
-import {
-  BATCH_AFTER_MS,
-  BATCH_BYTES,
-  BATCH_BYTES_MAX,
-  BATCH_RETRY_MS,
-  BATCH_TRIES,
-  LOG_QUEUE_BYTES_MAX,
-  LOG_QUEUE_MAX,
-} from '../limits.ts';
+import { BATCH_AFTER_MS, BATCH_BYTES, BATCH_RETRY_MS, BATCH_TRIES } from '../limits.ts';
 import { type BuildLog, type BuildLogOptions, messageJson, phaseJson } from './build-log.ts';
+import { createLogQueue } from './log-queue.ts';
 import { CallError } from './session.ts';
 
-interface Queued {
-  readonly message: LogBatch['messages'][number];
-  /** For a phase change, which waits for the answer. */
-  readonly onAnswer?: (answer: unknown) => void;
-  readonly onFailure?: (error: unknown) => void;
+/** What waits for the answer to a phase change. */
+interface Waiter {
+  readonly onAnswer: (answer: unknown) => void;
+  readonly onFailure: (error: unknown) => void;
 }
 
 /**
  * Extension `log-batch`: messages are gathered for a short while and travel together, one batch at a time. A phase change goes
  * at once, with what came before it. While a batch is under way the next one fills, up to the queue's limit; then the engine waits.
+ *
+ * While the link is away (extension `resume`), messages and phase changes wait in memory and then in the spool, and the build goes on;
+ * with the spool full, the engine waits. Nothing is dropped.
  */
-export function createBatchLog({ session, clock, onCancelled, onLoss }: BuildLogOptions): BuildLog {
-  let queue: Queued[] = [];
-  let queuedBytes = 0;
-  let sequence = 1;
+export function createBatchLog({ link, clock, onCancelled, onLoss, spool }: BuildLogOptions): BuildLog {
+  const queue = createLogQueue(spool, (messages, error) => {
+    taken += messages;
+    onLoss(messages, error);
+    settle(({ onFailure }) => onFailure(error));
+  });
+  /** By the number of their message. */
+  const waiters = new Map<number, Waiter>();
+  let pushed = 0;
+  let taken = 0;
   let sending = false;
   let urgent = false;
   let cancelled = false;
   let callOffTimer: (() => void) | null = null;
   let waiting: { readonly due: () => boolean; readonly resolve: () => void }[] = [];
 
-  const hasRoom = (): boolean =>
-    cancelled || (queue.length < LOG_QUEUE_MAX && queuedBytes < LOG_QUEUE_BYTES_MAX);
-  const isIdle = (): boolean => !sending && queue.length === 0;
+  const hasRoom = (): boolean => cancelled || link.isOver || queue.hasRoom(link.isAway);
+  const isIdle = (): boolean => !sending && queue.isEmpty;
   const until = (due: () => boolean): Promise<void> =>
     due() ? Promise.resolve() : new Promise((resolve) => waiting.push({ due, resolve }));
   const wake = (): void => {
@@ -45,27 +45,25 @@ export function createBatchLog({ session, clock, onCancelled, onLoss }: BuildLog
     waiting = waiting.filter((each) => !due.includes(each));
     for (const { resolve } of due) resolve();
   };
+  link.onChange(wake);
 
-  const take = (): Queued[] => {
-    let bytes = 0;
-    let count = 0;
-    for (const { message } of queue) {
-      bytes += message.json_data.length;
-      if (count > 0 && (count >= LOG_BATCH_MAX_MESSAGES || bytes > BATCH_BYTES_MAX)) break;
-      count += 1;
+  /** Tells those whose message was taken. */
+  const settle = (how: (waiter: Waiter) => void): void => {
+    for (const [number, waiter] of waiters) {
+      if (number > taken) break;
+      waiters.delete(number);
+      how(waiter);
     }
-    const batch = queue.slice(0, count);
-    queue = queue.slice(count);
-    queuedBytes = queue.reduce((sum, { message }) => sum + message.json_data.length, 0);
-    return batch;
   };
 
-  const deliver = async (batch: readonly Queued[]): Promise<unknown> => {
-    const kwargs: LogBatch = { sequence, messages: batch.map(({ message }) => message) };
-    sequence += batch.length;
+  const deliver = async (first: number, messages: LogBatch['messages']): Promise<unknown> => {
+    const rest = (stored: number): LogBatch | null => {
+      const known = Math.max(0, stored - first + 1);
+      return known >= messages.length ? null : { sequence: first + known, messages: messages.slice(known) };
+    };
     for (let tries = 1; ; tries += 1) {
       try {
-        return await session.call(managerProcedures.logBatch, kwargs);
+        return await link.call(managerProcedures.logBatch, rest);
       } catch (error) {
         if (tries >= BATCH_TRIES || !(error instanceof CallError)) throw error;
         await sleep(clock, BATCH_RETRY_MS * tries);
@@ -74,24 +72,37 @@ export function createBatchLog({ session, clock, onCancelled, onLoss }: BuildLog
   };
 
   const send = async (): Promise<void> => {
-    const batch = take();
+    const messages = await queue.take();
     wake();
+    if (messages.length === 0) return;
+    const first = taken + 1;
+    taken += messages.length;
     try {
-      const answer = await deliver(batch);
+      const answer = await deliver(first, messages);
+      link.noteStored(taken);
       if (answer === false && !cancelled) {
         cancelled = true;
         onCancelled();
       }
-      for (const { onAnswer } of batch) onAnswer?.(answer);
+      settle(({ onAnswer }) => onAnswer(answer));
     } catch (error) {
-      onLoss(batch.length, error);
-      for (const { onFailure } of batch) onFailure?.(error);
+      onLoss(messages.length, error);
+      settle(({ onFailure }) => onFailure(error));
+      if (link.isOver) await giveUp(error);
     }
+  };
+
+  /** Nobody will hear the rest. */
+  const giveUp = async (error: unknown): Promise<void> => {
+    if (pushed > taken) onLoss(pushed - taken, error);
+    taken = pushed;
+    settle(({ onFailure }) => onFailure(error));
+    await queue.clear().catch(() => undefined);
   };
 
   const sendWhileUrgent = async (): Promise<void> => {
     sending = true;
-    while (queue.length > 0 && (urgent || queuedBytes >= BATCH_BYTES)) await send();
+    while (!queue.isEmpty && (urgent || queue.characters >= BATCH_BYTES)) await send();
     sending = false;
     urgent = false;
     wake();
@@ -99,8 +110,8 @@ export function createBatchLog({ session, clock, onCancelled, onLoss }: BuildLog
   };
 
   const plan = (): void => {
-    if (sending || queue.length === 0) return;
-    if (urgent || queuedBytes >= BATCH_BYTES) {
+    if (sending || queue.isEmpty) return;
+    if (urgent || queue.characters >= BATCH_BYTES) {
       callOffTimer?.();
       callOffTimer = null;
       void sendWhileUrgent();
@@ -113,24 +124,26 @@ export function createBatchLog({ session, clock, onCancelled, onLoss }: BuildLog
     }
   };
 
-  const push = (queued: Queued): void => {
-    queue.push(queued);
-    queuedBytes += queued.message.json_data.length;
+  const push = async (message: LogBatch['messages'][number], waiter?: Waiter): Promise<void> => {
+    pushed += 1;
+    if (waiter) waiters.set(pushed, waiter);
+    const pushing = queue.push(message);
     plan();
+    await pushing;
   };
 
   return {
     phase: async (phase, data) => {
       const answered = Promise.withResolvers<unknown>();
       urgent = true;
-      push({
-        message: { phase, json_data: phaseJson(data), time: clock.now() },
-        onAnswer: answered.resolve,
-        onFailure: answered.reject,
-      });
+      await push(
+        { phase, json_data: phaseJson(data), time: clock.now() },
+        { onAnswer: answered.resolve, onFailure: answered.reject },
+      );
       let answer: unknown;
       try {
-        answer = await answered.promise;
+        // While the manager cannot be asked, the build goes on; a late no is met as any other line's.
+        answer = await Promise.race([answered.promise, until(() => link.isAway && !link.isOver)]);
       } catch (error) {
         throw new BuildError('errorduringphasetransition', `The phase ${phase} could not be reported.`, {
           cause: error,
@@ -140,12 +153,14 @@ export function createBatchLog({ session, clock, onCancelled, onLoss }: BuildLog
     },
     message: async (phase, message) => {
       await until(hasRoom);
-      if (!cancelled) push({ message: { phase, json_data: messageJson(message), time: clock.now() } });
+      if (cancelled || link.isOver) return;
+      await push({ phase, json_data: messageJson(message), time: clock.now() });
     },
-    flush: () => {
+    flush: async () => {
       urgent = true;
       plan();
-      return until(isIdle);
+      await until(isIdle);
+      await queue.clear();
     },
   };
 }

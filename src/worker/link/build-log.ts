@@ -1,7 +1,8 @@
 import type { EngineMessage, StatusData } from '../../contract/log-messages.ts';
 import type { WorkerPhase } from '../../contract/phases.ts';
 import type { Clock } from '../clock.ts';
-import type { RealmSession } from './session.ts';
+import type { BuildLink } from './build-link.ts';
+import type { LogSpool } from './log-spool.ts';
 
 /** How a build's log reaches the manager: the port of the line by line and the batched way. Order is kept. */
 export interface BuildLog {
@@ -17,10 +18,12 @@ export interface BuildLog {
 }
 
 export interface BuildLogOptions {
-  readonly session: RealmSession;
+  readonly link: BuildLink;
   readonly clock: Clock;
   /** The manager answered a line with false: the build was cancelled. */
   readonly onCancelled: () => void;
+  /** Where messages go, once memory is full, while the link is away; null: the engine waits. */
+  readonly spool: LogSpool | null;
   /** Messages were not delivered, and why. */
   readonly onLoss: (messages: number, error: unknown) => void;
 }

@@ -8,7 +8,11 @@ import { type BuildLog, type BuildLogOptions, messageJson, phaseJson } from './b
  * call at a time, as the deployed worker does: nothing says that a deployed manager keeps the order of two that are under way
  * together.
  */
-export function createLineLog({ session, onCancelled, onLoss }: BuildLogOptions): BuildLog {
+export function createLineLog({
+  link,
+  onCancelled,
+  onLoss,
+}: Omit<BuildLogOptions, 'clock' | 'spool'>): BuildLog {
   let cancelled = false;
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = (work: () => Promise<void>): Promise<void> => {
@@ -17,7 +21,7 @@ export function createLineLog({ session, onCancelled, onLoss }: BuildLogOptions)
     return done;
   };
   const call = (phase: string, jsonData: string): Promise<unknown> =>
-    session.call(managerProcedures.logMessage, { phase, json_data: jsonData });
+    link.call(managerProcedures.logMessage, { phase, json_data: jsonData });
 
   return {
     phase: (phase, data) =>

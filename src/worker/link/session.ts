@@ -17,6 +17,8 @@ export interface RealmSession {
   readonly realm: string;
   /** The extensions that were offered and accepted. */
   readonly accepted: ReadonlySet<ExtensionName>;
+  /** Extension `resume`: the last log message that the manager has stored, where it took the worker back with its build. */
+  readonly lastStored: number | null;
   /** Resolves when the session has ended, by GOODBYE or with its connection, with why. */
   readonly ended: Promise<string>;
   /** Calls the manager; answers with the first positional of the result. Throws CallError, or LinkError. */
@@ -37,6 +39,12 @@ export class LinkError extends Error {
 /** The manager refused a realm (ABORT). */
 export class RealmRefusedError extends Error {
   override readonly name = 'RealmRefusedError';
+  readonly uri: string;
+
+  constructor(reason: string) {
+    super(`the manager refused the realm: ${reason}`);
+    this.uri = reason;
+  }
 }
 
 /** The manager answered a call with ERROR. */
@@ -101,8 +109,7 @@ export async function joinRealm(
     () =>
       new Promise<Keywords>((resolve, reject) => {
         session.onjoin = resolve;
-        session.onleave = (reason) =>
-          reject(new RealmRefusedError(`the manager refused the realm: ${uri(reason)}`));
+        session.onleave = (reason) => reject(new RealmRefusedError(uri(reason)));
         session.join(realm, undefined, undefined, offer ?? undefined);
       }),
   );
@@ -113,6 +120,7 @@ export async function joinRealm(
   return {
     realm,
     accepted: new Set(accepted),
+    lastStored: acceptance.data?.resume?.last_seq ?? null,
     ended: ended.promise,
     call: (procedure, kwargs, withinMs = CALL_WITHIN_MS) =>
       within(withinMs, procedure, () =>

@@ -19,7 +19,15 @@ function realmWith(markJoined: WorkerRealmDependencies['realms']['markJoined']):
   const onGone = vi.fn();
   const logger = { info: vi.fn(), warn: vi.fn() };
   const router = createRouter<WorkerRealm>();
-  const policy = workerRealmPolicy({ realms: { markJoined }, onReady, onGone, logger, now: () => 0 });
+  const policy = workerRealmPolicy({
+    realms: { markJoined },
+    resumption: null,
+    onResumed: () => undefined,
+    onReady,
+    onGone,
+    logger,
+    now: () => 0,
+  });
   router.addRealm('realm1', policy, { kind: 'enterprise', tokenHash: null, slot: null });
   const peer = connect(router);
   peer.ask([1, 'realm1', ALL_ROLES]);

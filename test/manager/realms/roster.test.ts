@@ -43,6 +43,8 @@ async function connectedSlot(): Promise<SlotConnection> {
   const router = createRouter<WorkerRealm>();
   const policy = workerRealmPolicy({
     realms: { markJoined: () => Promise.resolve(true) },
+    resumption: null,
+    onResumed: () => undefined,
     onReady: ready.resolve,
     onGone: () => undefined,
     logger,

@@ -70,6 +70,8 @@ function start(claims: Subject['claims']): Subject {
       handedOver.resolve(undefined);
       return answered.promise;
     },
+    resume: unexpected,
+    free: () => Promise.resolve(),
     tellCancelled,
   };
   const running = startScheduler({
@@ -79,6 +81,10 @@ function start(claims: Subject['claims']): Subject {
       finish: () => Promise.resolve(false),
       giveBack: () => Promise.resolve(null),
       beginRunning: unexpected,
+      makeResumable: unexpected,
+      suspend: unexpected,
+      resume: unexpected,
+      forsake: unexpected,
       enterPhase: unexpected,
       beginStep: unexpected,
       expireLeases: unexpected,
@@ -104,6 +110,7 @@ function start(claims: Subject['claims']): Subject {
         tag_names: ['latest'],
         build_package: 'http://127.0.0.1:9/package.tar',
       }),
+    secretsOf: () => [],
     cacheTag: () => Promise.resolve(''),
     onSlotBusy: () => undefined,
     logger: { info: () => undefined, warn: () => undefined },

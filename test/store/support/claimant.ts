@@ -17,7 +17,7 @@ process.once('message', () => stop.abort());
 const isStopped = (): boolean => stop.signal.aborted;
 
 const expireLeases = (): Promise<unknown> =>
-  store.leases.expireLeases({ graceSeconds: 0, counted: false, delaySeconds: 0 });
+  store.leases.expireLeases({ graceSeconds: 0, resumeSeconds: 0, counted: false, delaySeconds: 0 });
 
 async function slot(number: number): Promise<void> {
   while (!isStopped()) {

@@ -1,0 +1,18 @@
+-- A new lease token: whoever held the try before, and does not know yet, can do nothing more for it.
+with resumed as (
+  update tries
+  set manager = $5, lease_token = gen_random_uuid()::text, lease_until = now(), worker_away = false
+  where build_id = $1 and number = $2 and resume_hash = $3 and realm = $4 and ended_at is null
+  returning *
+)
+select
+  builds.*,
+  resumed.number,
+  resumed.lease_token,
+  resumed.phase as try_phase,
+  resumed.last_log_seq,
+  resumed.last_message_seq,
+  build_secrets.material
+from resumed
+join builds on builds.id = resumed.build_id
+left join build_secrets on build_secrets.build_id = resumed.build_id
