@@ -40,7 +40,9 @@ function inSource(call: string): string {
       const file = fileURLToPath(url);
       if (relative(import.meta.dirname, file).startsWith('..')) return place;
       const entry = mapOf(file)?.findEntry(Number(line) - 1, Number(column) - 1);
-      if (!entry || !('originalSource' in entry)) return place;
+      // The lines of packages have no entries of their own, or such as name no source.
+      if (!entry || !('originalSource' in entry) || entry.generatedLine !== Number(line) - 1) return place;
+      if (typeof entry.originalSource !== 'string') return place;
       const source = join(dirname(file), entry.originalSource);
       return `${source}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
     },

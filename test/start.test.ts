@@ -8,6 +8,8 @@ import { startProcess } from '../lab/process.ts';
 /** What `bin/` runs: a program of the bundle. */
 
 const PROGRAM = `
+import { callBack } from './package.js';
+
 interface Asked { readonly name: string }
 
 function refuse({ name }: Asked): never {
@@ -15,7 +17,14 @@ function refuse({ name }: Asked): never {
 }
 
 const asked: Asked = { name: process.argv.slice(2).join(' ') };
-refuse(asked);
+callBack(() => refuse(asked));
+`;
+/** As the bundle takes those of npm: with a map whose only entry is the first line. */
+const PACKAGE = `/* a package */
+export function callBack(call) {
+  call();
+}
+//# ${'sourceMapping'}URL=data:application/json;base64,${btoa('{"version":3,"sources":["package"],"mappings":"AAAA"}')}
 `;
 
 let directory: string;
@@ -23,6 +32,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'start-test-'));
   await mkdir(join(directory, 'source'));
   await writeFile(join(directory, 'source', 'program.ts'), PROGRAM);
+  await writeFile(join(directory, 'source', 'package.js'), PACKAGE);
   const common = { bundle: true, platform: 'node', format: 'esm' } as const;
   await build({
     ...common,
@@ -45,6 +55,7 @@ it('gives a program its arguments, and its stack traces the lines of its source'
   await using program = startProcess(process.execPath, [start, 'program', 'such', 'thing']);
   expect(await program.exited).toBe(1);
   expect(program.output()).toContain('TypeError: no such thing');
-  expect(program.output()).toContain(`at refuse (${join(directory, 'source', 'program.ts')}:5:9)`);
-  expect(program.output()).toContain(`${join(directory, 'source', 'program.ts')}:9:1`);
+  expect(program.output()).toContain(`at refuse (${join(directory, 'source', 'program.ts')}:7:9)`);
+  expect(program.output()).toMatch(/at callBack \(file:\/\/\S+\/dist\/program\/main\.js:\d+:\d+\)/);
+  expect(program.output()).toContain(`${join(directory, 'source', 'program.ts')}:11:1`);
 });
