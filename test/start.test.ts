@@ -19,12 +19,14 @@ function refuse({ name }: Asked): never {
 const asked: Asked = { name: process.argv.slice(2).join(' ') };
 callBack(() => refuse(asked));
 `;
+/** In two parts, so that it is not taken for one of this file. */
+const MAP_COMMENT = ['//# sourceMapping', 'URL'].join('');
 /** As the bundle takes those of npm: with a map whose only entry is the first line. */
 const PACKAGE = `/* a package */
 export function callBack(call) {
   call();
 }
-//# ${'sourceMapping'}URL=data:application/json;base64,${btoa('{"version":3,"sources":["package"],"mappings":"AAAA"}')}
+${MAP_COMMENT}=data:application/json;base64,${btoa('{"version":3,"sources":["package"],"mappings":"AAAA"}')}
 `;
 
 let directory: string;
