@@ -10,7 +10,7 @@ export const exitCodes = {
   unreachable: 69,
   /** An error of the worker itself. */
   internal: 70,
-  /** Hosted: the engine did not answer, five times. */
+  /** Hosted: the engine did not answer, or a disk was full, five times. */
   unequipped: 71,
   /** The work directory cannot be made or is not private. */
   workDirectory: 73,

@@ -4,8 +4,8 @@ import { DISK_LEAST_FREE_BYTES, SPACE_LOOK_MS } from '../limits.ts';
 import { showBytes } from './budget.ts';
 
 /**
- * Stops what fills the engine's disk while there is still a little room: an engine without any cannot note what it gives up, so
- * that what a build had written stays for good (seen with Docker 20.10 and BuildKit).
+ * Stops what fills the engine's disk while there is still a little room: an engine without any can neither note what it gives up nor
+ * measure what it has (seen with Docker 20.10 and BuildKit).
  */
 export interface SpaceGuard {
   /** Does work that may fill the disk. Its signal fires with the given one, or, with an EngineError `full`, when room runs out. */

@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
 import type { CacheRecord, EngineStorage, StoredImage, StoredLayer } from '../engine/storage.ts';
+import { reasonOf } from '../reason.ts';
 import { familiarName, type Holds } from './holds.ts';
 import { planEviction, type CountedImage, type Eviction } from './policy.ts';
 import type { EngineRecord } from './record.ts';
+import { saysNoSpace } from './space.ts';
 
 /** Keeps an engine within a budget: measures, decides, removes, and measures again. */
 
@@ -43,7 +45,9 @@ export async function sweep(
   let budget = Number.POSITIVE_INFINITY;
   let last = Number.POSITIVE_INFINITY;
   for (let round = 1; ; round += 1) {
-    const measure = await measureEngine(options, stuck, signal);
+    const measure = await measureEngine(options, stuck, signal, () =>
+      cacheOrNothing(options.storage, signal),
+    );
     const used = planEviction(measure.images, measure.cache, Number.POSITIVE_INFINITY).usedBytes;
     if (began === null) {
       began = used;
@@ -63,7 +67,9 @@ export async function measureUse(
   options: Pick<SweepOptions, 'storage' | 'record' | 'engineIsOurs' | 'holds' | 'layers'>,
   signal: AbortSignal,
 ): Promise<number> {
-  const { images, cache } = await measureEngine(options, new Set(), signal);
+  const { images, cache } = await measureEngine(options, new Set(), signal, () =>
+    options.storage.buildCache(signal),
+  );
   return planEviction(images, cache, Number.POSITIVE_INFINITY).usedBytes;
 }
 
@@ -71,6 +77,7 @@ async function measureEngine(
   { storage, record, holds, engineIsOurs, layers }: Omit<SweepOptions, 'logger'>,
   stuck: ReadonlySet<string>,
   signal: AbortSignal,
+  readCache: () => Promise<CacheRecord[]>,
 ): Promise<Measure> {
   const listed = await storage.images(signal);
   await readLayers(storage, listed, layers, signal);
@@ -93,8 +100,19 @@ async function measureEngine(
       lastUsedAt: record.images.get(image.id)?.usedAt ?? image.createdAt,
       held: stuck.has(image.id) || holds.isHeld(referencesOf(image)),
     })),
-    cache: engineIsOurs ? await storage.buildCache(signal) : [],
+    cache: engineIsOurs ? await readCache() : [],
   };
+}
+
+/** An engine without a byte of room cannot even measure its cache, and is asked to let go of it unmeasured. */
+async function cacheOrNothing(storage: EngineStorage, signal: AbortSignal): Promise<CacheRecord[]> {
+  try {
+    return await storage.buildCache(signal);
+  } catch (error) {
+    if (!saysNoSpace(reasonOf(error))) throw error;
+    await storage.pruneBuildCache(0, signal);
+    return [];
+  }
 }
 
 async function readLayers(

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
-import type { Engine } from '../engine/engine.ts';
+import { type Engine, EngineError } from '../engine/engine.ts';
 import type { EngineStorage, StoredLayer } from '../engine/storage.ts';
 import { DISK_SWEEP_WITHIN_MS, MEASURE_SHARE } from '../limits.ts';
 import { reasonOf } from '../reason.ts';
@@ -49,7 +49,7 @@ const KEPT_BY_OTHERS =
   'the disk budget cannot be kept: running builds use what is left, or it is not for this worker to remove';
 
 export function createSweeper(options: SweeperOptions): Sweeper {
-  const { engine, storage, dockerHost, budget, engineIsOurs, holds, clock, logger } = options;
+  const { storage, dockerHost, budget, engineIsOurs, holds, clock, logger } = options;
   const layers = new Map<string, readonly StoredLayer[]>();
   const closing = new AbortController();
   let sweeping: Promise<void> = Promise.resolve();
@@ -62,7 +62,7 @@ export function createSweeper(options: SweeperOptions): Sweeper {
   const sweepOnce = async (): Promise<void> => {
     const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(DISK_SWEEP_WITHIN_MS)]);
     const { record, dataRoot } = await options.open();
-    await removeDoomed(storage, engine, record, signal);
+    await removeDoomed(options, record, signal);
     await forgetWhatIsGone({ storage, record, holds }, signal);
     if (budget === 'none') return;
     const fileSystem = await engineFileSystem(dockerHost, dataRoot);
@@ -138,20 +138,27 @@ function inUse({ totalBytes, freeBytes }: FileSystem): number {
   return totalBytes - freeBytes;
 }
 
-/** Removes what could not be removed while the engine was away. */
+/** Removes what could not be removed while the engine was away; what it will not remove now either is left to it. */
 async function removeDoomed(
-  storage: EngineStorage,
-  engine: Engine,
+  { engine, storage, logger }: Pick<SweeperOptions, 'engine' | 'storage' | 'logger'>,
   record: EngineRecord,
   signal: AbortSignal,
 ): Promise<void> {
   if (record.doomedNames.size + record.doomedContainers.size === 0) return;
+  const remove = async (what: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.kind === 'unreachable') throw error;
+      logger.warn({ what, reason: error.message }, 'the engine keeps what a build left');
+    }
+  };
   for (const container of record.doomedContainers) {
-    await storage.removeContainer(container, signal);
+    await remove(container, () => storage.removeContainer(container, signal));
     record.doomedContainers.delete(container);
   }
   for (const name of record.doomedNames) {
-    await engine.untag(name);
+    await remove(name, () => engine.untag(name));
     record.doomedNames.delete(name);
     record.names.delete(familiarName(name));
   }
