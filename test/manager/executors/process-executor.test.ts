@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { folderPrefix } from '../../../lab/orphans.ts';
 import { startProcess } from '../../../lab/process.ts';
+import type { ExecutorEntry } from '../../../src/manager/executors/executors-file.ts';
 import { openExecutor } from '../../../src/manager/executors/open-executor.ts';
 import { executorSuite, marked, newOrder, SLEEPING_WORKER, type ExecutorUnderTest } from './conformance.ts';
 import { fleetSuite } from './fleet-suite.ts';
@@ -13,25 +14,32 @@ async function make(): Promise<ExecutorUnderTest> {
   const directory = await mkdtemp(`${folderPrefix()}executor-`);
   const program = join(directory, 'worker');
   await writeFile(program, SLEEPING_WORKER, { mode: 0o755 });
+  const entry: ExecutorEntry = {
+    name: 'local',
+    type: 'process',
+    capacity: 10,
+    namespaces: null,
+    setup_seconds: 60,
+    lifetime_seconds: 600,
+    server: null,
+    environment: {},
+  };
+  const surroundings = { directory, program, leaveWithinMs: 100 };
   return {
-    entry: {
-      name: 'local',
-      type: 'process',
-      capacity: 10,
-      namespaces: null,
-      setup_seconds: 60,
-      lifetime_seconds: 600,
-      server: null,
-      environment: {},
-    },
-    surroundings: { directory, program, leaveWithinMs: 100 },
+    entry,
+    surroundings,
     visible: async () => {
       const folder = join(directory, 'local', 'workers');
       const names = await readdir(folder);
       const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
       return [...names, ...texts].join('\n');
     },
-    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: async () => {
+      // A test that failed leaves none of its workers either.
+      const executor = await openExecutor(entry, surroundings);
+      for (const { id } of await executor.list()) await executor.stop(id);
+      await rm(directory, { recursive: true, force: true });
+    },
   };
 }
 
