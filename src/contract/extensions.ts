@@ -47,7 +47,7 @@ export type LeaseClaim = z.output<typeof leaseClaimSchema>;
  * Extension `resume`: HELLO `authextra.resume` in the realm in which the build was handed over. It displaces whoever is there;
  * ABORT says why not ({@link resumeRefusals}).
  */
-export const resumeRequestSchema = leaseClaimSchema.extend({
+const resumeRequestSchema = leaseClaimSchema.extend({
   /** The last log message that the worker knows to be stored; 0 for none. */
   last_seq: z.int().min(0),
 });
