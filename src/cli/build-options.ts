@@ -10,6 +10,11 @@ export interface BuildOptions {
   readonly platform?: string;
   readonly cacheFrom?: readonly string[];
   readonly cacheTo?: readonly string[];
+  readonly memory?: string;
+  readonly cpus?: string;
+  readonly timeout?: string;
+  readonly silenceTimeout?: string;
+  readonly network?: string;
 }
 
 /**
@@ -17,9 +22,10 @@ export interface BuildOptions {
  * set there. Throws a CliError for what is none.
  */
 export function readBuildOptions(
-  { buildArg = [], target, label = [], ociLabels = true, platform, cacheFrom, cacheTo }: BuildOptions,
+  options: BuildOptions,
   environment: NodeJS.ProcessEnv,
 ): Partial<BuildRequestBody> {
+  const { buildArg = [], target, label = [], ociLabels = true, platform, cacheFrom, cacheTo } = options;
   const buildArgs = readPairs('--build-arg', buildArg, (name) => environment[name]);
   const labels = readPairs('--label', label, () => '');
   return {
@@ -30,7 +36,49 @@ export function readBuildOptions(
     ...(platform === undefined ? {} : { platform }),
     ...(cacheFrom === undefined ? {} : { cache_from: [...cacheFrom] }),
     ...(cacheTo === undefined ? {} : { cache_to: [...cacheTo] }),
+    ...readBounds(options),
   };
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
+const SECONDS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600 };
+
+function readBounds({
+  memory,
+  cpus,
+  timeout,
+  silenceTimeout,
+  network,
+}: BuildOptions): Pick<BuildRequestBody, 'limits' | 'timeout' | 'silence_timeout' | 'network'> {
+  const limits = {
+    ...(memory === undefined ? {} : { memory: readAmount('--memory', memory, UNITS, '512m or 2g') }),
+    ...(cpus === undefined ? {} : { cpus: readAmount('--cpus', cpus, { '': 1 }, '1.5') }),
+  };
+  return {
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
+    ...(timeout === undefined
+      ? {}
+      : { timeout: readAmount('--timeout', timeout, SECONDS, '90s, 30m or 2h') }),
+    ...(silenceTimeout === undefined
+      ? {}
+      : { silence_timeout: readAmount('--silence-timeout', silenceTimeout, SECONDS, '90s, 30m or 2h') }),
+    ...(network === 'none' || network === 'host' ? { network } : {}),
+  };
+}
+
+/** A number and a unit, one of these. */
+function readAmount(
+  option: string,
+  text: string,
+  units: Readonly<Record<string, number>>,
+  examples: string,
+): number {
+  const [, number = '', unit = ''] = /^(\d{1,15}(?:\.\d{1,3})?)([a-z]?)$/i.exec(text) ?? [];
+  const factor = units[unit.toLowerCase()];
+  if (number === '' || factor === undefined) {
+    throw new CliError(exitCodes.usage, `${option} ${text} is no amount.`, `Write it as ${examples}.`);
+  }
+  return Number(number) * factor;
 }
 
 /** The last of a name wins. */

@@ -125,6 +125,17 @@ function createProgram(inSession: InSession): Command {
       'a further tag of the repository, for --cache-from of later builds; may be given several times',
       collect,
     )
+    .option('--memory <bytes>', 'what each step may use, as 512m or 2g, where the engine keeps it')
+    .option('--cpus <number>', 'CPUs that each step may use, as 1.5, where the engine keeps it')
+    .option('--timeout <time>', 'stop the build after this time, as 90s, 30m or 2h')
+    .option('--silence-timeout <time>', 'stop the build when its steps print nothing for this time')
+    .addOption(
+      new Option('--network <network>', 'what steps are connected to (default: default)').choices([
+        'default',
+        'none',
+        'host',
+      ]),
+    )
     .option(
       '--secret <id=name,src=file>',
       'what steps may mount with RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE; may be given several times',

@@ -4,10 +4,13 @@ import {
   cacheFromSchema,
   cacheToSchema,
   labelsSchema,
+  limitsSchema,
+  networkSchema,
   platformSchema,
   secretsSchema,
   sshKeysSchema,
   targetSchema,
+  timeoutSchema,
 } from './build-options.ts';
 import { pathInPackage } from './package-paths.ts';
 import { buildStates, workerPhases } from './phases.ts';
@@ -113,6 +116,20 @@ const buildRequestFields = z.strictObject({
       'Further tags of the repository that the image is pushed as, so that a later build may name them in cache_from. One that cannot be pushed fails nothing.',
     examples: [['cache']],
   }),
+  limits: limitsSchema.default({}).meta({
+    description:
+      'What each step may use. BuildKit keeps no such limits, which the log of the build then says; the classic builder does.',
+    examples: [{ memory: 1_073_741_824, cpus: 1.5 }],
+  }),
+  timeout: timeoutSchema.nullable().default(null).meta({
+    description: 'Seconds that a try may take, from when its worker has it; it ends with builderror.',
+  }),
+  silence_timeout: timeoutSchema.nullable().default(null).meta({
+    description: 'Seconds that the steps may print nothing; the build ends with builderror.',
+  }),
+  network: networkSchema.default('default').meta({
+    description: 'What steps are connected to. host is for workers whose operator allows it (ENTITLEMENTS).',
+  }),
 });
 export const buildRequestSchema = buildRequestFields
   .superRefine(requirePlainTexts)
@@ -192,6 +209,10 @@ export const buildSchema = z.object({
   platform: z.string(),
   cache_from: z.array(z.string()),
   cache_to: z.array(z.string()),
+  limits: z.object({ memory: z.int().optional(), cpus: z.number().optional() }),
+  timeout: z.int().nullable(),
+  silence_timeout: z.int().nullable(),
+  network: networkSchema,
   progress: progressSchema.nullable(),
   error: buildFailureSchema.nullable(),
   image_id: z.string().nullable(),

@@ -4,10 +4,13 @@ import {
   cacheFromSchema,
   cacheToSchema,
   labelsSchema,
+  limitsSchema,
+  networkSchema,
   platformSchema,
   secretsSchema,
   sshKeysSchema,
   targetSchema,
+  timeoutSchema,
 } from './build-options.ts';
 import type { ExtensionName } from './extensions.ts';
 import { isRegistryHost, isRepository, isTag } from './references.ts';
@@ -76,6 +79,14 @@ export const buildArgumentsSchema = z.object({
       grace_seconds: z.number().min(0),
     })
     .optional(),
+  /** Extension `limits`: what a step may use. */
+  limits: limitsSchema.optional(),
+  /** Extension `limits`: how long the build may take, in seconds. */
+  timeout: timeoutSchema.optional(),
+  /** Extension `limits`: how long its steps may print nothing, in seconds. */
+  silence_timeout: timeoutSchema.optional(),
+  /** Extension `network`: what its steps are connected to. */
+  network: networkSchema.optional(),
 });
 
 /** What a worker is told to build. */
@@ -96,6 +107,10 @@ const extensionOfArgument = {
   cache_from: 'cache',
   cache_to: 'cache',
   lease: 'resume',
+  limits: 'limits',
+  timeout: 'limits',
+  silence_timeout: 'limits',
+  network: 'network',
 } as const satisfies Partial<Record<keyof BuildArguments, ExtensionName>>;
 
 /** The arguments beyond contract 0.3. */

@@ -111,3 +111,22 @@ export const cacheFromSchema = z.array(imageName).max(16, 'must be at most 16 im
 export const cacheToSchema = z
   .array(z.string().refine(isTag, 'must be a tag'))
   .max(4, 'must be at most 4 tags');
+
+const MIB = 1024 * 1024;
+
+/** What each step may use at once, where the engine keeps it. */
+export const limitsSchema = z.strictObject({
+  memory: z
+    .int()
+    .min(6 * MIB, 'must be at least 6 MiB, in bytes')
+    .max(2 ** 50)
+    .optional()
+    .meta({ description: 'bytes' }),
+  cpus: z.number().min(0.01).max(1024).optional().meta({ description: 'CPUs, also parts of one' }),
+});
+
+/** In seconds. */
+export const timeoutSchema = z.int().min(1).max(86_400);
+
+/** What steps are connected to; any but `host` is every build's. */
+export const networkSchema = z.enum(['default', 'none', 'host']);

@@ -15,6 +15,8 @@ import { z } from 'zod';
  * - `cache`: the build arguments `cache_from` and `cache_to`.
  * - `resume` (with `log-batch`): the build argument `lease`, with which a worker that lost its connection rejoins its realm and goes
  *   on (HELLO and WELCOME `authextra.resume`); `managerProcedures.result` and `managerProcedures.forsake`.
+ * - `limits`: the build arguments `limits`, `timeout` and `silence_timeout`.
+ * - `network`: the build argument `network`.
  */
 export const extensionNames = [
   'log-batch',
@@ -27,6 +29,8 @@ export const extensionNames = [
   'platform',
   'cache',
   'resume',
+  'limits',
+  'network',
 ] as const;
 export type ExtensionName = (typeof extensionNames)[number];
 

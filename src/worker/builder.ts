@@ -34,6 +34,7 @@ import { untag } from './phases/pushing.ts';
 import { walkPhases } from './phases/walk.ts';
 import { reasonOf } from './reason.ts';
 import type { SecretKeeper } from './secrets.ts';
+import type { Entitlement } from './source/dockerfile/entitlements.ts';
 import type { FetchSource } from './source/source.ts';
 import { isSystemError } from './source/system-error.ts';
 import type { WorkDirectory } from './work-directory.ts';
@@ -62,6 +63,8 @@ export interface BuilderOptions {
   readonly workDirectory: WorkDirectory;
   /** Whether images are labelled with where they come from, unless a build says otherwise. */
   readonly ociLabels: boolean;
+  /** What the steps of builds may have beyond the usual, by BuildKit's names. */
+  readonly entitlements: ReadonlySet<Entitlement>;
   readonly secrets: SecretKeeper;
   /** How much of a build's log may wait on disk while its manager is away, in bytes. */
   readonly logSpoolMaxBytes: number;
@@ -236,7 +239,7 @@ interface RunOptions {
 }
 
 async function run(
-  { disk, fetchSource, workDirectory, ociLabels, logSpoolMaxBytes, clock }: BuilderOptions,
+  { disk, fetchSource, workDirectory, ociLabels, entitlements, logSpoolMaxBytes, clock }: BuilderOptions,
   link: BuildLink,
   build: BuildArguments,
   { id, masker, logger, controller }: RunOptions,
@@ -252,6 +255,7 @@ async function run(
   const log = link.accepted.has('log-batch') ? createBatchLog(logOptions) : createLineLog(logOptions);
   const output = createBuildOutput(log, masker, clock);
   const use = disk.begin(id);
+  const callOffTimeout = startTimeout(build, controller, clock);
   try {
     return await walkPhases({
       id,
@@ -263,6 +267,7 @@ async function run(
         .update(`${build.registry}/${build.repository}`)
         .digest('hex'),
       ociLabels,
+      entitlements,
       engine: use.engine,
       fetchSource,
       output,
@@ -272,6 +277,7 @@ async function run(
       logger,
     });
   } finally {
+    callOffTimeout();
     await workDirectory.removeContent(id).catch((error: unknown) => {
       logger.warn({ reason: reasonOf(error) }, 'what the build fetched could not be removed');
     });
@@ -293,4 +299,11 @@ async function makeFolder(workDirectory: WorkDirectory, id: string, link: BuildL
       cause: error,
     });
   }
+}
+
+/** Stops the build when it takes longer than it may. */
+function startTimeout({ timeout }: BuildArguments, controller: AbortController, clock: Clock): () => void {
+  if (timeout === undefined) return () => undefined;
+  const words = `The build took longer than ${timeout} s, which is its limit (timeout), and was stopped.`;
+  return clock.after(timeout * 1000, () => controller.abort(new BuildError('builderror', words)));
 }

@@ -11,6 +11,7 @@ import {
 } from '../contract/configuration.ts';
 import { readDiskBudget } from './disk/budget.ts';
 import { readPrivateAddresses } from '../contract/network/addresses.ts';
+import { entitlementNames, type Entitlement } from './source/dockerfile/entitlements.ts';
 import { type Proxies, readNoProxy, readProxy } from '../contract/network/proxies.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import type { TlsPaths } from './link/tls.ts';
@@ -162,6 +163,13 @@ const settings = {
     default: 'docker/dockerfile,docker/dockerfile-upstream',
     read: readFrontends,
   }),
+  ENTITLEMENTS: setting({
+    doc: "What builds may have that ask for it, by BuildKit's names: `network.host`, the network of the engine's machine, its loopback addresses included; `security.insecure`, steps that are root on that machine in all but name; `device`, its devices. The last two are for the engine to know and to give.",
+    rule: `none, or of ${entitlementNames.join(', ')}, with commas between them`,
+    example: 'network.host',
+    default: 'none',
+    read: readEntitlements,
+  }),
   OCI_LABELS: setting({
     doc: 'Whether images get the labels `org.opencontainers.image.` `created`, `source`, `revision` and `base.name`, where the Dockerfile has none of that name. A build may turn them off for itself.',
     rule: 'on or off',
@@ -295,6 +303,12 @@ function readFrontends(text: string): readonly string[] | 'any' | undefined {
   )
     ? names
     : undefined;
+}
+
+function readEntitlements(text: string): readonly Entitlement[] | undefined {
+  if (text === 'none') return [];
+  const names = text.split(',').map((each) => entitlementNames.find((name) => name === each.trim()));
+  return names.includes(undefined) ? undefined : names.filter((name) => name !== undefined);
 }
 
 function readLabels(text: string): Record<string, string> | undefined {

@@ -189,6 +189,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     workDirectory,
     ociLabels: settings.OCI_LABELS === 'on',
     logSpoolMaxBytes: settings.LOG_SPOOL_MAX * 1024 ** 2,
+    entitlements: new Set(settings.ENTITLEMENTS),
     secrets,
     clock: systemClock,
     newId: randomUUID,

@@ -16,6 +16,7 @@ import {
 } from '../../src/worker/link/reconnecting.ts';
 import { createSecretKeeper } from '../../src/worker/secrets.ts';
 import { runSlot, type SlotEnd } from '../../src/worker/slot.ts';
+import type { Entitlement } from '../../src/worker/source/dockerfile/entitlements.ts';
 import type { FetchedSource, FetchSource } from '../../src/worker/source/source.ts';
 import { openWorkDirectory } from '../../src/worker/work-directory.ts';
 import type { TestManager } from './test-manager.ts';
@@ -110,6 +111,7 @@ export interface HarnessOptions {
   readonly clock?: Clock;
   readonly ociLabels?: boolean;
   readonly logSpoolMaxBytes?: number;
+  readonly entitlements?: readonly Entitlement[];
   /** Where `WORK_DIR` is made; the system's temporary folder when absent. */
   readonly workRoot?: string;
   /** Boundless when absent. `directory` is the worker's own folder. */
@@ -151,6 +153,7 @@ export async function startWorker(options: HarnessOptions): Promise<RunningWorke
     workDirectory,
     ociLabels: options.ociLabels ?? false,
     logSpoolMaxBytes: options.logSpoolMaxBytes ?? 2 ** 20,
+    entitlements: new Set(options.entitlements),
     secrets,
     clock: options.clock ?? fastClock,
     newId: randomUUID,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { limitsSchema, networkSchema } from '../../contract/build-options.ts';
 
 /** What a build of the kind `image` keeps in the store: its spec, its secrets and its outputs. */
 
@@ -25,6 +26,10 @@ export const imageSpecSchema = z.object({
   platform: z.string().default(''),
   cache_from: z.array(z.string()).default([]),
   cache_to: z.array(z.string()).default([]),
+  limits: limitsSchema.default({}),
+  timeout: z.int().nullable().default(null),
+  silence_timeout: z.int().nullable().default(null),
+  network: networkSchema.default('default'),
 });
 export type ImageSpec = z.output<typeof imageSpecSchema>;
 

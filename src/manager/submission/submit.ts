@@ -44,6 +44,10 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       platform: request.platform,
       cache_from: request.cache_from,
       cache_to: request.cache_to,
+      limits: request.limits,
+      timeout: request.timeout,
+      silence_timeout: request.silence_timeout,
+      network: request.network,
     };
     const id = newId();
     const hasSecrets = Object.keys(secrets).length > 0;

@@ -38,6 +38,10 @@ export interface ImageBuild {
   readonly target: string;
   /** What the image is for, `os/architecture[/variant]`; '' is the engine's own. */
   readonly platform: string;
+  /** What each step may use, which the classic builder keeps: memory in bytes, swap included, and CPUs. */
+  readonly limits: { readonly memory?: number | undefined; readonly cpus?: number | undefined };
+  /** What steps are connected to. */
+  readonly network: 'default' | 'none' | 'host';
   /** Labels of the image, over the Dockerfile's. */
   readonly labels: Readonly<Record<string, string>>;
   /** What steps may mount (`RUN --mount=type=secret`), by id; only BuildKit can. */

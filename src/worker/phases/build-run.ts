@@ -3,6 +3,7 @@ import type { BuildArguments } from '../../contract/build-arguments.ts';
 import type { ExtensionName } from '../../contract/extensions.ts';
 import type { Clock } from '../clock.ts';
 import type { Engine, EngineCall } from '../engine/engine.ts';
+import type { Entitlement } from '../source/dockerfile/entitlements.ts';
 import type { FetchSource } from '../source/source.ts';
 import type { Credentials } from './credentials.ts';
 import type { BuildOutput } from './output.ts';
@@ -20,6 +21,8 @@ export interface BuildRun {
   readonly sharedKey: string;
   /** Whether images are labelled with where they come from. */
   readonly ociLabels: boolean;
+  /** What the steps of builds may have here beyond the usual. */
+  readonly entitlements: ReadonlySet<Entitlement>;
   readonly engine: Engine;
   readonly fetchSource: FetchSource;
   readonly output: BuildOutput;

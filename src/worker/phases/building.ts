@@ -3,9 +3,10 @@ import { BuildError, type BuildErrorCode } from '../../contract/build-errors.ts'
 import type { EngineMessage } from '../../contract/log-messages.ts';
 import { EngineError } from '../engine/engine.ts';
 import type { FetchedSource } from '../source/source.ts';
-import { type BuildRun, engineCall, temporaryReference } from './build-run.ts';
+import { type BuildRun, temporaryReference } from './build-run.ts';
 import { engineFailure } from './failures.ts';
 import { ociLabels } from './oci-labels.ts';
+import { watchSilence } from './silence.ts';
 import { startSshAgents } from './ssh-agents.ts';
 
 /** What Linux says of a program for another architecture. */
@@ -21,7 +22,7 @@ export async function buildImage(
 ): Promise<string> {
   await run.output.phase('building');
   await using agents = await startSshAgents(run.build.ssh ?? {}, run);
-  const call = engineCall(run);
+  const { call, end, error: silenceError } = watchSilence(run);
   const seen = { foreignProgram: false };
   const noted = (message: EngineMessage): EngineMessage => {
     seen.foreignProgram ||= message.stream?.includes(FOREIGN_PROGRAM) ?? false;
@@ -39,6 +40,8 @@ export async function buildImage(
         buildArgs: run.build.build_args ?? {},
         target: run.build.target ?? '',
         platform: run.build.platform ?? '',
+        limits: run.build.limits ?? {},
+        network: run.build.network ?? 'default',
         labels: { ...(await ownLabels(run, source)), ...run.build.labels },
         secrets: new Map(Object.entries(run.build.secrets ?? {})),
         sshAgents: agents.byId,
@@ -48,10 +51,13 @@ export async function buildImage(
     );
     return imageId;
   } catch (error) {
+    if (error === silenceError) throw error;
     if (seen.foreignProgram && error instanceof EngineError && error.kind === 'failed') {
       throw new BuildError('builderror', `${error.message} ${FOREIGN_HELP}`, { cause: error });
     }
     throw engineFailure(error, error instanceof EngineError ? codeOf(error) : 'internalerror');
+  } finally {
+    end();
   }
 }
 

@@ -2,6 +2,7 @@ import { buildResultSchema, type BuildResult } from '../../contract/build-argume
 import { buildImage } from './building.ts';
 import { type BuildRun, temporaryReference } from './build-run.ts';
 import { primeCache } from './caching.ts';
+import { demandEntitlementsAllowed, demandNetworkAllowed } from './entitlements.ts';
 import { pullBases } from './pulling.ts';
 import { pushCache, pushTags, untag } from './pushing.ts';
 import { demandSecretsCanBeGiven } from './secrets.ts';
@@ -17,7 +18,9 @@ import { unpack } from './unpacking.ts';
  */
 export async function walkPhases(run: BuildRun): Promise<BuildResult> {
   await demandSecretsCanBeGiven(run);
+  demandNetworkAllowed(run);
   const source = await unpack(run);
+  await demandEntitlementsAllowed(run, source);
   await pullBases(run, source);
   const cacheFrom = await primeCache(run, source.base);
   try {

@@ -81,6 +81,8 @@ describe('submitting a build', () => {
       [{ platform: 'linux/arm64' }, ['platform']],
       [{ cache_from: ['host:5000/a/b:c'] }, ['cache']],
       [{ cache_to: ['cache'] }, ['cache']],
+      [{ limits: { cpus: 1.5 } }, ['limits']],
+      [{ timeout: 60, network: 'none' }, ['limits', 'network']],
     ] as const) {
       const build = await submit({ ...request, ...more });
       if (!('secrets' in more) && !('ssh' in more))
@@ -101,6 +103,9 @@ describe('submitting a build', () => {
     [{ secrets: { a: 'x'.repeat(16_385) } }, /"path":"body.secrets","message":".* of 16384 characters each/],
     [{ platform: 'linux/amd64,linux/arm64' }, /"path":"body.platform","message":"must be os\/architecture/],
     [{ cache_from: ['Host/a@b'] }, /"path":"body.cache_from.0","message":"must be the name of an image/],
+    [{ limits: { memory: 1 } }, /"path":"body.limits.memory","message":"must be at least 6 MiB/],
+    [{ timeout: 0 }, /"path":"body.timeout"/],
+    [{ network: 'container:x' }, /"path":"body.network"/],
     [{ cache_to: ['a/b:c'] }, /"path":"body.cache_to.0","message":"must be a tag/],
     [{ ssh: { a: 'SECRET' } }, /^(?!.*SECRET).*"path":"body.ssh.a","message":"must be a private key/],
     [

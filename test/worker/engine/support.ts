@@ -72,6 +72,8 @@ export function buildOf(contextDirectory: string, more: Partial<ImageBuild> = {}
     buildArgs: {},
     target: '',
     platform: '',
+    limits: {},
+    network: 'default',
     labels: {},
     secrets: new Map(),
     sshAgents: new Map(),

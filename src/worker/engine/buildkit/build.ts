@@ -17,6 +17,9 @@ import { openSession } from './session.ts';
 import { watchSilence } from './silence.ts';
 import { sshService } from './ssh.ts';
 
+const NO_LIMITS =
+  "This build has limits of memory or CPUs, which the engine's BuildKit does not keep: its steps run without them.";
+
 /** A build with very many COPY lines can fail so, whoever the client is; the next time it works. */
 const LOST_ITSELF = 'flightcontrol: exceeded retry timeout';
 
@@ -64,6 +67,7 @@ async function buildOnce(
   if (!session) return null;
   try {
     await demandAllowedFrontend(build, frontends);
+    if (Object.keys(build.limits).length > 0) await call.onMessage({ status: NO_LIMITS });
     const response = await transport.request(
       { method: 'POST', path: `/build?${queryOf(build, session.id)}`, signal: call.signal },
       (status, message) =>

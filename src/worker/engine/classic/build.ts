@@ -106,8 +106,22 @@ function queryOf(build: ImageBuild, dockerfile: string, words: Words): string {
     ...(build.pull ? { pull: '1' } : {}),
     ...(build.cacheFrom.length > 0 ? { cachefrom: JSON.stringify(build.cacheFrom) } : {}),
     ...optionsQuery(build),
+    ...limitsQuery(build.limits),
     buildargs: JSON.stringify(build.buildArgs),
   }).toString();
+}
+
+/** The length of a period in which a step may use so much of a CPU's time, in microseconds. */
+const CPU_PERIOD = 100_000;
+
+function limitsQuery({ memory, cpus }: ImageBuild['limits']): Record<string, string> {
+  return {
+    // With the same limit of memory and swap together, it has no swap.
+    ...(memory === undefined ? {} : { memory: String(memory), memswap: String(memory) }),
+    ...(cpus === undefined
+      ? {}
+      : { cpuperiod: String(CPU_PERIOD), cpuquota: String(Math.round(cpus * CPU_PERIOD)) }),
+  };
 }
 
 async function followBuild(response: AsyncIterable<Buffer>, call: EngineCall, words: Words): Promise<string> {
