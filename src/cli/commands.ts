@@ -13,6 +13,7 @@ import { followBuild } from './follow.ts';
 import { describeBuild, describeEnd, listBuilds, listWorkers } from './describe.ts';
 import { withGitAccess, type GitAccessOptions } from './git-access.ts';
 import { readLog } from './read-log.ts';
+import { readRegistryAuth } from './registry-auth.ts';
 import { readSecrets } from './secrets.ts';
 import type { Session } from './session.ts';
 import { readSource } from './source.ts';
@@ -25,6 +26,7 @@ import type { ProgressView } from './view.ts';
 export interface SubmitOptions extends BuildOptions, GitAccessOptions {
   readonly secret?: readonly string[];
   readonly ssh?: readonly string[];
+  readonly registryAuth?: readonly string[];
   readonly repository: string;
   readonly registry?: string;
   readonly tag?: readonly string[];
@@ -49,6 +51,9 @@ export async function submit(
     ...(options.context === undefined ? {} : { context: options.context }),
     ...readBuildOptions(options, process.env),
     ...(options.secret === undefined ? {} : { secrets: await readSecrets(options.secret, process.env) }),
+    ...(options.registryAuth === undefined
+      ? {}
+      : { registry_auth: await readRegistryAuth(options.registryAuth, process.env) }),
     ...(options.ssh === undefined ? {} : { ssh: await readSshKeys(options.ssh) }),
   };
   const json = options.json === true;

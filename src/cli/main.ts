@@ -142,6 +142,11 @@ function createProgram(inSession: InSession): Command {
       collect,
     )
     .option(
+      '--registry-auth <host=host,user=user,src=file>',
+      'who the build is at a registry: host=HOST,user=USER and src=FILE or env=VARIABLE of the password; may be given several times',
+      collect,
+    )
+    .option(
       '--ssh <id=file>',
       'a private key that steps may use with RUN --mount=type=ssh,id=ID (without ID=: default); may be given several times',
       collect,

@@ -7,6 +7,7 @@ import {
   limitsSchema,
   networkSchema,
   platformSchema,
+  registryAuthSchema,
   secretsSchema,
   sshKeysSchema,
   targetSchema,
@@ -101,6 +102,11 @@ const buildRequestFields = z.strictObject({
     description:
       'Private keys without a passphrase, by the id by which steps mount an agent that holds them (RUN --mount=type=ssh,id=…; a mount without an id means default); encrypted at rest, never shown again. It needs BuildKit.',
     examples: [{ default: '-----BEGIN OPENSSH PRIVATE KEY-----\n…' }],
+  }),
+  registry_auth: registryAuthSchema.default({}).meta({
+    description:
+      'Who the build is at registries, by host: for bases and cache there, and for the registry that is pushed to in the place of what this manager has for it. Each is offered to its own host alone; encrypted at rest, never shown again.',
+    examples: [{ 'registry.example:5000': { username: 'robot', password: '…' } }],
   }),
   platform: platformSchema.default('').meta({
     description: "What the image is for, one platform; '' is the engine's own.",

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isImageName, isTag } from './references.ts';
+import { isImageName, isRegistryHost, isTag } from './references.ts';
 
 /** What a build may say of its own to its Dockerfile and image: the same in the HTTP API and in the build arguments. */
 
@@ -130,3 +130,16 @@ export const timeoutSchema = z.int().min(1).max(86_400);
 
 /** What steps are connected to; any but `host` is every build's. */
 export const networkSchema = z.enum(['default', 'none', 'host']);
+
+const REGISTRIES_MAX = 32;
+
+/** Who a build is at registries, by host; each host is offered its own credentials alone. */
+export const registryAuthSchema = z
+  .record(
+    z.string().refine(isRegistryHost, 'must be host or host:port'),
+    z.strictObject({ username: z.string().min(1).max(256), password: z.string().min(1).max(16_384) }),
+  )
+  .refine(
+    (hosts) => Object.keys(hosts).length <= REGISTRIES_MAX,
+    `must be at most ${REGISTRIES_MAX} registries`,
+  );

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CliError } from '../../src/cli/failure.ts';
+import { readRegistryAuth } from '../../src/cli/registry-auth.ts';
 import { readSecrets } from '../../src/cli/secrets.ts';
 import { readSshKeys } from '../../src/cli/ssh-keys.ts';
 
@@ -49,4 +50,29 @@ it('reads ssh keys from files, the one without an id as default', async () => {
 
 it.each(['default', '=FILE', 'git=', ''])('refuses --ssh %j, which names no file', async (option) => {
   await expect(readSshKeys([option])).rejects.toThrow('An --ssh names no file of a key.');
+});
+
+it('reads who a build is at registries, with passwords of files and of the environment', async () => {
+  const read = await readRegistryAuth(
+    [`host=a.example:5000,user=me,src=${folder}/text`, 'env=WORD,user=you,host=b.example'],
+    { WORD: 'pass=word' },
+  );
+  expect(read).toEqual({
+    'a.example:5000': { username: 'me', password: 'one\ntwo' },
+    'b.example': { username: 'you', password: 'pass=word' },
+  });
+});
+
+it.each([
+  ['host=a,user=b,VALUE-OF-IT', /^A --registry-auth is not understood\.$/],
+  ['host=a,user=b,password=VALUE-OF-IT', /^A --registry-auth is not understood\.$/],
+  ['host=a,src=FOLDER/text,env=x', /^A --registry-auth is not understood\.$/],
+  ['host=a,user=b,env=NOT_SET', /^The environment variable NOT_SET, of the registry a, holds no password\.$/],
+  ['host=a,user=b,src=FOLDER/missing', /no such file/],
+])('refuses --registry-auth %s, and repeats no value', async (option, words) => {
+  const error: unknown = await readRegistryAuth([option.replace('FOLDER', folder)], {}).catch(
+    (caught: unknown) => caught,
+  );
+  expect(error instanceof Error ? error.message : '').toMatch(words);
+  expect(error instanceof CliError ? error.message + error.help : '').not.toContain('VALUE-OF-IT');
 });

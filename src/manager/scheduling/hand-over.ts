@@ -85,7 +85,8 @@ function buildArguments(
     tag_names: [...build.tagNames],
     base_image: secrets.base_image ?? {},
     ...optionArguments(spec, secrets),
-    ...(registryAuth === undefined ? {} : { registry_auth: registryAuth }),
+    // What the build says of a registry goes before what this manager has for it.
+    ...(registryAuth === undefined ? {} : { registry_auth: { ...registryAuth, ...secrets.registry_auth } }),
   };
 }
 

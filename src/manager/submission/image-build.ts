@@ -43,6 +43,8 @@ export const imageSecretsSchema = z.object({
   base_image: z.object({ username: z.string(), password: z.string() }).optional(),
   /** What steps may mount, by id. */
   secrets: z.record(z.string(), z.string()).optional(),
+  /** By registry host. */
+  registry_auth: z.record(z.string(), z.object({ username: z.string(), password: z.string() })).optional(),
   /** Private keys that steps may use through an agent, by id. */
   ssh: z.record(z.string(), z.string()).optional(),
 });

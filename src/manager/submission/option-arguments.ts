@@ -12,6 +12,7 @@ export function optionArguments(spec: ImageSpec, secrets: ImageSecrets): Extensi
     ...(oci_labels ? {} : { oci_labels }),
     ...(secrets.secrets === undefined ? {} : { secrets: secrets.secrets }),
     ...(secrets.ssh === undefined ? {} : { ssh: secrets.ssh }),
+    ...(secrets.registry_auth === undefined ? {} : { registry_auth: secrets.registry_auth }),
     ...(platform === '' ? {} : { platform }),
     ...(isEmpty(cache_from) ? {} : { cache_from }),
     ...(isEmpty(cache_to) ? {} : { cache_to }),

@@ -32,6 +32,7 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
     const { source, secrets } = await resolveSource(request, uploaded, dependencies.resolveRef);
     if (request.base_image) secrets.base_image = request.base_image;
     if (Object.keys(request.secrets).length > 0) secrets.secrets = request.secrets;
+    if (Object.keys(request.registry_auth).length > 0) secrets.registry_auth = request.registry_auth;
     if (Object.keys(request.ssh).length > 0) secrets.ssh = request.ssh;
     const spec: ImageSpec = {
       source,
@@ -62,8 +63,10 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       tagNames: [...new Set(request.tag_names)],
       submittedBy,
       requiredExtensions: [
-        ...registryAccess(registry).requiredExtensions,
-        ...extensionsNeeded(optionArguments(spec, secrets)),
+        ...new Set([
+          ...registryAccess(registry).requiredExtensions,
+          ...extensionsNeeded(optionArguments(spec, secrets)),
+        ]),
       ],
       ...(uploaded ? { packageId: uploaded.id } : {}),
     });

@@ -82,10 +82,11 @@ describe('submitting a build', () => {
       [{ cache_from: ['host:5000/a/b:c'] }, ['cache']],
       [{ cache_to: ['cache'] }, ['cache']],
       [{ limits: { cpus: 1.5 } }, ['limits']],
+      [{ registry_auth: { 'a.example': { username: 'me', password: 'S3CR3T' } } }, ['registry-auth']],
       [{ timeout: 60, network: 'none' }, ['limits', 'network']],
     ] as const) {
       const build = await submit({ ...request, ...more });
-      if (!('secrets' in more) && !('ssh' in more))
+      if (!('secrets' in more) && !('ssh' in more) && !('registry_auth' in more))
         expect(build).toMatchObject({ build_args: {}, target: '', labels: {}, ...more });
       expect((await http.store.builds.get(build.id))?.requiredExtensions).toEqual(needed);
     }
@@ -103,6 +104,10 @@ describe('submitting a build', () => {
     [{ secrets: { a: 'x'.repeat(16_385) } }, /"path":"body.secrets","message":".* of 16384 characters each/],
     [{ platform: 'linux/amd64,linux/arm64' }, /"path":"body.platform","message":"must be os\/architecture/],
     [{ cache_from: ['Host/a@b'] }, /"path":"body.cache_from.0","message":"must be the name of an image/],
+    [
+      { registry_auth: { 'http://a': { username: 'me', password: 'SECRET' } } },
+      /^(?!.*SECRET).*"path":"body.registry_auth.http:\/\/a","message":"/,
+    ],
     [{ limits: { memory: 1 } }, /"path":"body.limits.memory","message":"must be at least 6 MiB/],
     [{ timeout: 0 }, /"path":"body.timeout"/],
     [{ network: 'container:x' }, /"path":"body.network"/],
