@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
+import { managerConfiguration } from '../../src/manager/config.ts';
 import { workerConfiguration } from '../../src/worker/config.ts';
 import { exitCodes } from '../../src/worker/exit-codes.ts';
 
@@ -18,7 +19,7 @@ it('names no setting that is not there', async () => {
   const text = `${await read('worker.md')}${await read('running-a-worker.md')}`;
   const written = Array.from(text.matchAll(/`([A-Z]+(?:_[A-Z]+)+)[`=]/g), ([, name = '']) => name);
   const others = /^(?:BUILDKIT|NODE|QUAY_BUILD)_|^CONFIG_FILE$|^TOKEN_FILE$/;
-  const known = Object.keys(workerConfiguration.settings);
+  const known = [workerConfiguration, managerConfiguration].flatMap(({ settings }) => Object.keys(settings));
   expect(written.filter((name) => !others.test(name) && !known.includes(name))).toEqual([]);
   expect(written).toContain('WORK_DIR');
 });
