@@ -7,8 +7,7 @@ import {
   type Configuration,
   type SettingValues,
 } from '../contract/configuration.ts';
-import { readPrivateAddresses } from '../contract/network/addresses.ts';
-import { type Proxies, readNoProxy, readProxy } from '../contract/network/proxies.ts';
+import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import { isRegistryHost } from '../contract/references.ts';
 
@@ -191,33 +190,18 @@ const settings = {
     read: (text: string) => (text.startsWith('/') ? text : undefined),
   }),
   PRIVATE_ADDRESSES: setting({
+    ...privateAddressesSpec,
     doc: 'At which loopback and private addresses git refs may be looked up. Link-local addresses and the metadata services of clouds are refused whatever is set. Workers have a setting of the same name for what they fetch.',
-    rule: '`allow`, `refuse`, or the addresses and ranges that are allowed, with commas between them',
-    example: '10.20.0.0/16,fd12:3456::/32',
-    default: 'allow',
-    read: readPrivateAddresses,
   }),
   HTTP_PROXY: setting({
+    ...proxySpec,
     doc: 'The proxy through which git refs at http URLs are looked up. It may hold a user and a password. The name in small letters counts too.',
-    rule: 'an http or https URL, or a host and a port',
-    example: 'http://proxy.example.com:3128',
-    secret: true,
-    read: readProxy,
   }),
   HTTPS_PROXY: setting({
+    ...proxySpec,
     doc: 'The same for https URLs. Git over ssh goes through no proxy.',
-    rule: 'an http or https URL, or a host and a port',
-    example: 'http://proxy.example.com:3128',
-    secret: true,
-    read: readProxy,
   }),
-  NO_PROXY: setting({
-    doc: 'Where no proxy is used: names, with all that ends in a dot and them, addresses and ranges, each with or without a port; `*` for everywhere. The name in small letters counts too.',
-    rule: 'hosts with commas between them',
-    example: 'localhost,.example.com,10.0.0.0/8',
-    default: '',
-    read: readNoProxy,
-  }),
+  NO_PROXY: setting(noProxySpec),
   LOG_LEVEL: setting({
     doc: 'How much of its own doings the manager logs, on standard output.',
     rule: '`fatal`, `error`, `warn`, `info`, `debug` or `trace`',
@@ -276,15 +260,6 @@ export const managerConfiguration: Configuration<typeof settings> = {
       : []),
   ],
 };
-
-/** The proxies that these settings name. */
-export function proxiesOf({
-  HTTP_PROXY,
-  HTTPS_PROXY,
-  NO_PROXY,
-}: Pick<ManagerSettings, 'HTTP_PROXY' | 'HTTPS_PROXY' | 'NO_PROXY'>): Proxies {
-  return { http: HTTP_PROXY, https: HTTPS_PROXY, none: NO_PROXY };
-}
 
 /** Whether only this machine reaches that address. */
 function isLoopback({ host }: ListenAddress): boolean {

@@ -10,9 +10,8 @@ import {
   type SettingValues,
 } from '../contract/configuration.ts';
 import { readDiskBudget } from './disk/budget.ts';
-import { readPrivateAddresses } from '../contract/network/addresses.ts';
 import { entitlementNames, type Entitlement } from './source/dockerfile/entitlements.ts';
-import { type Proxies, readNoProxy, readProxy } from '../contract/network/proxies.ts';
+import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import type { TlsPaths } from './link/tls.ts';
 
@@ -122,33 +121,18 @@ const settings = {
     read: (text) => (text.startsWith('/') ? text : undefined),
   }),
   PRIVATE_ADDRESSES: setting({
+    ...privateAddressesSpec,
     doc: 'Which loopback and private addresses packages and git repositories may be fetched from. Link-local addresses and the metadata services of clouds are refused whatever is set. What the manager itself serves lies at an address too.',
-    rule: 'allow, refuse, or the addresses and ranges that are allowed, with commas between them',
-    example: '10.20.0.0/16,fd12:3456::/32',
-    default: 'allow',
-    read: readPrivateAddresses,
   }),
   HTTP_PROXY: setting({
+    ...proxySpec,
     doc: 'The proxy through which packages and git repositories at http URLs are fetched, and a manager at ws or http is connected to (by CONNECT). It may hold a user and a password. The name in small letters counts too.',
-    rule: 'an http or https URL, or a host and a port',
-    example: 'http://proxy.example.com:3128',
-    secret: true,
-    read: readProxy,
   }),
   HTTPS_PROXY: setting({
+    ...proxySpec,
     doc: 'The same for https and wss URLs. Git over ssh goes through no proxy.',
-    rule: 'an http or https URL, or a host and a port',
-    example: 'http://proxy.example.com:3128',
-    secret: true,
-    read: readProxy,
   }),
-  NO_PROXY: setting({
-    doc: 'Where no proxy is used: names, with all that ends in a dot and them, addresses and ranges, each with or without a port; `*` for everywhere. The name in small letters counts too.',
-    rule: 'hosts with commas between them',
-    example: 'localhost,.example.com,10.0.0.0/8',
-    default: '',
-    read: readNoProxy,
-  }),
+  NO_PROXY: setting(noProxySpec),
   BUILDER: setting({
     doc: "Which of the engine's builders builds: `auto` takes BuildKit where the engine has it.",
     rule: 'auto, buildkit or classic',
@@ -260,15 +244,6 @@ export function endpointOf({ ENDPOINT, SERVER }: Pick<WorkerSettings, 'ENDPOINT'
   url.protocol = url.protocol === 'https:' || url.protocol === 'wss:' ? 'wss:' : 'ws:';
   url.pathname = url.pathname.replace(/\/+$/, '') + SOCKET_PATH;
   return url;
-}
-
-/** The proxies that these settings name. */
-export function proxiesOf({
-  HTTP_PROXY,
-  HTTPS_PROXY,
-  NO_PROXY,
-}: Pick<WorkerSettings, 'HTTP_PROXY' | 'HTTPS_PROXY' | 'NO_PROXY'>): Proxies {
-  return { http: HTTP_PROXY, https: HTTPS_PROXY, none: NO_PROXY };
 }
 
 /** The files of TLS that these settings name. */

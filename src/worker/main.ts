@@ -9,7 +9,6 @@ import { clearLeftovers, createBuilder } from './builder.ts';
 import { systemClock } from './clock.ts';
 import {
   endpointOf,
-  proxiesOf,
   tlsPathsOf,
   withEngineAddress,
   workDirOf,
@@ -31,6 +30,7 @@ import { runSlot, type SlotEnd } from './slot.ts';
 import type { SourceFetcherOptions } from './source/index.ts';
 import type { FetchSource } from './source/source.ts';
 import { passwordsOf, withProxyNames } from '../contract/network/proxies.ts';
+import { proxiesOf } from '../contract/network/settings.ts';
 import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 
 /** `quay-builder`: reads its settings, puts the worker together, and answers the system's signals. */

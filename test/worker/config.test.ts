@@ -1,12 +1,8 @@
 import { expect, test } from 'vitest';
 import { loadConfiguration } from '../../src/contract/configuration.ts';
 import { withProxyNames } from '../../src/contract/network/proxies.ts';
-import {
-  proxiesOf,
-  withEngineAddress,
-  workerConfiguration,
-  type WorkerSettings,
-} from '../../src/worker/config.ts';
+import { withEngineAddress, workerConfiguration, type WorkerSettings } from '../../src/worker/config.ts';
+import { proxiesOf } from '../../src/contract/network/settings.ts';
 
 function load(environment: Record<string, string>): WorkerSettings {
   const given = withProxyNames({ SERVER: 'wss://builds.example.com', ...environment });
