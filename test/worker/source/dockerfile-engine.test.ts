@@ -6,7 +6,8 @@ import { imageKey } from '../../../src/worker/source/dockerfile/image-name.ts';
 import { readDockerfile } from '../../../src/worker/source/dockerfile/read-dockerfile.ts';
 import { buildOf, makeContext, recordCall } from '../engine/support.ts';
 import { makeSmallImage, startAskedRegistry, type AskedRegistry } from './asked-registry.ts';
-import { DIGEST, HOSTS, traits, wholes, type DockerfileShape } from './dockerfile-shapes.ts';
+import { DIGEST, HOSTS, traits, type DockerfileShape } from './dockerfile-shapes.ts';
+import { wholes } from './whole-dockerfiles.ts';
 
 /** What is read of Dockerfiles, against what a real engine asks registries for when it builds them. */
 

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { BuildError } from '../../../src/contract/build-errors.ts';
 import { imageKey, parseImageName } from '../../../src/worker/source/dockerfile/image-name.ts';
 import { readDockerfile } from '../../../src/worker/source/dockerfile/read-dockerfile.ts';
-import { DIGEST, traits, wholes } from './dockerfile-shapes.ts';
+import { DIGEST, traits } from './dockerfile-shapes.ts';
+import { wholes } from './whole-dockerfiles.ts';
 
 test('there are sixty shapes and more', () => {
   expect(traits.length + wholes.length).toBeGreaterThanOrEqual(60);
