@@ -61,7 +61,7 @@ const leaveOut: Plugin = {
   },
 };
 
-/** Maps `src` alone: Node reads the maps at start, in which the lines of packages would be most. */
+/** Maps `src` alone: most of a map, which the first stack trace reads, would be lines of packages. */
 const mapOwnCode: Plugin = {
   name: 'map-own-code',
   setup: (bundler) => {
