@@ -11,11 +11,11 @@ import { type LabRegistry, startRegistry } from '../../../lab/registry.ts';
 import { mountSmallDisk, type SmallDisk } from '../../../lab/small-disk.ts';
 import { systemClock } from '../../../src/worker/clock.ts';
 import { createSourceFetcher } from '../../../src/worker/source/index.ts';
-import { type HarnessOptions, type RunningWorker, someBuild, startWorker } from '../harness.ts';
+import { type HarnessOptions, type RunningWorker, startWorker } from '../harness.ts';
 import { startTestManager, type TestManager, type Worker } from '../test-manager.ts';
 import { makeContext } from '../engine/support.ts';
 import { writeTar } from '../source/tar-writer.ts';
-import { engineOf, namesOn, openDisk } from './support.ts';
+import { argumentsOf, engineOf, namesOn, openDisk } from './support.ts';
 
 /** Disks that are too small for what a build wants: the engine's, and the worker's own. */
 
@@ -103,22 +103,15 @@ async function work(more: Partial<HarnessOptions> = {}): Promise<Working> {
     worker,
     connection,
     build: async (path, own = {}) => {
-      const { error, kwargs } = await connection.build({ ...buildOf(path), ...own });
+      const { error, kwargs } = await connection.build({
+        ...argumentsOf(registry, packages.url + path),
+        ...own,
+      });
       return {
         code: error === null ? null : error.replace('io.quay.builder.', ''),
         words: kwargs['base_error'],
       };
     },
-  };
-}
-
-function buildOf(path: string): Record<string, unknown> {
-  return {
-    ...someBuild,
-    registry: registry.host,
-    build_package: packages.url + path,
-    push_token: '',
-    pull_token: '',
   };
 }
 
@@ -167,7 +160,7 @@ describe("the engine's disk", () => {
 
     await rm(file);
     const again = await manager.connection();
-    expect((await again.build(buildOf('/small'))).error).toBeNull();
+    expect((await again.build(argumentsOf(registry, packages.url + '/small'))).error).toBeNull();
   });
 });
 

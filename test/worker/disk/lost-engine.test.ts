@@ -8,9 +8,9 @@ import { type LabRegistry, startRegistry } from '../../../lab/registry.ts';
 import { systemClock } from '../../../src/worker/clock.ts';
 import type { Disk } from '../../../src/worker/disk/disk.ts';
 import { createSourceFetcher } from '../../../src/worker/source/index.ts';
-import { someBuild, startWorker } from '../harness.ts';
+import { startWorker } from '../harness.ts';
 import { startTestManager, type TestManager } from '../test-manager.ts';
-import { engineOf, namesOn, openDisk } from './support.ts';
+import { argumentsOf, engineOf, namesOn, openDisk } from './support.ts';
 
 /** An engine that is killed in mid-build and comes back: its worker notices by itself, and removes what the build left there. */
 
@@ -47,16 +47,6 @@ async function endSteps(): Promise<void> {
   }
 }
 
-function buildOf(path: string): Record<string, unknown> {
-  return {
-    ...someBuild,
-    registry: registry.host,
-    build_package: packages.url + path,
-    push_token: '',
-    pull_token: '',
-  };
-}
-
 describe.each(['buildkit', 'classic'] as const)('with the %s builder', (builder) => {
   it('the build is an internal error, nothing of it stays, and the worker builds on without a restart', async () => {
     let disk: Disk | null = null;
@@ -70,7 +60,7 @@ describe.each(['buildkit', 'classic'] as const)('with the %s builder', (builder)
     });
     const before = await manager.connection();
     await worker.logged('worker is ready');
-    const answer = before.build(buildOf('/endless'));
+    const answer = before.build(argumentsOf(registry, packages.url + '/endless'));
     await before.frame((frame) => frame[0] === 48 && JSON.stringify(frame).includes('"in the step'));
 
     await engine.crash(async () => {
@@ -79,7 +69,7 @@ describe.each(['buildkit', 'classic'] as const)('with the %s builder', (builder)
     });
 
     const after = await manager.connection();
-    expect((await after.build(buildOf('/short'))).error).toBeNull();
+    expect((await after.build(argumentsOf(registry, packages.url + '/short'))).error).toBeNull();
     worker.leave();
     await worker.ended;
     await (disk as Disk | null)?.sweep();

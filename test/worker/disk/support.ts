@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { pino, type Logger } from 'pino';
 import type { LabEngine } from '../../../lab/engine.ts';
+import type { LabRegistry } from '../../../lab/registry.ts';
 import { systemClock } from '../../../src/worker/clock.ts';
 import { createDisk, type Disk } from '../../../src/worker/disk/disk.ts';
 import type { DiskBudget } from '../../../src/worker/disk/budget.ts';
 import type { Engine } from '../../../src/worker/engine/engine.ts';
 import { createEngine, createEngineStorage } from '../../../src/worker/engine/index.ts';
+import { someBuild } from '../harness.ts';
 import { buildOf, makeContext, recordCall } from '../engine/support.ts';
 
 /** How much of its own each image of these tests has: what an image is beside it does not matter. */
@@ -55,6 +57,17 @@ export async function buildImage(engine: Engine, base: string, name: string): Pr
   const [, repository = '', tag = ''] = /^(.*):([^:]*)$/.exec(name) ?? [];
   await engine.tag(build.reference, repository, tag, recordCall().signal);
   await engine.untag(build.reference);
+}
+
+/** The arguments of a build of this package, for a registry that asks nobody who they are. */
+export function argumentsOf(registry: LabRegistry, packageUrl: string): Record<string, unknown> {
+  return {
+    ...someBuild,
+    registry: registry.host,
+    build_package: packageUrl,
+    push_token: '',
+    pull_token: '',
+  };
 }
 
 /** The names of the images on the engine, in order; `<none>` for one without. */

@@ -44,77 +44,34 @@ const files = {
   'ops/Dockerfile.strict.dockerignore': '**\n!main.c\n',
 };
 
+/** What COPY finds of the root, and of `app`, where an ignore file lets it see both whole. */
+const ofRoot = [
+  './app/.dockerignore',
+  './app/Dockerfile',
+  './app/docker/Dockerfile.nested',
+  './app/docker/Dockerfile.nested.dockerignore',
+  './app/main.c',
+  './app/secret',
+  './kept',
+];
+const ofApp = [
+  './.dockerignore',
+  './Dockerfile',
+  './docker/Dockerfile.nested',
+  './docker/Dockerfile.nested.dockerignore',
+  './main.c',
+];
+
 /** context, dockerfile_path, whose Dockerfile it is, and what COPY finds. */
 const builds: [context: string, path: string, by: string, found: string[]][] = [
-  [
-    '',
-    '',
-    'root',
-    [
-      './app/.dockerignore',
-      './app/Dockerfile',
-      './app/docker/Dockerfile.nested',
-      './app/docker/Dockerfile.nested.dockerignore',
-      './app/main.c',
-      './app/secret',
-      './kept',
-    ],
-  ],
-  [
-    '',
-    'Dockerfile.prod',
-    'prod',
-    [
-      './app/.dockerignore',
-      './app/Dockerfile',
-      './app/docker/Dockerfile.nested',
-      './app/docker/Dockerfile.nested.dockerignore',
-      './app/main.c',
-      './app/secret',
-      './kept',
-    ],
-  ],
-  [
-    'app',
-    '',
-    'app',
-    [
-      './.dockerignore',
-      './Dockerfile',
-      './docker/Dockerfile.nested',
-      './docker/Dockerfile.nested.dockerignore',
-      './main.c',
-    ],
-  ],
+  ['', '', 'root', ofRoot],
+  ['', 'Dockerfile.prod', 'prod', ofRoot],
+  ['app', '', 'app', ofApp],
   ['app', 'docker/Dockerfile.nested', 'nested', ['./.dockerignore', './secret']],
-  [
-    'app',
-    '../ops/Dockerfile',
-    'ops',
-    [
-      './.dockerignore',
-      './Dockerfile',
-      './docker/Dockerfile.nested',
-      './docker/Dockerfile.nested.dockerignore',
-      './main.c',
-    ],
-  ],
+  ['app', '../ops/Dockerfile', 'ops', ofApp],
   ['app', '../ops/Dockerfile.strict', 'strict', ['./main.c']],
   ['linked', '', 'app', ['./x']],
-  [
-    '',
-    'current',
-    'prod',
-    [
-      './app/.dockerignore',
-      './app/Dockerfile',
-      './app/docker/Dockerfile.nested',
-      './app/docker/Dockerfile.nested.dockerignore',
-      './app/main.c',
-      './app/secret',
-      './kept',
-    ],
-  ],
+  ['', 'current', 'prod', ofRoot],
   [
     'ops',
     '../folder/Dockerfile',

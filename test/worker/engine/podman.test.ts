@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
@@ -15,7 +15,7 @@ import { startRegistry, type LabRegistry } from '../../../lab/registry.ts';
 import { parseStepHeading } from '../../../src/contract/log-messages.ts';
 import type { RegistryCredentials } from '../../../src/worker/engine/engine.ts';
 import { createEngine } from '../../../src/worker/engine/index.ts';
-import { buildOf, makeContext, recordCall, type RecordedCall } from './support.ts';
+import { buildOf, makeContext, recordCall, runs, type RecordedCall } from './support.ts';
 
 /** Podman's own service, through its socket. */
 
@@ -335,16 +335,6 @@ async function containers(): Promise<unknown> {
       .on('error', reject)
       .end();
   });
-}
-
-/** Whether a process with this argument runs on this machine, in a container or not. */
-async function runs(argument: string): Promise<boolean> {
-  for (const id of await readdir('/proc')) {
-    if (!/^\d+$/.test(id)) continue;
-    const line = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '');
-    if (line.split('\0').includes(argument)) return true;
-  }
-  return false;
 }
 
 async function listen(): Promise<AsyncDisposable & { readonly port: number }> {

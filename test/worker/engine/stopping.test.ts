@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { importBaseImage } from '../../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../../lab/engine.ts';
 import { createEngine } from '../../../src/worker/engine/index.ts';
-import { buildOf, makeContext, recordCall, tapWire } from './support.ts';
+import { buildOf, makeContext, recordCall, runs, tapWire } from './support.ts';
 
 const BASE = 'test/base:1';
 let lab: LabEngine;
@@ -14,16 +13,6 @@ beforeAll(async () => {
   await importBaseImage(lab, BASE);
 });
 afterAll(() => lab.stop());
-
-/** Whether a process with this argument runs on this machine, in a container or not. */
-async function runs(argument: string): Promise<boolean> {
-  for (const id of await readdir('/proc')) {
-    if (!/^\d+$/.test(id)) continue;
-    const line = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '');
-    if (line.split('\0').includes(argument)) return true;
-  }
-  return false;
-}
 
 /** A number that stands for this test among all that run now. */
 function seconds(): string {

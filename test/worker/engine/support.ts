@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -80,6 +80,16 @@ export function buildOf(contextDirectory: string, more: Partial<ImageBuild> = {}
     sharedKey: randomUUID(),
     ...more,
   };
+}
+
+/** Whether a process with this argument runs on this machine, in a container or not. */
+export async function runs(argument: string): Promise<boolean> {
+  for (const id of await readdir('/proc')) {
+    if (!/^\d+$/.test(id)) continue;
+    const line = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '');
+    if (line.split('\0').includes(argument)) return true;
+  }
+  return false;
 }
 
 export interface Wire extends AsyncDisposable {
