@@ -1,3 +1,4 @@
+import { reasonOf } from './reason.ts';
 import { readFileSync } from 'node:fs';
 import convict from 'convict';
 
@@ -116,7 +117,7 @@ function withFiles(
       if (content === '') problems.push(`${name}_FILE: the file is empty: ${path}`);
       else given[name] = content;
     } catch (error) {
-      problems.push(`${name}_FILE: must be the path of a readable file: ${messageOf(error)}`);
+      problems.push(`${name}_FILE: must be the path of a readable file: ${reasonOf(error)}`);
     }
   }
   return given;
@@ -128,7 +129,7 @@ function readSettingsFile(settings: Settings, path: string, problems: string[]):
     content = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
     // A JSON parser quotes what it read, which may be a secret.
-    const reason = error instanceof SyntaxError ? 'it is not JSON' : messageOf(error);
+    const reason = error instanceof SyntaxError ? 'it is not JSON' : reasonOf(error);
     problems.push(`CONFIG_FILE: must be the path of a readable JSON file: ${reason}: ${path}`);
     return {};
   }
@@ -148,10 +149,6 @@ function readSettingsFile(settings: Settings, path: string, problems: string[]):
 
 function withoutUserinfo(text: string): string {
   return text.replace(/\/\/[^/\s]*@/g, '//***@');
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** The reference of a program's settings, in Markdown, for `docs/reference/`. */

@@ -1,4 +1,5 @@
 import { access, rename, rm, writeFile } from 'node:fs/promises';
+import { reasonOf } from '../contract/reason.ts';
 import { ApiTokensError, newApiToken, readTokensFile, type ApiScope } from './http/api-tokens.ts';
 
 /**
@@ -17,7 +18,7 @@ export async function addApiToken(path: string, name: string, scopes: readonly A
     await rename(draft, path);
   } catch (error) {
     await rm(draft, { force: true }).catch(() => undefined);
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new ApiTokensError(`${path} cannot be written: ${reason}`, { cause: error });
   }
   return token;

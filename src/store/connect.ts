@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { reasonOf } from '../contract/reason.ts';
 import { connectionOptions, disconnect, type Address } from './database.ts';
 import { StoreUnusable } from './errors.ts';
 
@@ -35,5 +36,5 @@ export async function connect(address: Address): Promise<pg.Client> {
 function messageOf(error: unknown): string {
   // One for each address of the host.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
+  return reasonOf(error);
 }

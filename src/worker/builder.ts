@@ -9,6 +9,7 @@ import {
 } from '../contract/build-arguments.ts';
 import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
 import { managerProcedures } from '../contract/uris.ts';
+import { reasonOf } from '../contract/reason.ts';
 import type { Clock } from './clock.ts';
 import type { Disk } from './disk/disk.ts';
 import type { Engine } from './engine/engine.ts';
@@ -32,7 +33,6 @@ import { credentialsOf } from './phases/credentials.ts';
 import { createBuildOutput } from './phases/output.ts';
 import { untag } from './phases/pushing.ts';
 import { walkPhases } from './phases/walk.ts';
-import { reasonOf } from './reason.ts';
 import type { SecretKeeper } from './secrets.ts';
 import type { Entitlement } from './source/dockerfile/entitlements.ts';
 import type { FetchSource } from './source/source.ts';

@@ -6,6 +6,7 @@ import { request } from 'undici';
 import { makeFolders } from '../contract/folders.ts';
 import { proxiesOf } from '../contract/network/settings.ts';
 import { REGISTRATION_REALM } from '../contract/uris.ts';
+import { reasonOf } from '../contract/reason.ts';
 import { systemClock } from './clock.ts';
 import { examineEngineDisk } from './disk/findings.ts';
 import { examineAbilities } from './engine-findings.ts';
@@ -17,7 +18,6 @@ import { DESCRIBE_WITHIN_MS, DOCTOR_DISK_BYTES, DOCTOR_WITHIN_MS } from './limit
 import { joinRealm } from './link/session.ts';
 import { readTlsOptions } from './link/tls.ts';
 import { openTransport } from './link/transport.ts';
-import { reasonOf } from './reason.ts';
 
 const GIB = 1024 ** 3;
 const execFileAsync = promisify(execFile);

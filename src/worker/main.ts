@@ -24,13 +24,13 @@ import { leaveOnSignals } from './leaving.ts';
 import { createForsakenTries } from './link/enlisting.ts';
 import { enterpriseRetryDelay, hostedRetryDelay, resumeRetryDelay } from './link/reconnecting.ts';
 import { readTlsOptions } from './link/tls.ts';
-import { reasonOf } from './reason.ts';
 import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
 import { runSlot, type SlotEnd } from './slot.ts';
 import type { SourceFetcherOptions } from './source/index.ts';
 import type { FetchSource } from './source/source.ts';
 import { passwordsOf, withProxyNames } from '../contract/network/proxies.ts';
 import { proxiesOf } from '../contract/network/settings.ts';
+import { reasonOf } from '../contract/reason.ts';
 import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 
 /** `quay-builder`: reads its settings, puts the worker together, and answers the system's signals. */

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { BuildError } from '../contract/build-errors.ts';
 import type { Proxies } from '../contract/network/proxies.ts';
 import type { WorkerOffer } from '../contract/extensions.ts';
+import { reasonOf } from '../contract/reason.ts';
 import type { Builder } from './builder.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { ResumableLink } from './link/build-link.ts';
@@ -10,7 +11,6 @@ import type { RetryDelay } from './link/reconnecting.ts';
 import { LinkError, type RealmSession } from './link/session.ts';
 import { readTlsOptions, type TlsPaths } from './link/tls.ts';
 import { openTransport, type Transport } from './link/transport.ts';
-import { reasonOf } from './reason.ts';
 
 export interface ResumingOptions {
   readonly endpoint: URL;

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
+import { reasonOf } from '../contract/reason.ts';
 import type { Builder } from './builder.ts';
 import { type Clock, sleep } from './clock.ts';
 import { ENGINE_WATCH_MS } from './limits.ts';
@@ -9,7 +10,6 @@ import type { RetryDelay } from './link/reconnecting.ts';
 import { RealmRefusedError, type Answer } from './link/session.ts';
 import { readTlsOptions } from './link/tls.ts';
 import { openTransport, type Transport } from './link/transport.ts';
-import { reasonOf } from './reason.ts';
 import { type ResumingOptions, seeThrough } from './resuming.ts';
 
 /**

@@ -100,7 +100,7 @@ export async function readExecutorsFile(path: string): Promise<readonly Executor
     content = JSON.parse(await readFile(path, 'utf8'));
   } catch (error) {
     // A JSON parser quotes what it read, which may be a secret.
-    const what = error instanceof SyntaxError ? 'it is not JSON' : reasonOf(error);
+    const what = error instanceof SyntaxError ? 'it is not JSON' : codeOf(error);
     throw new ExecutorsError(`EXECUTORS_FILE: ${path} cannot be read: ${what}`);
   }
   const parsed = executorsFileSchema.safeParse(content);
@@ -118,6 +118,6 @@ export async function readExecutorsFile(path: string): Promise<readonly Executor
   return parsed.data;
 }
 
-function reasonOf(error: unknown): string {
+function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'it cannot be opened';
 }

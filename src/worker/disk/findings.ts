@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import { reasonOf } from '../../contract/reason.ts';
 import type { EngineFacts, EngineStorage } from '../engine/storage.ts';
 import { bad, good, warning, type Finding } from '../finding.ts';
 import { DISK_LEAST_FREE_BYTES, DOCTOR_DISK_BYTES, DOCTOR_MEASURE_WITHIN_MS } from '../limits.ts';
-import { reasonOf } from '../reason.ts';
 import { budgetBytes, showBytes, type DiskBudget } from './budget.ts';
 import { RECORD_FILE } from './disk.ts';
 import { createHolds } from './holds.ts';

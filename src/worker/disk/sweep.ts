@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
+import { reasonOf } from '../../contract/reason.ts';
 import type { CacheRecord, EngineStorage, StoredImage, StoredLayer } from '../engine/storage.ts';
-import { reasonOf } from '../reason.ts';
 import { familiarName, type Holds } from './holds.ts';
 import { planEviction, type CountedImage, type Eviction } from './policy.ts';
 import type { EngineRecord } from './record.ts';

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
+import { reasonOf } from '../../contract/reason.ts';
 import type { Clock } from '../clock.ts';
 import { type Engine, EngineError } from '../engine/engine.ts';
 import type { EngineStorage, StoredLayer } from '../engine/storage.ts';
 import { DISK_SWEEP_WITHIN_MS, MEASURE_SHARE } from '../limits.ts';
-import { reasonOf } from '../reason.ts';
 import { budgetBytes, showBytes, type DiskBudget } from './budget.ts';
 import { familiarName, type Holds } from './holds.ts';
 import type { EngineRecord } from './record.ts';

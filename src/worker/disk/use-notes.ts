@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
+import { reasonOf } from '../../contract/reason.ts';
 import type { Clock } from '../clock.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { EngineStorage } from '../engine/storage.ts';
 import { DESCRIBE_WITHIN_MS } from '../limits.ts';
-import { reasonOf } from '../reason.ts';
 import { familiarName, type Holds } from './holds.ts';
 import type { EngineRecord } from './record.ts';
 import type { UseListener } from './recorded-engine.ts';

@@ -1,3 +1,4 @@
+import { reasonOf } from '../../contract/reason.ts';
 import { EngineError, type EngineErrorKind } from './engine.ts';
 import { limits } from './limits.ts';
 
@@ -35,14 +36,9 @@ export function buildErrorKind(message: string, instruction: string | null): Eng
     : 'failed';
 }
 
-/** What went wrong, for an error of any make. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** The error of an engine that does not answer, or went away. */
 export function unreachable(name: string, error: unknown): EngineError {
-  return new EngineError('unreachable', `The engine at ${name} does not answer: ${messageOf(error)}`, {
+  return new EngineError('unreachable', `The engine at ${name} does not answer: ${reasonOf(error)}`, {
     cause: error,
   });
 }

@@ -1,9 +1,10 @@
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { isDigest } from '../../contract/references.ts';
+import { reasonOf } from '../../contract/reason.ts';
 import { withDeadline } from './deadline.ts';
 import { EngineError, type Engine, type EngineCall, type RegistryCredentials } from './engine.ts';
-import { registryErrorKind, messageOf, unreachable } from './errors.ts';
+import { registryErrorKind, unreachable } from './errors.ts';
 import { errorOf, followMessages, logMessageOf, type WireMessage } from './messages.ts';
 
 /** What is done with images that are whole: pull, find, name, push, forget. */
@@ -132,7 +133,7 @@ function toEngineError(
   if (error instanceof EngineError) return error;
   const answer = httpErrorSchema.safeParse(error);
   if (!answer.success) return unreachable(engineName, error);
-  const message = (answer.data.json?.message ?? messageOf(error).replace(DOCKERODE_PREFIX, '')).trim();
+  const message = (answer.data.json?.message ?? reasonOf(error).replace(DOCKERODE_PREFIX, '')).trim();
   return new EngineError(kindOf(message), message, { cause: error });
 }
 

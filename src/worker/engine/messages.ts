@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { engineMessageSchema, type EngineMessage } from '../../contract/log-messages.ts';
+import { reasonOf } from '../../contract/reason.ts';
 import { EngineError, type EngineCall } from './engine.ts';
-import { messageOf } from './errors.ts';
 import { limits } from './limits.ts';
 
 /** The stream of JSON messages, one a line, by which an engine answers builds, pulls and pushes. */
@@ -99,7 +99,7 @@ export async function followMessages(
   } catch (error) {
     if (call.signal.aborted) throw call.signal.reason;
     if (isConnectionError(error)) {
-      throw new EngineError('unreachable', `The engine went away in mid-call: ${messageOf(error)}`, {
+      throw new EngineError('unreachable', `The engine went away in mid-call: ${reasonOf(error)}`, {
         cause: error,
       });
     }

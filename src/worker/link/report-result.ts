@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import { managerProcedures } from '../../contract/uris.ts';
+import { reasonOf } from '../../contract/reason.ts';
 import { type Clock, sleep } from '../clock.ts';
 import { RESULT_RETRY_MS, RESULT_TRIES } from '../limits.ts';
-import { reasonOf } from '../reason.ts';
 import type { ResumableLink } from './build-link.ts';
 import { type Answer, CallError, LinkError } from './session.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { ConfigurationError } from '../../contract/configuration.ts';
-import { reasonOf } from '../reason.ts';
+import { reasonOf } from '../../contract/reason.ts';
 
 /** Where the certificates of a `wss://` connection lie; each counts on its own (contract 0.3, "How a worker is started"). */
 export interface TlsPaths {

@@ -2,6 +2,7 @@ import { WebSocket } from 'ws';
 import type { SessionTransport } from 'autobahn';
 import { noProxies, proxyFor, type Proxies } from '../../contract/network/proxies.ts';
 import { formatDuration } from '../../contract/words.ts';
+import { reasonOf } from '../../contract/reason.ts';
 import type { Clock } from '../clock.ts';
 import {
   CONNECT_WITHIN_MS,
@@ -10,7 +11,6 @@ import {
   PING_EVERY_MS,
   SILENCE_MAX_MS,
 } from '../limits.ts';
-import { reasonOf } from '../reason.ts';
 import type { TlsOptions } from './tls.ts';
 import { openTunnel, secureTunnel } from './tunnel.ts';
 

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
-import { reasonOf } from '../reason.ts';
+import { reasonOf } from '../../contract/reason.ts';
 import type { TlsOptions } from './tls.ts';
 
 /**

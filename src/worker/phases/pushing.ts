@@ -1,5 +1,5 @@
+import { reasonOf } from '../../contract/reason.ts';
 import { UNTAG_WITHIN_MS } from '../limits.ts';
-import { reasonOf } from '../reason.ts';
 import { type BuildRun, temporaryReference } from './build-run.ts';
 import { engineFailure, tryThrice } from './failures.ts';
 

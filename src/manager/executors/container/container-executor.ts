@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { z } from 'zod';
+import { reasonOf } from '../../../contract/reason.ts';
 import { createExecutor } from '../driver.ts';
 import {
   ExecutorError,
@@ -209,7 +210,7 @@ async function unless(status: number, answer: Promise<unknown>): Promise<void> {
 
 function failure({ name }: ExecutorSettings, what: string, error: unknown): ExecutorError {
   const words = httpErrorSchema.safeParse(error).data?.json?.message;
-  const reason = words ?? (error instanceof Error ? error.message : String(error));
+  const reason = words ?? reasonOf(error);
   return new ExecutorError('failed', `the executor ${name} could not ${what} a worker: ${reason}`, {
     cause: error,
   });

@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { access, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonOf } from '../../../contract/reason.ts';
 import { createExecutor } from '../driver.ts';
 import {
   ExecutorError,
@@ -60,7 +61,7 @@ export async function openProcessExecutor(options: ProcessExecutorOptions): Prom
       const place = freePlace(await records.list());
       try {
         const child = await launch(order, place, options, records);
-        child.once('exit', (code, signal) => reasons.set(order.id, reasonOf(code, signal)));
+        child.once('exit', (code, signal) => reasons.set(order.id, howItEnded(code, signal)));
       } catch (error) {
         await records.remove(order.id);
         throw failure(settings, 'start', error);
@@ -192,13 +193,13 @@ async function killAll(family: readonly ProcessId[]): Promise<void> {
   for (const each of family) if (await isRunning(each)) signalProcess(each.pid, 'SIGKILL');
 }
 
-function reasonOf(code: number | null, signal: NodeJS.Signals | null): string {
+function howItEnded(code: number | null, signal: NodeJS.Signals | null): string {
   return signal === null ? `it ended with exit code ${String(code)}` : `it was ended by ${signal}`;
 }
 
 function failure({ name }: ExecutorSettings, what: string, error: unknown): ExecutorError {
   // Of files and processes: their messages hold paths and no environment.
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = reasonOf(error);
   return new ExecutorError('failed', `the executor ${name} could not ${what} a worker: ${reason}`, {
     cause: error,
   });

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
+import { reasonOf } from '../../../contract/reason.ts';
 import { EngineError, type EngineCall, type ImageBuild } from '../engine.ts';
-import { isDockerfileError, messageOf, registryErrorKind, stepError } from '../errors.ts';
+import { isDockerfileError, registryErrorKind, stepError } from '../errors.ts';
 import { optionsQuery } from '../options-query.ts';
 import { ENOUGH, errorOf, followMessages, logMessageOf } from '../messages.ts';
 import type { Transport } from '../transport.ts';
@@ -143,7 +144,7 @@ function decodeReport(aux: unknown): StatusResponse {
   } catch (error) {
     throw new EngineError(
       'failed',
-      `The engine sent a report of its build that cannot be read: ${messageOf(error)}`,
+      `The engine sent a report of its build that cannot be read: ${reasonOf(error)}`,
       {
         cause: error,
       },

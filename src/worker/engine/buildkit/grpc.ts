@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { reasonOf } from '../../../contract/reason.ts';
 import { limits } from '../limits.ts';
 
 /** gRPC over one HTTP/2 stream, server's side: messages with a prefix of five bytes, and a status in the trailers. */
@@ -110,7 +111,7 @@ export async function serveCall(
     });
   } catch (error) {
     const code = error instanceof GrpcError ? error.code : grpcStatus.unknown;
-    end = trailers(code, error instanceof Error ? error.message : String(error));
+    end = trailers(code, reasonOf(error));
   }
   sender.flush();
   if (!stream.destroyed) stream.end();

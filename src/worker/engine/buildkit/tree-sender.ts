@@ -1,8 +1,8 @@
+import { reasonOf } from '../../../contract/reason.ts';
 import type { ContextEntry } from '../context/entries.ts';
 import { ContextError } from '../context/entries.ts';
 import { readUnchanged } from '../context/read-file.ts';
 import { goFileMode } from '../context/file-mode.ts';
-import { messageOf } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { GrpcCall } from './grpc.ts';
 import { dataPacketHead, packet, packetTypes, toInt64, type Stat } from './protobuf.ts';
@@ -55,7 +55,7 @@ export async function sendTree(
     await call.send(packet.encode({ type: packetTypes.fin }));
   } catch (error) {
     reads.stop();
-    const text = Buffer.from(messageOf(error));
+    const text = Buffer.from(reasonOf(error));
     // Where the call itself is over, nobody is left to be told.
     await call.send(packet.encode({ type: packetTypes.err, data: text })).catch(() => undefined);
     throw error;
