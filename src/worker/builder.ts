@@ -34,7 +34,7 @@ import { createBuildOutput } from './phases/output.ts';
 import { untag } from './phases/pushing.ts';
 import { walkPhases } from './phases/walk.ts';
 import type { SecretKeeper } from './secrets.ts';
-import type { Entitlement } from './source/dockerfile/entitlements.ts';
+import type { Entitlement } from './entitlements.ts';
 import type { FetchSource } from './source/source.ts';
 import { isSystemError } from './source/system-error.ts';
 import type { WorkDirectory } from './work-directory.ts';

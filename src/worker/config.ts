@@ -10,7 +10,7 @@ import {
   type SettingValues,
 } from '../contract/configuration.ts';
 import { readDiskBudget } from './disk/budget.ts';
-import { entitlementNames, type Entitlement } from './source/dockerfile/entitlements.ts';
+import { entitlementNames, type Entitlement } from './entitlements.ts';
 import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import type { TlsPaths } from './link/tls.ts';

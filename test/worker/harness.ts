@@ -16,7 +16,7 @@ import {
 } from '../../src/worker/link/reconnecting.ts';
 import { createSecretKeeper } from '../../src/worker/secrets.ts';
 import { runSlot, type SlotEnd } from '../../src/worker/slot.ts';
-import type { Entitlement } from '../../src/worker/source/dockerfile/entitlements.ts';
+import type { Entitlement } from '../../src/worker/entitlements.ts';
 import type { FetchedSource, FetchSource } from '../../src/worker/source/source.ts';
 import { openWorkDirectory } from '../../src/worker/work-directory.ts';
 import type { TestManager } from './test-manager.ts';

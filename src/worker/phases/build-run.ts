@@ -3,7 +3,7 @@ import type { BuildArguments } from '../../contract/build-arguments.ts';
 import type { ExtensionName } from '../../contract/extensions.ts';
 import type { Clock } from '../clock.ts';
 import type { Engine, EngineCall } from '../engine/engine.ts';
-import type { Entitlement } from '../source/dockerfile/entitlements.ts';
+import type { Entitlement } from '../entitlements.ts';
 import type { FetchSource } from '../source/source.ts';
 import type { Credentials } from './credentials.ts';
 import type { BuildOutput } from './output.ts';

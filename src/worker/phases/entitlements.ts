@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { BuildError } from '../../contract/build-errors.ts';
-import { entitlementsIn, type Entitlement } from '../source/dockerfile/entitlements.ts';
+import type { Entitlement } from '../entitlements.ts';
 import type { FetchedSource } from '../source/source.ts';
 import type { BuildRun } from './build-run.ts';
 
@@ -17,6 +17,7 @@ export async function demandEntitlementsAllowed(
 ): Promise<void> {
   // A Dockerfile that cannot be read here cannot be sent either, and the engine says so.
   const text = await readFile(dockerfile, 'utf8').catch(() => '');
+  const { entitlementsIn } = await import('../source/dockerfile/entitlements.ts');
   const refused = entitlementsIn(text).find(({ entitlement }) => !entitlements.has(entitlement));
   if (refused === undefined) return;
   const { entitlement, line } = refused;

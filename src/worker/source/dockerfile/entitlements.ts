@@ -1,8 +1,5 @@
 import { DockerfileParser, Onbuild, Run, type Instruction } from 'dockerfile-ast';
-
-/** What an operator may allow the steps of builds to have, by BuildKit's names. */
-export const entitlementNames = ['network.host', 'security.insecure', 'device'] as const;
-export type Entitlement = (typeof entitlementNames)[number];
+import type { Entitlement } from '../../entitlements.ts';
 
 /** What the steps of a Dockerfile ask for by their flags (`RUN --network=host`), each with its line, from 1. */
 export function entitlementsIn(text: string): { readonly entitlement: Entitlement; readonly line: number }[] {
