@@ -10,6 +10,7 @@ export interface BuildOptions {
   readonly platform?: string;
   readonly cacheFrom?: readonly string[];
   readonly cacheTo?: readonly string[];
+  readonly pushTo?: readonly string[];
   readonly memory?: string;
   readonly cpus?: string;
   readonly timeout?: string;
@@ -25,7 +26,16 @@ export function readBuildOptions(
   options: BuildOptions,
   environment: NodeJS.ProcessEnv,
 ): Partial<BuildRequestBody> {
-  const { buildArg = [], target, label = [], ociLabels = true, platform, cacheFrom, cacheTo } = options;
+  const {
+    buildArg = [],
+    target,
+    label = [],
+    ociLabels = true,
+    platform,
+    cacheFrom,
+    cacheTo,
+    pushTo,
+  } = options;
   const buildArgs = readPairs('--build-arg', buildArg, (name) => environment[name]);
   const labels = readPairs('--label', label, () => '');
   return {
@@ -36,6 +46,7 @@ export function readBuildOptions(
     ...(platform === undefined ? {} : { platform }),
     ...(cacheFrom === undefined ? {} : { cache_from: [...cacheFrom] }),
     ...(cacheTo === undefined ? {} : { cache_to: [...cacheTo] }),
+    ...(pushTo === undefined ? {} : { push_to: [...pushTo] }),
     ...readBounds(options),
   };
 }

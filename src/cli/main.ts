@@ -137,6 +137,11 @@ function createProgram(inSession: InSession): Command {
       ]),
     )
     .option(
+      '--push-to <reference>',
+      'push the image there too, as registry.example/team/app:v1, where workers allow it; may be given several times',
+      collect,
+    )
+    .option(
       '--secret <id=name,src=file>',
       'what steps may mount with RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE; may be given several times',
       collect,

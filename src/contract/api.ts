@@ -7,6 +7,7 @@ import {
   limitsSchema,
   networkSchema,
   platformSchema,
+  pushToSchema,
   registryAuthSchema,
   secretsSchema,
   sshKeysSchema,
@@ -122,6 +123,11 @@ const buildRequestFields = z.strictObject({
       'Further tags of the repository that the image is pushed as, so that a later build may name them in cache_from. One that cannot be pushed fails nothing.',
     examples: [['cache']],
   }),
+  push_to: pushToSchema.default([]).meta({
+    description:
+      'Further references that the image is pushed as, at registries for which `registry_auth` may say who the build is. Only where the worker allows it (`PUSH_TO`). One that cannot be pushed ends the build with an error.',
+    examples: [['mirror.example/team/app:v1']],
+  }),
   limits: limitsSchema.default({}).meta({
     description:
       'What each step may use. BuildKit keeps no such limits, which the log of the build then says; the classic builder does.',
@@ -215,6 +221,7 @@ export const buildSchema = z.object({
   platform: z.string(),
   cache_from: z.array(z.string()),
   cache_to: z.array(z.string()),
+  push_to: z.array(z.string()),
   limits: z.object({ memory: z.int().optional(), cpus: z.number().optional() }),
   timeout: z.int().nullable(),
   silence_timeout: z.int().nullable(),

@@ -7,6 +7,7 @@ import {
   limitsSchema,
   networkSchema,
   platformSchema,
+  pushToSchema,
   secretsSchema,
   sshKeysSchema,
   targetSchema,
@@ -70,6 +71,8 @@ export const buildArgumentsSchema = z.object({
   cache_from: cacheFromSchema.optional(),
   /** Extension `cache`: tags that the image is pushed as too, for later builds' `cache_from`. */
   cache_to: cacheToSchema.optional(),
+  /** Extension `push-to`: further references, `host[:port]/namespace/name:tag`, that the image is pushed as. */
+  push_to: pushToSchema.optional(),
   /** Extension `resume`: which try this is, and how long the worker may take to come back when it loses its connection. */
   lease: z
     .object({
@@ -106,6 +109,7 @@ const extensionOfArgument = {
   platform: 'platform',
   cache_from: 'cache',
   cache_to: 'cache',
+  push_to: 'push-to',
   lease: 'resume',
   limits: 'limits',
   timeout: 'limits',

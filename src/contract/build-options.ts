@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isImageName, isRegistryHost, isTag } from './references.ts';
+import { isImageName, isRegistryHost, isTag, readTagReference } from './references.ts';
 
 /** What a build may say of its own to its Dockerfile and image: the same in the HTTP API and in the build arguments. */
 
@@ -111,6 +111,15 @@ export const cacheFromSchema = z.array(imageName).max(16, 'must be at most 16 im
 export const cacheToSchema = z
   .array(z.string().refine(isTag, 'must be a tag'))
   .max(4, 'must be at most 4 tags');
+
+/** Where else the image is pushed: registries of others, each with who the build is there. */
+export const pushToSchema = z
+  .array(
+    z.string().refine((text) => readTagReference(text) !== null, {
+      message: 'must be a whole reference, as registry.example/team/app:v1',
+    }),
+  )
+  .max(8, 'must be at most 8 references');
 
 const MIB = 1024 * 1024;
 

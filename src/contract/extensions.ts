@@ -17,6 +17,7 @@ import { z } from 'zod';
  *   on (HELLO and WELCOME `authextra.resume`); `managerProcedures.result` and `managerProcedures.forsake`.
  * - `limits`: the build arguments `limits`, `timeout` and `silence_timeout`.
  * - `network`: the build argument `network`.
+ * - `push-to`: the build argument `push_to`.
  */
 export const extensionNames = [
   'log-batch',
@@ -31,6 +32,7 @@ export const extensionNames = [
   'resume',
   'limits',
   'network',
+  'push-to',
 ] as const;
 export type ExtensionName = (typeof extensionNames)[number];
 

@@ -56,6 +56,13 @@ export function isImageName(text: string): boolean {
   );
 }
 
+/** The parts of a whole reference, `host[:port]/namespace/name:tag`; null when one of them is missing, or it is none. */
+export function readTagReference(text: string): { host: string; repository: string; tag: string } | null {
+  const { host, path = '', tag } = REFERENCE.exec(text)?.groups ?? {};
+  if (host === undefined || tag === undefined || !isImageName(text) || !isRepository(path)) return null;
+  return { host, repository: path, tag };
+}
+
 /** The registry of an image's name; `docker.io` when it names none. */
 export function registryOf(imageName: string): string {
   return REFERENCE.exec(imageName)?.groups?.['host'] ?? 'docker.io';

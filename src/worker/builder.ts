@@ -65,6 +65,8 @@ export interface BuilderOptions {
   readonly ociLabels: boolean;
   /** What the steps of builds may have beyond the usual, by BuildKit's names. */
   readonly entitlements: ReadonlySet<Entitlement>;
+  /** Where builds may push besides their own repository. */
+  readonly pushTo: readonly string[];
   readonly secrets: SecretKeeper;
   /** How much of a build's log may wait on disk while its manager is away, in bytes. */
   readonly logSpoolMaxBytes: number;
@@ -239,7 +241,16 @@ interface RunOptions {
 }
 
 async function run(
-  { disk, fetchSource, workDirectory, ociLabels, entitlements, logSpoolMaxBytes, clock }: BuilderOptions,
+  {
+    disk,
+    fetchSource,
+    workDirectory,
+    ociLabels,
+    entitlements,
+    pushTo,
+    logSpoolMaxBytes,
+    clock,
+  }: BuilderOptions,
   link: BuildLink,
   build: BuildArguments,
   { id, masker, logger, controller }: RunOptions,
@@ -268,6 +279,7 @@ async function run(
         .digest('hex'),
       ociLabels,
       entitlements,
+      pushTo,
       engine: use.engine,
       fetchSource,
       output,

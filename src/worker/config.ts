@@ -10,6 +10,7 @@ import {
   type SettingValues,
 } from '../contract/configuration.ts';
 import { readDiskBudget } from './disk/budget.ts';
+import { readTagReference } from '../contract/references.ts';
 import { entitlementNames, type Entitlement } from './entitlements.ts';
 import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
@@ -154,6 +155,13 @@ const settings = {
     default: 'none',
     read: readEntitlements,
   }),
+  PUSH_TO: setting({
+    doc: 'Where builds may push besides their own repository when they ask for it (`push_to`): registries, or paths in one. For the moment of such a push every build on the engine finds the image under that name, so name no place that bases of other builds come from.',
+    rule: 'none, or up to 64 of host[:port] or host[:port]/path, with commas between them',
+    example: 'mirror.example,backup.example:5000/team',
+    default: 'none',
+    read: readPlaces,
+  }),
   OCI_LABELS: setting({
     doc: 'Whether images get the labels `org.opencontainers.image.` `created`, `source`, `revision` and `base.name`, where the Dockerfile has none of that name. A build may turn them off for itself.',
     rule: 'on or off',
@@ -284,6 +292,14 @@ function readEntitlements(text: string): readonly Entitlement[] | undefined {
   if (text === 'none') return [];
   const names = text.split(',').map((each) => entitlementNames.find((name) => name === each.trim()));
   return names.includes(undefined) ? undefined : names.filter((name) => name !== undefined);
+}
+
+function readPlaces(text: string): readonly string[] | undefined {
+  if (text === 'none') return [];
+  const places = text.split(',').map((each) => each.trim().replace(/\/$/, ''));
+  // A path is right when a name below it is.
+  const isPlace = (place: string): boolean => readTagReference(`${place}/a/b:c`) !== null;
+  return places.length <= 64 && places.every(isPlace) ? places : undefined;
 }
 
 function readLabels(text: string): Record<string, string> | undefined {

@@ -190,6 +190,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     ociLabels: settings.OCI_LABELS === 'on',
     logSpoolMaxBytes: settings.LOG_SPOOL_MAX * 1024 ** 2,
     entitlements: new Set(settings.ENTITLEMENTS),
+    pushTo: settings.PUSH_TO,
     secrets,
     clock: systemClock,
     newId: randomUUID,

@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Build } from '../../src/contract/api.ts';
 import { importBaseImage } from '../../lab/base-image.ts';
 import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
 import { createEngine } from '../../src/worker/engine/index.ts';
@@ -91,6 +92,42 @@ it('shows a password to its own host alone', async () => {
   );
   const build = await ended(farm, id);
   expect(build.error?.base_error, await logOf(farm, id)).toMatch(/team\/tools.*no basic auth credentials/);
+  expect(told).toEqual([]);
+  await worker.stop();
+});
+
+it('pushes to a further registry where the worker lets builds do that, as who the build is there', async () => {
+  const { farm, engine } = e2e;
+  const worker = await farm.startWorker(engine, { PUSH_TO: `${guarded.host}/team` });
+  const submitTo = async (reference: string, password: string): Promise<Build> => {
+    const request = {
+      repository: 'team/app',
+      tag_names: ['v7'],
+      registry_auth: { [guarded.host]: { username: 'robot', password } },
+      push_to: [reference],
+    };
+    const dockerfile = 'FROM busybox:stable\nRUN echo pushed twice > /where\n';
+    const { id } = await submit(farm, request, new TextEncoder().encode(dockerfile));
+    const build = await ended(farm, id);
+    expect(await logOf(farm, id)).not.toContain(password);
+    return build;
+  };
+  const further = `${guarded.host}/team/copy:v7`;
+  const pushed = await submitTo(further, PASSWORD);
+  expect(pushed).toMatchObject({ state: 'complete', push_to: [further] });
+  const authorization = `Basic ${Buffer.from(`robot:${PASSWORD}`).toString('base64')}`;
+  const there = await fetch(`http://${guarded.host}/v2/team/copy/manifests/v7`, {
+    method: 'HEAD',
+    headers: { authorization, accept: 'application/vnd.docker.distribution.manifest.v2+json' },
+  });
+  expect(there.headers.get('docker-content-digest')).toBe(pushed.digests['v7']);
+  expect(await engine.docker(['images', '--quiet', further])).toBe('');
+
+  const denied = await submitTo(`${guarded.host}/team/other:v7`, 'not-the-password');
+  expect(denied).toMatchObject({ state: 'error', error: { code: 'pushissue' } });
+  const refused = await submitTo(`${guarded.host}/teams/copy:v7`, PASSWORD);
+  expect(refused).toMatchObject({ state: 'error', error: { code: 'builderror' } });
+  expect(refused.error?.base_error).toContain('PUSH_TO');
   expect(told).toEqual([]);
   await worker.stop();
 });

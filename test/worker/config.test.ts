@@ -38,3 +38,20 @@ test("the engine is where it is said to be, else where Docker's or Podman's list
     /^CONTAINER_RUNTIME: .*must be docker or podman/m,
   );
 });
+
+test('builds may push to places that are named, and to none without', () => {
+  expect(load({}).PUSH_TO).toEqual([]);
+  expect(load({ PUSH_TO: 'mirror.example, 127.0.0.1:5000/team/' }).PUSH_TO).toEqual([
+    'mirror.example',
+    '127.0.0.1:5000/team',
+  ]);
+  for (const none of [
+    'team',
+    'mirror.example/Team',
+    'https://mirror.example',
+    'mirror.example,,other.example',
+    '*',
+  ]) {
+    expect(() => load({ PUSH_TO: none })).toThrow(/^PUSH_TO: .*must be/m);
+  }
+});

@@ -154,6 +154,7 @@ export async function startWorker(options: HarnessOptions): Promise<RunningWorke
     ociLabels: options.ociLabels ?? false,
     logSpoolMaxBytes: options.logSpoolMaxBytes ?? 2 ** 20,
     entitlements: new Set(options.entitlements),
+    pushTo: [],
     secrets,
     clock: options.clock ?? fastClock,
     newId: randomUUID,

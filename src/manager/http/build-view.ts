@@ -28,6 +28,7 @@ export function viewBuild(row: BuildWithTries): Build {
     platform: spec.platform,
     cache_from: spec.cache_from,
     cache_to: spec.cache_to,
+    push_to: spec.push_to,
     limits: spec.limits,
     timeout: spec.timeout,
     silence_timeout: spec.silence_timeout,

@@ -26,6 +26,7 @@ export const imageSpecSchema = z.object({
   platform: z.string().default(''),
   cache_from: z.array(z.string()).default([]),
   cache_to: z.array(z.string()).default([]),
+  push_to: z.array(z.string()).default([]),
   limits: limitsSchema.default({}),
   timeout: z.int().nullable().default(null),
   silence_timeout: z.int().nullable().default(null),

@@ -3,7 +3,7 @@ import type { ImageSecrets, ImageSpec } from './image-build.ts';
 
 /** The options of a build as build arguments. Only those that it has: a deployed worker, which gets builds without any, is sent none. */
 export function optionArguments(spec: ImageSpec, secrets: ImageSecrets): ExtensionArguments {
-  const { build_args, target, labels, oci_labels, platform, cache_from, cache_to } = spec;
+  const { build_args, target, labels, oci_labels, platform, cache_from, cache_to, push_to } = spec;
   const { limits, timeout, silence_timeout, network } = spec;
   return {
     ...(isEmpty(build_args) ? {} : { build_args }),
@@ -16,6 +16,7 @@ export function optionArguments(spec: ImageSpec, secrets: ImageSecrets): Extensi
     ...(platform === '' ? {} : { platform }),
     ...(isEmpty(cache_from) ? {} : { cache_from }),
     ...(isEmpty(cache_to) ? {} : { cache_to }),
+    ...(isEmpty(push_to) ? {} : { push_to }),
     ...(isEmpty(limits) ? {} : { limits }),
     ...(timeout === null ? {} : { timeout }),
     ...(silence_timeout === null ? {} : { silence_timeout }),

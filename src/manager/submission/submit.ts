@@ -45,6 +45,7 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       platform: request.platform,
       cache_from: request.cache_from,
       cache_to: request.cache_to,
+      push_to: request.push_to,
       limits: request.limits,
       timeout: request.timeout,
       silence_timeout: request.silence_timeout,

@@ -23,6 +23,8 @@ export interface BuildRun {
   readonly ociLabels: boolean;
   /** What the steps of builds may have here beyond the usual. */
   readonly entitlements: ReadonlySet<Entitlement>;
+  /** Where builds may push besides their own repository: a registry, or a path in one. */
+  readonly pushTo: readonly string[];
   readonly engine: Engine;
   readonly fetchSource: FetchSource;
   readonly output: BuildOutput;

@@ -12,6 +12,8 @@ export interface Credentials {
   /** For the image that primes the cache, in the repository that is pushed to. */
   readonly forCache: RegistryCredentials | null;
   readonly forPush: RegistryCredentials | null;
+  /** For a further reference at this host (`push_to`): what the build brought for it, and nothing else. */
+  forPushTo(host: string): RegistryCredentials | null;
   /** All of {@link Credentials.forPull}, by host. */
   readonly byHost: ReadonlyMap<string, RegistryCredentials>;
 }
@@ -25,6 +27,7 @@ export function credentialsOf(build: BuildArguments, accepted: ReadonlySet<Exten
   const extension = accepted.has('registry-auth') ? (build.registry_auth ?? {}) : {};
   for (const [host, each] of Object.entries(extension)) byHost.set(canonicalHost(host), each);
 
+  const brought = new Map(byHost);
   const own = canonicalHost(build.registry);
   const given = byHost.get(own) ?? null;
   const { username, password } = build.base_image ?? {};
@@ -35,6 +38,7 @@ export function credentialsOf(build: BuildArguments, accepted: ReadonlySet<Exten
     forPull: (host) => byHost.get(canonicalHost(host)) ?? null,
     forCache,
     forPush: given ?? token(build.push_token),
+    forPushTo: (host) => brought.get(canonicalHost(host)) ?? null,
     byHost,
   };
 }

@@ -5,6 +5,7 @@ import { primeCache } from './caching.ts';
 import { demandEntitlementsAllowed, demandNetworkAllowed } from './entitlements.ts';
 import { pullBases } from './pulling.ts';
 import { pushCache, pushTags, untag } from './pushing.ts';
+import { demandPushToAllowed, pushFurther } from './pushing-further.ts';
 import { demandSecretsCanBeGiven } from './secrets.ts';
 import { unpack } from './unpacking.ts';
 
@@ -19,6 +20,7 @@ import { unpack } from './unpacking.ts';
 export async function walkPhases(run: BuildRun): Promise<BuildResult> {
   await demandSecretsCanBeGiven(run);
   demandNetworkAllowed(run);
+  demandPushToAllowed(run);
   const source = await unpack(run);
   await demandEntitlementsAllowed(run, source);
   await pullBases(run, source);
@@ -26,6 +28,7 @@ export async function walkPhases(run: BuildRun): Promise<BuildResult> {
   try {
     const imageId = await buildImage(run, source, cacheFrom);
     const digests = await pushTags(run);
+    await pushFurther(run);
     await pushCache(run);
     await run.output.end();
     return resultOf(run, imageId, digests);
