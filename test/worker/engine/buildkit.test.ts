@@ -185,3 +185,33 @@ test.for([
     expect.stringContaining('The engine stopped telling what the build does'),
   );
 });
+
+test('a step that is given a secret is another for each tenant: neither joined while it runs nor had from the cache', async () => {
+  const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
+  await using context = await makeContext({
+    Dockerfile: [
+      `FROM ${BASE}`,
+      'RUN --mount=type=secret,id=token for i in 1 2 3 4; do cat /run/secrets/token || echo none; sleep 0.5; done | tee /got',
+      'RUN echo "got $(sort -u /got)"',
+    ].join('\n'),
+  });
+  const printedBy = async (sharedKey: string, secret?: string): Promise<string> => {
+    const call = recordCall();
+    const secrets = new Map(secret === undefined ? [] : [['token', `${secret}\n`]]);
+    await engine.build(buildOf(context.path, { sharedKey, secrets }), call);
+    return call.output();
+  };
+  const [one, other, none] = await Promise.all([
+    printedBy('key of one', 'secret of one'),
+    printedBy('key of another', 'secret of another'),
+    printedBy('key of a third'),
+  ]);
+  expect(one).toContain('got secret of one');
+  expect(other).toContain('got secret of another');
+  expect(other).not.toContain('secret of one');
+  expect(none).toContain('got none');
+  expect(none).not.toContain('secret of');
+  const later = await printedBy('key of a fourth');
+  expect(later).not.toContain('secret of');
+  expect(await printedBy('key of one', 'secret of one')).toContain('Using cache');
+});

@@ -95,15 +95,29 @@ function queryOf(build: ImageBuild, session: string): string {
     ...(build.pull ? { pull: '1' } : {}),
     ...(build.cacheFrom.length > 0 ? { cachefrom: JSON.stringify(build.cacheFrom) } : {}),
     ...optionsQuery(build),
+    ...(hasSecrets(build) ? { extrahosts: `${keyFor('steps', build)}.invalid:127.0.0.1` } : {}),
     buildargs: JSON.stringify({
       ...build.buildArgs,
       // These come last, so that nobody sets them otherwise.
       // What is pushed can prime the next build's cache.
       BUILDKIT_INLINE_CACHE: '1',
       // Cache mounts are the engine's, by an id of the Dockerfile's choice: this keeps one tenant's from another's.
-      BUILDKIT_CACHE_MOUNT_NS: createHash('sha256').update(`cache mounts\0${build.sharedKey}`).digest('hex'),
+      BUILDKIT_CACHE_MOUNT_NS: keyFor('cache mounts', build),
     }),
   }).toString();
+}
+
+/**
+ * BuildKit takes a step for the same whatever secret it is given: a build joins another's that runs, and has the cache of what that
+ * fetched. A name in the steps' `/etc/hosts`, which no image has, makes those of each tenant their own.
+ */
+function hasSecrets({ secrets, sshAgents }: ImageBuild): boolean {
+  return secrets.size > 0 || sshAgents.size > 0;
+}
+
+/** Tells one tenant's from another's, and says nothing of who they are. */
+function keyFor(what: string, { sharedKey }: ImageBuild): string {
+  return createHash('sha256').update(`${what}\0${sharedKey}`).digest('hex').slice(0, 48);
 }
 
 const reportSchema = z.string();
