@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { workerListSchema } from '../../src/contract/api.ts';
+import { startProxyServer } from '../../lab/proxy-server.ts';
 import { ended, followUntil, startE2e, submit, type E2e } from './support.ts';
 
 /** A worker of two slots. */
@@ -34,4 +35,31 @@ it('runs two builds side by side, each in a realm of its own, on one engine', as
     new Set(['twins/0', 'twins/1']),
   );
   expect(Date.parse(second?.started_at ?? '')).toBeLessThan(Date.parse(first?.ended_at ?? ''));
+});
+
+it('reaches its manager, and a package that was uploaded there, through a proxy', async () => {
+  await using proxy = await startProxyServer({ username: 'quay', password: 'pass-word' });
+  const { farm, engine } = e2e;
+  const behind = await farm.startWorker(engine, {
+    HTTP_PROXY: proxy.url.replace('://', '://quay:pass-word@'),
+    CONCURRENCY: '3',
+    WORKER_ID: 'behind-a-proxy',
+  });
+  expect(proxy.requests).toContain(`CONNECT ${new URL(farm.wampUrl).host}`);
+  // More builds than the worker of two slots takes at once.
+  const builds = await Promise.all(
+    Array.from({ length: 5 }, (_, number) =>
+      submit(
+        farm,
+        { repository: 'team/proxied' },
+        new TextEncoder().encode(`FROM busybox:stable\nRUN echo ${number}; sleep 1\n`),
+      ),
+    ),
+  );
+  const all = await Promise.all(builds.map(({ id }) => ended(farm, id)));
+  expect(all.map(({ state }) => state)).toEqual(Array.from(builds, () => 'complete'));
+  expect(all.map(({ tries }) => tries[0]?.worker?.split('/')[0])).toContain('behind-a-proxy');
+  expect(proxy.requests.some((request) => request.startsWith(`GET ${farm.url}/`))).toBe(true);
+  expect(behind.output()).not.toContain('pass-word');
+  await behind.stop();
 });

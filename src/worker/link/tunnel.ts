@@ -10,8 +10,8 @@ import type { TlsOptions } from './tls.ts';
  */
 export async function openTunnel(endpoint: URL, proxy: URL, signal: AbortSignal): Promise<Duplex> {
   // Loaded where there is a proxy: it is a third of what a worker needs to be ready.
-  const { Client } = await import('undici');
-  const client = new Client(proxy.origin);
+  const { default: undici } = await import('undici');
+  const client = new undici.Client(proxy.origin);
   const fail = (why: string): Error => new Error(`the proxy ${proxy.origin} ${why}`);
   try {
     const { statusCode, socket } = await client
