@@ -30,7 +30,7 @@ export const logMessageSchema = z.object({
 });
 
 /** Where a step begins: `Step N/M : INSTRUCTION`, or the older `Step N : INSTRUCTION`. */
-const STEP = /^Step (\d{1,6})(?:\/(\d{1,6}))? : (.*)/s;
+const STEP = /^Step (\d{1,6})(?:\/(\d{1,6}))? : (.*)/;
 
 export interface StepHeading {
   /** Counts from 1. */

@@ -6,12 +6,12 @@ const HEADING = /(?<=^|\n)Step \d/g;
 
 /**
  * Splits a step's output, which an engine gives in pieces of any size, at ends of lines: into pieces of a bounded size, and so that a
- * step's heading begins a piece, where the manager looks for it.
+ * step's heading is a piece by itself, as the classic builder gives it and managers look for it.
  */
 export function splitOutput(text: string): string[] {
-  const headings = Array.from(text.matchAll(HEADING), ({ index }) => index).filter(
-    (at) => parseStepHeading(text.slice(at, lineEnd(text, at))) !== null,
-  );
+  const headings = Array.from(text.matchAll(HEADING), ({ index }) => index)
+    .filter((at) => parseStepHeading(text.slice(at, lineEnd(text, at))) !== null)
+    .flatMap((at) => [at, lineEnd(text, at)]);
   const pieces: string[] = [];
   let from = 0;
   for (const end of [...headings, text.length]) {

@@ -3,12 +3,14 @@ import { expect, it } from 'vitest';
 import { PIECE_MAX } from '../../../src/worker/limits.ts';
 import { splitOutput } from '../../../src/worker/phases/pieces.ts';
 
-it('begins a piece with each heading of a step', () => {
+it('makes a piece of each heading of a step', () => {
   const text = 'Step 1/3 : FROM scratch\n ---> Using cache\nStep 2/3 : COPY . .\nStep 3/3 : RUN true\nout\n';
   expect(splitOutput(text)).toEqual([
-    'Step 1/3 : FROM scratch\n ---> Using cache\n',
+    'Step 1/3 : FROM scratch\n',
+    ' ---> Using cache\n',
     'Step 2/3 : COPY . .\n',
-    'Step 3/3 : RUN true\nout\n',
+    'Step 3/3 : RUN true\n',
+    'out\n',
   ]);
 });
 
