@@ -1,4 +1,3 @@
-import { createWriteStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import pino, { type Logger } from 'pino';
@@ -29,8 +28,8 @@ export async function backupCommand(file: string, settings: Place, version: stri
     const { tables, blobs, missingBlobs } =
       file === '-'
         ? await backUp(process.stdout, options)
-        : await writeWhole(file, (draft) =>
-            backUp(createWriteStream(draft, { flags: 'wx', mode: 0o600 }), options),
+        : await writeWhole(file, async (draft) =>
+            backUp((await open(draft, 'wx', 0o600)).createWriteStream(), options),
           );
     const missing = missingBlobs.length === 0 ? '' : `; ${missingBlobs.length} more were deleted meanwhile`;
     progress.end(`backed up ${tables} tables, and ${blobs} packages and logs${missing}`);

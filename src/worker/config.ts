@@ -225,6 +225,7 @@ export const workerConfiguration: Configuration<typeof settings> = {
       ? []
       : ['ENDPOINT: it or SERVER must be given, for example wss://builds.example.com/b1/socket']),
     ...(values.REALM !== null && values.TOKEN === null ? ['TOKEN: must be given together with REALM'] : []),
+    ...(values.TOKEN !== null && values.REALM === null ? ['REALM: must be given together with TOKEN'] : []),
     ...((values.TLS_CERT_PATH === null) === (values.TLS_KEY_PATH === null)
       ? []
       : ['TLS_CERT_PATH: it and TLS_KEY_PATH must be given together']),

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
 import { createProgramLog } from '../contract/program-log.ts';
+import { isRegistryHost } from '../contract/references.ts';
 import { extensionNames } from '../contract/extensions.ts';
 import { clearLeftovers, createBuilder } from './builder.ts';
 import { systemClock } from './clock.ts';
@@ -113,12 +114,17 @@ Every setting is described in docs/reference/worker.md; what the exit codes mean
   program
     .command('doctor')
     .description('look at engine, disk, manager and programs with these settings, and say what to do')
-    .option('--registry <host>', 'a registry to look at too')
+    .option('--registry <host>', 'a registry to look at too', readRegistry)
     .action(({ registry }: { registry?: string }) => {
       asked = { doctor: true, registry };
     });
   program.parse(args, { from: 'user' });
   return { config: program.opts<{ config?: string }>().config, ...asked };
+}
+
+function readRegistry(text: string): string {
+  if (isRegistryHost(text)) return text;
+  throw new InvalidArgumentError('It must be host or host:port, as registry.example:5000.');
 }
 
 /** Prints each finding as it is made; the exit code says whether builds can run. */

@@ -84,6 +84,10 @@ it('says what is wrong with a place that has nothing, and with a file that is no
     code: 69,
     output: expect.stringContaining('there is no database in') as string,
   });
+  expect(await run('old', 'backup', join(directory, 'no-folder', 'backup'))).toEqual({
+    code: 69,
+    output: expect.stringContaining('ENOENT') as string,
+  });
   const other = join(directory, 'other');
   await writeFile(other, 'hello');
   expect(await run('empty', 'restore', other)).toEqual({
