@@ -47,7 +47,8 @@ export async function restoreCommand(file: string, settings: Place): Promise<num
       onProgress: progress.onProgress,
     });
     progress.end(
-      `restored ${tables} tables, and ${blobs} packages and logs, as they were at ${createdAt} (version ${version})`,
+      `restored ${tables} tables, and ${blobs} packages and logs, as they were at ${createdAt} (version ${version}).\n` +
+        'Start the manager with the key file of the old one: SECRET_KEY_FILE, or secret.key in DATA_DIR.',
     );
   });
 }

@@ -29,6 +29,7 @@ import { buildSecrets, prepareHandOver } from './scheduling/hand-over.ts';
 import { startRetention } from './retention.ts';
 import { startScheduler } from './scheduling/scheduler.ts';
 import { startSweeper } from './scheduling/sweeper.ts';
+import { demandOwnKey } from './secrets/own-key.ts';
 import { createSecretBox, type SecretBox } from './secrets/secret-box.ts';
 import { loadSecretKeys } from './secrets/secret-key.ts';
 import { openRefResolver } from './submission/open-ref-resolver.ts';
@@ -70,6 +71,7 @@ export async function startManager(
     log: logger,
   });
   starting.defer(() => store.close());
+  await demandOwnKey(store.keys, box);
   await store.workers.sweep({ manager });
   const tokens =
     settings.API_TOKENS_FILE === null

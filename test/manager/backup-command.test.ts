@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -69,6 +69,10 @@ it('carries a build and its package from a running manager into a new data folde
       /^restored \d+ tables, and 1 packages and logs, as they were at /,
     ) as string,
   });
+  const keyless = await run('new');
+  expect(keyless).toMatchObject({ code: 69 });
+  expect(keyless.output).toContain('the key file is not the one of this database');
+  await copyFile(join(directory, 'old', 'secret.key'), join(directory, 'new', 'secret.key'));
   const restored = await startManager('new');
   await using _restored = restored.process;
   const shown = buildSchema.parse(await (await fetch(`${restored.url}/api/v1/builds/${id}`)).json());
