@@ -1,4 +1,5 @@
 import type { BuildRequestBody } from '../contract/api.ts';
+import { isRegistryHost } from '../contract/references.ts';
 import { CliError, exitCodes } from './failure.ts';
 import { readText } from './secrets.ts';
 
@@ -21,6 +22,10 @@ export async function readRegistryAuth(
     if (parts.size !== 3 || !host || !username || (file === undefined) === (variable === undefined)) {
       throw new CliError(exitCodes.usage, 'A --registry-auth is not understood.', FORM);
     }
+    demandKnown(host, username);
+    if (entries.some(([known]) => known === host)) {
+      throw new CliError(exitCodes.usage, `--registry-auth names the registry ${host} twice.`, FORM);
+    }
     const value = file === undefined ? environment[variable ?? ''] : await readText(file);
     const password = file === undefined ? value : value?.replace(/\r?\n$/, '');
     if (password === undefined || password === '') {
@@ -30,6 +35,20 @@ export async function readRegistryAuth(
     entries.push([host, { username, password }]);
   }
   return Object.fromEntries(entries);
+}
+
+function demandKnown(host: string, username: string): void {
+  if (!isRegistryHost(host)) {
+    const advice = 'Write host or host:port, without a scheme and a path: docker.io, registry.example:5000.';
+    throw new CliError(exitCodes.usage, `--registry-auth: ${host} is no registry.`, advice);
+  }
+  if (username.includes(':')) {
+    throw new CliError(
+      exitCodes.usage,
+      '--registry-auth: no user of a registry has a colon in the name.',
+      FORM,
+    );
+  }
 }
 
 function split(part: string): [string, string] {

@@ -69,10 +69,17 @@ it.each([
   ['host=a,src=FOLDER/text,env=x', /^A --registry-auth is not understood\.$/],
   ['host=a,user=b,env=NOT_SET', /^The environment variable NOT_SET, of the registry a, holds no password\.$/],
   ['host=a,user=b,src=FOLDER/missing', /no such file/],
+  ['host=https://a/v1/,user=b,src=FOLDER/text', /^--registry-auth: https:\/\/a\/v1\/ is no registry\.$/],
+  ['host=a,user=b:VALUE-OF-IT,src=FOLDER/text', /colon/],
 ])('refuses --registry-auth %s, and repeats no value', async (option, words) => {
   const error: unknown = await readRegistryAuth([option.replace('FOLDER', folder)], {}).catch(
     (caught: unknown) => caught,
   );
   expect(error instanceof Error ? error.message : '').toMatch(words);
   expect(error instanceof CliError ? error.message + error.help : '').not.toContain('VALUE-OF-IT');
+});
+
+it('refuses a registry that is named twice', async () => {
+  const option = `host=a.example,user=b,src=${join(folder, 'text')}`;
+  await expect(readRegistryAuth([option, option], {})).rejects.toThrow('names the registry a.example twice');
 });
