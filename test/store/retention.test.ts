@@ -90,7 +90,8 @@ test('what runs, and what ended just now, stays as it is', async () => {
 test('managers that pack at once pack each log once, while it is read', async () => {
   await using kept = await makeStore();
   const { store, blobs } = kept;
-  const builds = await Promise.all(Array.from({ length: 6 }, () => endedBuild(store, 1200)));
+  const builds: Awaited<ReturnType<typeof endedBuild>>[] = [];
+  for (let count = 0; count < 6; count += 1) builds.push(await endedBuild(store, 1200));
   const reading = builds.map(async ({ id, records }) => {
     for (let times = 0; times < 5; times += 1) expect(await readAll(store, id, 500)).toEqual(records);
   });
