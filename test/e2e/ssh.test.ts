@@ -38,7 +38,7 @@ afterAll(async () => {
 /** A step that asks the private repository for its newest commit, and one after it without the agent. */
 const dockerfile = (more = ''): string => `FROM ssh:1
 RUN --mount=type=ssh ssh-add -L && ssh -T -p ${server.port} -o StrictHostKeyChecking=no ${server.user}@${e2e.engine.bridgeAddress} \\
-  "git-upload-pack '${server.root}/private.git'" </dev/null | head -c 44 | tail -c 40; echo " is the newest"
+  "git-upload-pack '${server.root}/private.git'" </dev/null 2>/dev/null | head -c 44 | tail -c 40; echo " is the newest"
 RUN test ! -e "$SSH_AUTH_SOCK" && ! ls /run/buildkit/ssh_agent.0
 ${more}`;
 
