@@ -9,7 +9,7 @@ import { importBaseImage } from '../../lab/base-image.ts';
 import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
 import { createEngine } from '../../src/worker/engine/index.ts';
 import { recordCall } from '../worker/engine/support.ts';
-import { contents, ended, logOf, quayBuild, startE2e, submit, type E2e } from './support.ts';
+import { ended, logOf, placesOf, quayBuild, startE2e, submit, type E2e } from './support.ts';
 
 /** A build is someone at the registries that it names, and nobody anywhere else. */
 
@@ -61,16 +61,7 @@ it('has its bases from a private registry by a password of a file, which is seen
   expect(code, stderr).toBe(0);
   expect(stderr).toContain('*** was printed');
   const basic = Buffer.from(`robot:${PASSWORD}`).toString('base64');
-  const seen = {
-    answer: stdout + stderr,
-    workerLog: worker.output(),
-    managerLog: farm.manager.output(),
-    data: await contents(farm.dataDirectory),
-    work: await contents(join(directory, 'work')),
-  };
-  for (const [where, text] of Object.entries(seen)) {
-    expect(text.includes(PASSWORD) || text.includes(basic), where).toBe(false);
-  }
+  expect(await placesOf([PASSWORD, basic], e2e, worker, { answer: stdout + stderr })).toEqual([]);
 
   // The base is on the engine now; who shows no password has it no more than before.
   const { id } = await submit(farm, { repository: 'others/app' }, await fileOf(dockerfile));

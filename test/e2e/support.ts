@@ -8,6 +8,7 @@ import { importBaseImage } from '../../lab/base-image.ts';
 import { startEngine, type LabEngine, type LabEngineOptions } from '../../lab/engine.ts';
 import { startFarm, type LabFarm, type LabFarmOptions } from '../../lab/farm.ts';
 import { folderPrefix } from '../../lab/orphans.ts';
+import type { LabProcess } from '../../lab/process.ts';
 import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
 
 const QUAY_BUILD = resolve(import.meta.dirname, '../../bin/quay-build');
@@ -150,6 +151,25 @@ export async function contents(folder: string): Promise<string> {
     .filter((file) => file.isFile())
     .map((file) => readFile(join(file.parentPath, file.name), 'latin1').catch(() => ''));
   return (await Promise.all(texts)).join('\0');
+}
+
+/** Where any of these values is: in what the worker and the manager log, keep and leave, or in what else was seen. */
+export async function placesOf(
+  values: readonly string[],
+  { farm, directory }: Pick<E2e, 'farm' | 'directory'>,
+  worker: Pick<LabProcess, 'output'>,
+  others: Readonly<Record<string, string>>,
+): Promise<string[]> {
+  const seen = {
+    ...others,
+    workerLog: worker.output(),
+    managerLog: farm.manager.output(),
+    data: await contents(farm.dataDirectory),
+    work: await contents(join(directory, 'work')),
+  };
+  return Object.entries(seen).flatMap(([where, text]) =>
+    values.filter((value) => text.includes(value)).map(() => where),
+  );
 }
 
 /** The command lines of all processes of this machine. */
