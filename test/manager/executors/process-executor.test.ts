@@ -5,6 +5,7 @@ import { folderPrefix } from '../../../lab/orphans.ts';
 import { startProcess } from '../../../lab/process.ts';
 import type { ExecutorEntry } from '../../../src/manager/executors/executors-file.ts';
 import { openExecutor } from '../../../src/manager/executors/open-executor.ts';
+import { identify } from '../../../src/manager/executors/process/family.ts';
 import { executorSuite, marked, newOrder, SLEEPING_WORKER, type ExecutorUnderTest } from './conformance.ts';
 import { fleetSuite } from './fleet-suite.ts';
 
@@ -86,9 +87,9 @@ test('a number that is another process by now is left alone', async () => {
   await executor.start(order);
   await expect.poll(running).toBe(3);
   const path = join(under.surroundings.directory, 'local', 'workers', `${order.id}.json`);
-  const record = JSON.parse(await readFile(path, 'utf8')) as { start: string };
-  const earlier = String(Number(record.start) - 1);
-  await writeFile(path, JSON.stringify({ ...record, pid: other.pid, start: earlier }));
+  const record = JSON.parse(await readFile(path, 'utf8')) as object;
+  const { start } = (await identify(other.pid)) ?? expect.unreachable();
+  await writeFile(path, JSON.stringify({ ...record, pid: other.pid, start: String(Number(start) - 1) }));
   expect(await executor.list()).toMatchObject([{ state: 'ended' }]);
   await executor.stop(order.id);
   expect(await running()).toBe(0);
