@@ -183,6 +183,20 @@ const settings = {
     default: '21474836480',
     read: readInteger(0, 2 ** 50),
   }),
+  KEEP_AUDIT_DAYS: setting({
+    doc: 'How long the audit trail says who did what (docs/operating.md).',
+    rule: 'a whole number of days from 1 to 36500',
+    example: '1095',
+    default: '365',
+    read: readInteger(1, 36_500),
+  }),
+  KEEP_AUDIT_ENTRIES: setting({
+    doc: 'How many entries the audit trail may have: over that, the oldest go before their time.',
+    rule: 'a whole number from 1000 to 1000000000',
+    example: '10000000',
+    default: '1000000',
+    read: readInteger(1000, 1_000_000_000),
+  }),
   GIT_KNOWN_HOSTS_FILE: setting({
     doc: "The host keys of the git servers over ssh where refs may be looked up, in the form of ssh's `known_hosts`: any other server is refused. When absent, the key that a server shows first is trusted, and kept in `git-known-hosts` in `DATA_DIR`; another key later is refused.",
     rule: 'the absolute path of a readable file',

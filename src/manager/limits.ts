@@ -39,6 +39,9 @@ export const PACKAGE_KEEP_SECONDS = 3_600;
 export const RETENTION_MS = 60_000;
 export const RETENTION_AT_ONCE = 500;
 
+/** How many entries of the audit trail go at a time. */
+export const AUDIT_AT_ONCE = 10_000;
+
 /** How long the log of a try that ended stays as it was written; then it is packed. */
 export const ARCHIVE_AFTER_SECONDS = 60;
 

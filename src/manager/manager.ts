@@ -199,6 +199,8 @@ export async function startManager(
       buildsSeconds: settings.KEEP_BUILDS_DAYS * DAY_SECONDS,
       logsSeconds: settings.KEEP_LOGS_DAYS * DAY_SECONDS,
       logsBytes: settings.KEEP_LOGS_BYTES,
+      auditSeconds: settings.KEEP_AUDIT_DAYS * DAY_SECONDS,
+      auditEntries: settings.KEEP_AUDIT_ENTRIES,
     },
     logger,
   });

@@ -1,6 +1,7 @@
 import { DatabaseAway, type Store } from '../store/index.ts';
 import {
   ARCHIVE_AFTER_SECONDS,
+  AUDIT_AT_ONCE,
   ORPHAN_SECONDS,
   ORPHANS_EVERY,
   RETENTION_AT_ONCE,
@@ -14,6 +15,8 @@ interface RetentionDependencies {
     readonly logsSeconds: number;
     /** All packed logs together, in bytes. */
     readonly logsBytes: number;
+    readonly auditSeconds: number;
+    readonly auditEntries: number;
   };
   readonly logger: {
     info(fields: object, message: string): void;
@@ -22,7 +25,7 @@ interface RetentionDependencies {
 }
 
 /**
- * Packs the logs of tries that ended, and deletes builds and logs whose time is over, now and then, a few at a time. Several managers may
+ * Packs the logs of tries that ended, and deletes what has had its time, now and then, a few at a time. Several managers may
  * do so at once.
  */
 export function startRetention({ retention, keep, logger }: RetentionDependencies): {
@@ -38,6 +41,15 @@ export function startRetention({ retention, keep, logger }: RetentionDependencie
     [
       'deleted old logs',
       () => retention.deleteLogs({ keepSeconds: keep.logsSeconds, keepBytes: keep.logsBytes }),
+    ],
+    [
+      'deleted old entries of the audit trail',
+      () =>
+        retention.deleteAudit({
+          keepSeconds: keep.auditSeconds,
+          keepEntries: keep.auditEntries,
+          limit: AUDIT_AT_ONCE,
+        }),
     ],
     [
       'deleted what a crash left in the blob store',

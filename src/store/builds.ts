@@ -24,6 +24,7 @@ const submitBuild = statement<
     dedupeKey: string | null,
     secrets: Uint8Array | null,
     packageId: string | null,
+    submittedFrom: string | null,
   ],
   StoredBuild
 >('submit-build');
@@ -46,9 +47,10 @@ const listBuilds = statement<
 const countBuilds = statement<[], { state: BuildState; count: number; oldestSeconds: number | null }>(
   'count-builds',
 );
-const cancelBuild = statement<[id: string, by: string], { state: BuildState; cancelled: boolean }>(
-  'cancel-build',
-);
+const cancelBuild = statement<
+  [id: string, by: string, from: string | null],
+  { state: BuildState; cancelled: boolean }
+>('cancel-build');
 
 interface StoredBuild extends BuildRow {
   readonly ordinal: number;
@@ -110,9 +112,9 @@ export function createBuildStore({ run }: Database): BuildStore {
       return UUID.test(id) ? run(getSteps, [id]) : [];
     },
 
-    async cancel(id, by) {
+    async cancel(id, by, from = null) {
       if (!UUID.test(id)) return null;
-      const [row] = await run(cancelBuild, [id, by]);
+      const [row] = await run(cancelBuild, [id, by, from]);
       if (!row) return null;
       return { state: row.cancelled ? 'cancelled' : row.state, cancelled: row.cancelled };
     },
@@ -138,6 +140,7 @@ function insert(run: Run, build: NewBuild): Promise<readonly StoredBuild[]> {
     build.dedupeKey ?? null,
     build.secrets,
     build.packageId ?? null,
+    build.submittedFrom ?? null,
   ]);
 }
 

@@ -3,6 +3,7 @@ export { backUp, restore } from './backup/index.ts';
 export { BackupUnusable, BlobTooLarge, DatabaseAway, PackageNotPending, StoreUnusable } from './errors.ts';
 export { openBlobFolder } from './blobs/folder.ts';
 export { openStore, type StoreOptions } from './open-store.ts';
+export type * from './ports/audit.ts';
 export type * from './ports/blobs.ts';
 export type * from './ports/builds.ts';
 export type * from './ports/capabilities.ts';

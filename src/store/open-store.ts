@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { createAuditStore } from './audit.ts';
 import { createBuildStore } from './builds.ts';
 import { createCapabilityStore } from './capabilities.ts';
 import { openDatabase, type Address } from './database.ts';
@@ -56,6 +57,7 @@ async function connect(
     if (type === 'down') monitor.lost();
   });
   return {
+    audit: createAuditStore(database),
     builds: createBuildStore(database),
     leases: createLeaseStore(database, monitor, now),
     logs: createLogStore(database, blobs),

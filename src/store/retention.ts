@@ -36,6 +36,9 @@ const condemnLogArchives = statement<[keepSeconds: number, keepBytes: number], {
 const condemnOfOldBuilds = statement<[endedSeconds: number]>('condemn-log-archives-of-old-builds');
 const forgetLogArchives = statement<[blobIds: readonly string[]]>('forget-log-archives');
 const deleteOldBuilds = statement<[endedSeconds: number, limit: number], { id: string }>('delete-old-builds');
+const deleteOldAudit = statement<[keepSeconds: number, keepEntries: number, limit: number], { id: number }>(
+  'delete-old-audit',
+);
 const findUnknownBlobs = statement<[ids: readonly string[]], { id: string }>('find-unknown-blobs');
 
 const pack = promisify(gzip);
@@ -79,6 +82,9 @@ export function createRetentionStore({ run }: Database, blobs: BlobStore): Reten
     async deleteBuilds({ endedSeconds, limit }) {
       await run(condemnOfOldBuilds, [endedSeconds]);
       return (await run(deleteOldBuilds, [endedSeconds, limit])).length;
+    },
+    async deleteAudit({ keepSeconds, keepEntries, limit }) {
+      return (await run(deleteOldAudit, [keepSeconds, keepEntries, limit])).length;
     },
     async deleteOrphans(olderThanSeconds) {
       let deleted = 0;

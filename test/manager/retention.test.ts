@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const keep = { buildsSeconds: 100, logsSeconds: 10, logsBytes: 1000 };
+const keep = { buildsSeconds: 100, logsSeconds: 10, logsBytes: 1000, auditSeconds: 50, auditEntries: 2000 };
 
 it('looks once a minute, makes room before it packs, and goes on after what fails', async () => {
   const asked: string[] = [];
@@ -24,6 +24,10 @@ it('looks once a minute, makes room before it packs, and goes on after what fail
       deleteLogs: ({ keepSeconds, keepBytes }) => {
         asked.push(`logs ${keepSeconds} ${keepBytes}`);
         return Promise.resolve(3);
+      },
+      deleteAudit: ({ keepSeconds, keepEntries }) => {
+        asked.push(`audit ${keepSeconds} ${keepEntries}`);
+        return Promise.resolve(0);
       },
       deleteOrphans: () => {
         asked.push('orphans');
@@ -40,10 +44,10 @@ it('looks once a minute, makes room before it packs, and goes on after what fail
     },
   });
   await vi.advanceTimersByTimeAsync(RETENTION_MS);
-  expect(asked).toEqual(['builds 100', 'logs 10 1000', 'archive']);
+  expect(asked).toEqual(['builds 100', 'logs 10 1000', 'audit 50 2000', 'archive']);
   expect(told).toEqual(['not done: deleted old builds', 'deleted old logs {"count":3}']);
   await vi.advanceTimersByTimeAsync(RETENTION_MS);
-  expect(asked).toHaveLength(6);
+  expect(asked).toHaveLength(8);
   await vi.advanceTimersByTimeAsync(RETENTION_MS * (ORPHANS_EVERY - 2));
   expect(asked.filter((each) => each === 'orphans')).toHaveLength(1);
   await retention.stop();

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
+import type { Actor } from '../../store/index.ts';
 import type { ApiCaller, ApiScope, ApiTokens } from './api-tokens.ts';
 import { ApiProblem } from './problems.ts';
 
@@ -33,10 +34,10 @@ export function requireScope(tokens: ApiTokens | null, scope: ApiScope): onReque
   };
 }
 
-/** The name that the audit trail says of a request which {@link requireScope} let through. */
-export function callerName(request: FastifyRequest): string {
+/** Whom the audit trail names for a request which {@link requireScope} let through. */
+export function actorOf(request: FastifyRequest): Actor {
   if (request.caller === null) throw new Error('the route asks for no scope');
-  return request.caller.name;
+  return { name: request.caller.name, address: request.ip };
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   buildRequestSchema,
   buildSchema,
 } from '../../contract/api.ts';
-import { callerName, requireScope } from './access.ts';
+import { actorOf, requireScope } from './access.ts';
 import { viewBuild } from './build-view.ts';
 import { JSON_BODY_MAX, PACKAGE_MAX_DEFAULT } from './limits.ts';
 import { problems } from './openapi.ts';
@@ -48,7 +48,7 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
     async (request, reply) => {
       const { request: build, uploaded } = await receive(request);
       try {
-        const row = await submit(build, uploaded, callerName(request));
+        const row = await submit(build, uploaded, actorOf(request));
         request.log.info({ build: row.id, submittedBy: row.submittedBy }, 'a build was submitted');
         return await reply.code(201).header('location', `/api/v1/builds/${row.id}`).send(viewBuild(row));
       } catch (error) {
@@ -111,14 +111,14 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
     },
     async (request) => {
       const id = knownId(request.params.id);
-      const by = callerName(request);
-      const answer = await store.builds.cancel(id, by);
+      const by = actorOf(request);
+      const answer = await store.builds.cancel(id, by.name, by.address);
       const row = answer && (await store.builds.get(id));
       if (!row) throw new ApiProblem('build_not_found');
       if (answer.state !== 'cancelled') {
         throw new ApiProblem('build_ended', { specifically: `It is ${answer.state}.` });
       }
-      if (answer.cancelled) request.log.info({ build: id, cancelledBy: by }, 'a build was cancelled');
+      if (answer.cancelled) request.log.info({ build: id, cancelledBy: by.name }, 'a build was cancelled');
       return viewBuild(row);
     },
   );

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { BuildRequest, LogPosition, LogRecord } from '../../contract/api.ts';
-import type { BlobStore, BuildWithTries, Store } from '../../store/index.ts';
+import type { Actor, BlobStore, BuildWithTries, Store } from '../../store/index.ts';
 import type { RegistryTokenServer } from '../registry/token-server.ts';
 import type { ApiTokens } from './api-tokens.ts';
 
@@ -23,7 +23,7 @@ export interface UploadedPackage {
 export type SubmitBuild = (
   request: BuildRequest,
   uploaded: UploadedPackage | null,
-  submittedBy: string,
+  submittedBy: Actor,
 ) => Promise<BuildWithTries>;
 
 /** What a viewer of a log is told, in order. */

@@ -62,7 +62,8 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       repository: request.repository,
       registry,
       tagNames: [...new Set(request.tag_names)],
-      submittedBy,
+      submittedBy: submittedBy.name,
+      submittedFrom: submittedBy.address,
       requiredExtensions: [
         ...new Set([
           ...registryAccess(registry).requiredExtensions,

@@ -18,6 +18,8 @@ export interface NewBuild {
   readonly registry: string;
   readonly tagNames: readonly string[];
   readonly submittedBy: string;
+  /** The address of who submits, for the audit trail; null, or absent, where it came from no network. */
+  readonly submittedFrom?: string | null;
   /** A worker without all of these is not given the build. */
   readonly requiredExtensions?: readonly string[];
   /** How many counted tries it has; 3 when absent. */
@@ -135,7 +137,12 @@ export interface BuildStore {
   steps(id: string): Promise<readonly StepRow[]>;
   /**
    * The build is `cancelled` when this returns: its try is over, its capabilities are revoked. A build that had ended is left as
-   * it is. `cancelled` says whether this call did it; null: there is no such build.
+   * it is. `cancelled` says whether this call did it; null: there is no such build. `from`: the address of who cancels, for the
+   * audit trail.
    */
-  cancel(id: string, by: string): Promise<{ readonly state: BuildState; readonly cancelled: boolean } | null>;
+  cancel(
+    id: string,
+    by: string,
+    from?: string | null,
+  ): Promise<{ readonly state: BuildState; readonly cancelled: boolean } | null>;
 }

@@ -1,3 +1,4 @@
+import type { AuditStore } from './audit.ts';
 import type { BuildStore } from './builds.ts';
 import type { CapabilityStore } from './capabilities.ts';
 import type { Health } from './health.ts';
@@ -13,6 +14,7 @@ import type { WorkerStore } from './workers.ts';
 
 /** All that managers share, in one PostgreSQL. */
 export interface Store {
+  readonly audit: AuditStore;
   readonly builds: BuildStore;
   readonly leases: LeaseStore;
   readonly logs: LogStore;

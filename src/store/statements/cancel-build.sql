@@ -6,7 +6,12 @@ cancelled as (
   update builds set state = 'cancelled', cancelled_by = $2, phase = null, ended_at = now()
   from held
   where builds.id = held.id and held.state in ('waiting', 'starting', 'running')
-  returning builds.id
+  returning builds.id, builds.repository
+),
+audited as (
+  insert into audit (actor, address, action, object, detail)
+  select $2, $3, 'build.cancel', id::text, jsonb_build_object('repository', repository)
+  from cancelled
 )
 select held.state, exists (select from cancelled) as cancelled
 from held

@@ -24,5 +24,11 @@ attached as (
   update packages set build_id = submitted.id
   from submitted, pending
   where packages.id = pending.id
+),
+audited as (
+  insert into audit (actor, address, action, object, detail)
+  select submitted_by, $18, 'build.submit', id::text,
+    jsonb_build_object('repository', repository, 'registry', registry, 'tag_names', tag_names)
+  from submitted
 )
 select * from submitted
