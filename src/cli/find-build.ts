@@ -2,9 +2,7 @@ import { z } from 'zod';
 import { buildListSchema } from '../contract/api.ts';
 import type { ManagerClient } from './client.ts';
 import { CliError, exitCodes } from './failure.ts';
-import { ID_PREFIX_BUILDS, ID_PREFIX_MIN } from './limits.ts';
-
-const PAGE = 500;
+import { ID_PREFIX_FOUND, ID_PREFIX_MIN } from './limits.ts';
 
 /**
  * The whole id of a build that was named by it, or by its first characters.
@@ -21,14 +19,9 @@ export async function findBuildId(client: ManagerClient, text: string): Promise<
       `Give the id, or its first ${ID_PREFIX_MIN} characters or more; quay-build list shows them.`,
     );
   }
-  const found: string[] = [];
-  let cursor: string | null = '';
-  for (let seen = 0; cursor !== null && seen < ID_PREFIX_BUILDS; seen += PAGE) {
-    const from: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`;
-    const page = await client.get(`/api/v1/builds?limit=${PAGE}${from}`, buildListSchema);
-    found.push(...page.builds.map((build) => build.id).filter((each) => each.startsWith(id)));
-    cursor = page.next_cursor;
-  }
+  const query = `id_prefix=${encodeURIComponent(id)}&limit=${ID_PREFIX_FOUND}`;
+  const { builds } = await client.get(`/api/v1/builds?${query}`, buildListSchema);
+  const found = builds.map((build) => build.id);
   const [only, another] = found;
   if (only === undefined) {
     throw new CliError(exitCodes.manager, `No build begins with ${text}.`, 'quay-build list shows them.');

@@ -15,8 +15,8 @@ export const EVENT_MAX = 16 * 1024 * 1024;
 
 /** The shortest beginning of a build's id that is looked for, in characters. */
 export const ID_PREFIX_MIN = 4;
-/** How many of the newest builds it is looked for among. */
-export const ID_PREFIX_BUILDS = 5000;
+/** How many builds that begin so are named, where there are several. */
+export const ID_PREFIX_FOUND = 10;
 
 /** How often the live view is drawn at most, and how many transfers it shows. */
 export const DRAW_EVERY_MS = 100;

@@ -244,6 +244,11 @@ export type Try = z.output<typeof trySchema>;
 
 /** `GET /api/v1/builds`, newest first. */
 export const buildListQuerySchema = z.strictObject({
+  id_prefix: z
+    .string()
+    .regex(/^[0-9a-f-]{1,36}$/i, 'must be the beginning of an id: digits, letters from a to f, dashes')
+    .optional()
+    .meta({ description: 'Only builds whose id begins like this.', examples: ['3f2a'] }),
   state: z.enum(buildStates).optional(),
   repository: z.string().max(255).refine(isPlainText, PLAIN_TEXT_RULE).optional(),
   limit: z.coerce.number().int().min(1).max(500).default(50),

@@ -34,16 +34,15 @@ const findDuplicate = statement<[id: string, dedupeKey: string | null], { id: st
 const getBuilds = statement<[ids: readonly string[]], StoredBuild>('get-builds');
 const getTries = statement<[ids: readonly string[]], TryRow>('get-tries');
 const getSteps = statement<[id: string], StepRow>('get-steps');
-const listBuilds = statement<
-  [
-    state: string | null,
-    repository: string | null,
-    namespace: string | null,
-    before: number | null,
-    limit: number,
-  ],
-  StoredBuild
->('list-builds');
+type BuildPage = [
+  state: string | null,
+  repository: string | null,
+  namespace: string | null,
+  before: number | null,
+  limit: number,
+];
+const listBuilds = statement<BuildPage, StoredBuild>('list-builds');
+const findBuilds = statement<[firstId: string, lastId: string, ...BuildPage], StoredBuild>('find-builds');
 const countBuilds = statement<[], { state: BuildState; count: number; oldestSeconds: number | null }>(
   'count-builds',
 );
@@ -83,10 +82,14 @@ export function createBuildStore({ run }: Database): BuildStore {
       return row ?? null;
     },
 
-    async list({ state = null, repository = null, namespace = null }, { limit, cursor }) {
-      if (cursor !== undefined && !CURSOR.test(cursor)) return { builds: [], nextCursor: null };
+    async list({ idPrefix = '', state = null, repository = null, namespace = null }, { limit, cursor }) {
+      const ids = idsThatBegin(idPrefix);
+      if (ids === null || (cursor !== undefined && !CURSOR.test(cursor)))
+        return { builds: [], nextCursor: null };
       const before = cursor === undefined ? null : Number(cursor);
-      const rows = await run(listBuilds, [state, repository, namespace, before, limit + 1]);
+      const filter: BuildPage = [state, repository, namespace, before, limit + 1];
+      const rows =
+        idPrefix === '' ? await run(listBuilds, filter) : await run(findBuilds, [...ids, ...filter]);
       const page = rows.slice(0, limit);
       const last = page.at(-1);
       return {
@@ -119,6 +122,14 @@ export function createBuildStore({ run }: Database): BuildStore {
       return { state: row.cancelled ? 'cancelled' : row.state, cancelled: row.cancelled };
     },
   };
+}
+
+/** The least and the greatest id that begin like this, or null when none can. */
+function idsThatBegin(prefix: string): [first: string, last: string] | null {
+  const [first, last] = ['0', 'f'].map(
+    (digit) => prefix + '########-####-####-####-############'.replaceAll('#', digit).slice(prefix.length),
+  );
+  return first !== undefined && last !== undefined && UUID.test(first) ? [first, last] : null;
 }
 
 function insert(run: Run, build: NewBuild): Promise<readonly StoredBuild[]> {

@@ -108,6 +108,25 @@ describe('reading', () => {
     });
   });
 
+  test('lists are found by how an id begins, among any number of builds, together with the other filters', async () => {
+    await using store = await openTestStore(server);
+    const first = '0f2a4c6e-1b3d-4f5a-8c7e-9d0b2f4a6c8e';
+    const second = `${first.slice(0, 10)}a${first.slice(11)}`;
+    const other = `1${first.slice(1)}`;
+    for (const id of [first, second, other]) await store.builds.submit(newBuild({ id }));
+    const ids = async (filter: Parameters<typeof store.builds.list>[0]): Promise<string[]> =>
+      (await store.builds.list(filter, { limit: 10 })).builds.map(({ id }) => id);
+    expect(await ids({ idPrefix: '0F2A4C6E' })).toEqual([second, first]);
+    expect(await ids({ idPrefix: second.slice(0, 11) })).toEqual([second]);
+    expect(await ids({ idPrefix: first })).toEqual([first]);
+    expect(await ids({ idPrefix: first, state: 'running' })).toEqual([]);
+    const { nextCursor } = await store.builds.list({ idPrefix: '0f2a' }, { limit: 1 });
+    const page = await store.builds.list({ idPrefix: '0f2a' }, { limit: 1, cursor: nextCursor ?? '' });
+    expect(page).toMatchObject({ builds: [{ id: first }], nextCursor: null });
+    for (const idPrefix of ['0f2a-', `${first}0`, 'g'.repeat(36)])
+      expect(await ids({ idPrefix })).toEqual([]);
+  });
+
   test('lists are filtered by state, repository and namespace, and carry the tries', async () => {
     await using store = await openTestStore(server);
     const { build } = await claimNew(store);

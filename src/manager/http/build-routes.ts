@@ -71,9 +71,13 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
       },
     },
     async (request) => {
-      const { limit, cursor, state, repository } = request.query;
+      const { id_prefix, limit, cursor, state, repository } = request.query;
       const page = await store.builds.list(
-        { ...(state === undefined ? {} : { state }), ...(repository === undefined ? {} : { repository }) },
+        {
+          ...(id_prefix === undefined ? {} : { idPrefix: id_prefix }),
+          ...(state === undefined ? {} : { state }),
+          ...(repository === undefined ? {} : { repository }),
+        },
         { limit, ...(cursor === undefined ? {} : { cursor }) },
       );
       return { builds: page.builds.map(viewBuild), next_cursor: page.nextCursor };

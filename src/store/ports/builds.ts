@@ -108,6 +108,8 @@ export interface StepRow {
 }
 
 export interface BuildFilter {
+  /** How its id begins. */
+  readonly idPrefix?: string;
   readonly state?: BuildState;
   readonly repository?: string;
   readonly namespace?: string;
