@@ -79,7 +79,13 @@ export interface BuilderOptions {
 interface Running {
   readonly controller: AbortController;
   readonly link: ResumableLink | null;
+  readonly fate: Fate;
   readonly done: Promise<Answer>;
+}
+
+interface Fate {
+  /** It was stopped while its manager was away: the next start of the worker tells that nobody goes on with it. */
+  isForsaken: boolean;
 }
 
 export function createBuilder(options: BuilderOptions): Builder {
@@ -108,13 +114,14 @@ export function createBuilder(options: BuilderOptions): Builder {
       const build = readArguments(session, kwargs);
       if ('error' in build) return build;
       const link = linkOf(session, build);
-      const done = answer(options, link ?? createSessionLink(session), build, controller).catch(
+      const fate = { isForsaken: false };
+      const done = answer(options, link ?? createSessionLink(session), build, { controller, fate }).catch(
         (error: unknown) => {
           options.logger.error({ err: error }, 'an invocation failed in a way that is not known');
           return failed('internalerror', 'The worker met an error that it does not know.');
         },
       );
-      running = { controller, link, done };
+      running = { controller, link, fate, done };
       try {
         return await done;
       } finally {
@@ -124,7 +131,10 @@ export function createBuilder(options: BuilderOptions): Builder {
     stop: async (error) => {
       running?.controller.abort(error);
       // Nobody is there to be told.
-      if (running?.link?.isAway) running.link.end(new LinkError('the build was stopped'));
+      if (running?.link?.isAway && !running.link.isOver) {
+        running.fate.isForsaken = true;
+        running.link.end(new LinkError('the build was stopped'));
+      }
       await running?.done;
     },
     idle: async () => {
@@ -186,7 +196,7 @@ async function answer(
   options: BuilderOptions,
   link: BuildLink,
   build: BuildArguments,
-  controller: AbortController,
+  { controller, fate }: { readonly controller: AbortController; readonly fate: Readonly<Fate> },
 ): Promise<Answer> {
   const id = options.newId();
   const values = secretsOf(build);
@@ -198,9 +208,12 @@ async function answer(
     if (isResumable(link)) await reportResult(link, ended, options.clock, logger);
     return ended;
   } finally {
-    await options.workDirectory.remove(id).catch((error: unknown) => {
-      logger.warn({ reason: reasonOf(error) }, 'the folder of the build could not be removed');
-    });
+    // What was fetched is gone already: what stays is which try it was.
+    if (!fate.isForsaken) {
+      await options.workDirectory.remove(id).catch((error: unknown) => {
+        logger.warn({ reason: reasonOf(error) }, 'the folder of the build could not be removed');
+      });
+    }
     release();
   }
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino, type Logger } from 'pino';
+import { BuildError } from '../../src/contract/build-errors.ts';
 import { extensionNames, type ExtensionName } from '../../src/contract/extensions.ts';
 import { createBuilder } from '../../src/worker/builder.ts';
 import type { Clock } from '../../src/worker/clock.ts';
@@ -126,6 +127,8 @@ export interface RunningWorker extends AsyncDisposable {
   logged(text: string): Promise<void>;
   /** Asks it to leave. */
   leave(): void;
+  /** Tells it to leave now, as a second SIGTERM does. */
+  interrupt(): void;
   readonly ended: Promise<SlotEnd>;
 }
 
@@ -195,6 +198,10 @@ export async function startWorker(options: HarnessOptions): Promise<RunningWorke
         look();
       }),
     leave: () => leaving.abort(),
+    interrupt: () => {
+      leaving.abort();
+      void builder.stop(new BuildError('internalerror', 'The worker was stopped by its operator.'));
+    },
     ended,
     [Symbol.asyncDispose]: async () => {
       leaving.abort();

@@ -1,6 +1,11 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pino } from 'pino';
 import { expect, it } from 'vitest';
-import { calmEngine, endlessEngine, someBuild, startWorker } from './harness.ts';
+import { clearLeftovers } from '../../src/worker/builder.ts';
+import { createForsakenTries } from '../../src/worker/link/enlisting.ts';
+import { openWorkDirectory } from '../../src/worker/work-directory.ts';
+import { calmEngine, endlessEngine, fastClock, someBuild, startWorker } from './harness.ts';
 import { isReady, LOG_BATCH, startTestManager, type Behaviour, type Worker } from './test-manager.ts';
 
 /** What a worker does that loses its manager during a build, as its manager sees it (extension `resume`). */
@@ -151,6 +156,30 @@ it('tries again when it is refused for a while, gives up after the grace, and te
     )
   );
   expect(next.calls(FORSAKE)).toEqual([shown]);
+  expect(await readdir(worker.workDirectory)).toEqual(['key']);
+});
+
+it('told to leave now while its manager is away, it keeps what the next start needs to give the build up', async () => {
+  const { engine, begun, stopped } = endlessEngine();
+  await using test = await startTestManager(manager(() => [3, { message: 'no' }, 'wamp.error.unavailable']));
+  await using worker = await startWorker({ manager: test, engine });
+  const first = await begin(test);
+  await begun;
+  worker.leave();
+  first.socket.terminate();
+  await worker.logged('the connection was lost during a build');
+  worker.interrupt();
+  expect(await stopped).toMatchObject({ code: 'internalerror' });
+  expect(await worker.ended).toBe('interrupted');
+  const [folder = ''] = (await readdir(worker.workDirectory)).filter((name) => name !== 'key');
+  expect((await readdir(join(worker.workDirectory, folder))).sort()).toEqual(['lease', 'owner']);
+  // Its owner is this process, which lives on: as it would be after the worker's end.
+  await writeFile(join(worker.workDirectory, folder, 'owner'), '');
+  const workDirectory = await openWorkDirectory(dirname(worker.workDirectory), 'test');
+  const forsaken = createForsakenTries();
+  const logger = pino({ level: 'silent' });
+  await clearLeftovers({ engine: calmEngine(), workDirectory, forsaken, clock: fastClock, logger });
+  expect(forsaken.take()).toEqual([shown]);
   expect(await readdir(worker.workDirectory)).toEqual(['key']);
 });
 
