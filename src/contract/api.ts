@@ -318,6 +318,10 @@ export const workerSchema = z.object({
   slot: z.int(),
   slots: z.int(),
   kind: z.enum(['enterprise', 'hosted']),
+  registered_as: z
+    .string()
+    .nullable()
+    .meta({ description: 'The name of the ticket by which it registered.' }),
   state: z.enum(['joining', 'ready', 'busy']),
   labels: z.record(z.string(), z.string()),
   extensions: z.array(z.string()),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { requirePlainTexts } from './plain-text.ts';
 
 /**
  * What we add to contract 0.3. A worker offers extensions in HELLO `authextra`, the manager answers in WELCOME `authextra`
@@ -82,6 +83,7 @@ export const workerOfferSchema = z.object({
       labels: z.record(z.string().max(64), z.string().max(256)).default({}),
       kinds: z.array(z.string().max(64)).max(16).default(['image']),
     })
+    .superRefine(requirePlainTexts)
     .optional(),
   resume: resumeRequestSchema.optional(),
 });

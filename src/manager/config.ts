@@ -89,11 +89,17 @@ const settings = {
     read: readChoice(['yes', 'no']),
   }),
   REGISTRATION: setting({
-    doc: 'Whether enterprise workers may ask for a realm: `open` to whoever connects, or `off`.',
-    rule: '`open` or `off`',
-    example: 'off',
+    doc: 'Whether enterprise workers may ask for a realm: `open` to whoever connects, by `ticket`, or `off`.',
+    rule: '`open`, `ticket` or `off`',
+    example: 'ticket',
     default: 'open',
-    read: readChoice(['open', 'off']),
+    read: readChoice(['open', 'ticket', 'off']),
+  }),
+  REGISTRATION_TICKETS_FILE: setting({
+    doc: 'With `REGISTRATION=ticket`, the tickets by which workers register: names and hashes, written by `quay-build-manager ticket`. It is read again when it changes.',
+    rule: 'the path of a JSON file',
+    example: '/etc/quay-build-manager/tickets.json',
+    read: readText,
   }),
   OPEN_REGISTRATION_TO_EVERYBODY: setting({
     doc: 'Starts with `REGISTRATION=open` on an address that is not loopback: whoever reaches it may become a worker and is trusted with builds.',
@@ -250,8 +256,11 @@ export const managerConfiguration: Configuration<typeof settings> = {
     !isLoopback(values.LISTEN_WAMP) &&
     values.OPEN_REGISTRATION_TO_EVERYBODY === 'no'
       ? [
-          'LISTEN_WAMP: is not a loopback address, and whoever reaches it could become a worker: set REGISTRATION=off, or OPEN_REGISTRATION_TO_EVERYBODY=yes',
+          'LISTEN_WAMP: is not a loopback address, and whoever reaches it could become a worker: set REGISTRATION=ticket or REGISTRATION=off, or OPEN_REGISTRATION_TO_EVERYBODY=yes',
         ]
+      : []),
+    ...((values.REGISTRATION === 'ticket') === (values.REGISTRATION_TICKETS_FILE === null)
+      ? ['REGISTRATION_TICKETS_FILE: give it together with REGISTRATION=ticket, or neither']
       : []),
     ...(values.PUBLIC_URL === null && ANY_ADDRESS.test(values.LISTEN_HTTP.host)
       ? ['PUBLIC_URL: say how workers and engines reach LISTEN_HTTP, which is every address of this machine']

@@ -19,6 +19,9 @@ export const REALM_KEEP_SECONDS = 300;
 /** Registrations a minute from one address; more are refused until the minute is over. */
 export const REGISTRATIONS_PER_MINUTE = 600;
 
+/** Tickets beyond this in a tickets file are refused when it is read. */
+export const REGISTRATION_TICKETS_MAX = 10_000;
+
 /** How often workers are looked at for silence, and their rows written, in milliseconds. */
 export const WORKER_WATCH_MS = 1_000;
 export const WORKER_WRITE_MS = 5_000;

@@ -10,12 +10,25 @@ import { managerConfiguration, type ManagerSettings } from './config.ts';
 import { ExecutorError } from './executors/executor.ts';
 import { ExecutorsError } from './executors/executors-file.ts';
 import { exitCodes } from './exit-codes.ts';
-import { ApiTokensError, apiScopes, apiTokenNameSchema, type ApiScope } from './http/api-tokens.ts';
+import {
+  apiScopes,
+  apiTokenNameSchema,
+  apiTokensFormat,
+  newApiToken,
+  type ApiScope,
+} from './http/api-tokens.ts';
 import { startManager } from './manager.ts';
 import { SealError } from './secrets/secret-box.ts';
 import { SecretKeyError } from './secrets/secret-key.ts';
 import { backupCommand, restoreCommand } from './backup-command.ts';
-import { addApiToken } from './token-command.ts';
+import { newTicket, ticketNameSchema, ticketsFormat } from './realms/registration-tickets.ts';
+import {
+  addToSecretsFile,
+  removeFromSecretsFile,
+  SecretsFileError,
+  type SecretEntry,
+  type SecretsFormat,
+} from './secrets/secrets-file.ts';
 
 /** `quay-build-manager`: reads its settings, starts the manager, and answers the system's signals. */
 
@@ -42,6 +55,7 @@ the API is at http://127.0.0.1:8686, and everything is kept in ./quay-build-mana
 
   quay-build-manager                                        start
   quay-build-manager token ci --file api-tokens.json        let somebody use the API
+  quay-build-manager ticket builder-7 --file tickets.json   let a worker register
   quay-build-manager backup /backups/today                  keep a copy of everything
 
 Every setting is described in docs/reference/manager.md.`,
@@ -59,7 +73,11 @@ Every setting is described in docs/reference/manager.md.`,
     .description(
       "make a token for the API, print it once, and put its hash into the manager's API_TOKENS_FILE",
     )
-    .argument('<name>', 'whose it is: the name that builds say who submitted them', readTokenName)
+    .argument(
+      '<name>',
+      'whose it is: the name that builds say who submitted them',
+      readName(apiTokenNameSchema),
+    )
     .requiredOption('--file <path>', 'the file of API_TOKENS_FILE; made when it does not exist')
     .addOption(
       new Option(
@@ -69,8 +87,29 @@ Every setting is described in docs/reference/manager.md.`,
         .choices(apiScopes)
         .default(['read', 'write']),
     )
-    .action(async (name: string, { file, scope }: { file: string; scope: ApiScope[] }) => {
-      process.exitCode = await printNewToken(file, name, scope);
+    .option('--revoke', 'take the token out of the file: it is good for nothing from then on')
+    .action(async (name: string, { file, scope, revoke }: FileOptions & { scope: ApiScope[] }) => {
+      const { token, entry } = newApiToken(name, scope);
+      process.exitCode = await changeSecretsFile(file, apiTokensFormat, entry, revoke ? null : token);
+    });
+  program
+    .command('ticket')
+    .description(
+      "make a ticket by which workers register, print it once, and put its hash into the manager's REGISTRATION_TICKETS_FILE",
+    )
+    .argument(
+      '<name>',
+      "whose it is: the worker's WORKER_ID, or what its REGISTRATION_NAME says",
+      readName(ticketNameSchema),
+    )
+    .requiredOption('--file <path>', 'the file of REGISTRATION_TICKETS_FILE; made when it does not exist')
+    .option(
+      '--revoke',
+      'take the ticket out of the file: nobody registers by it any more. Who did is still connected: quay-build workers forget',
+    )
+    .action(async (name: string, { file, revoke }: FileOptions) => {
+      const { ticket, entry } = newTicket(name);
+      process.exitCode = await changeSecretsFile(file, ticketsFormat, entry, revoke ? null : ticket);
     });
   program
     .command('backup')
@@ -93,18 +132,37 @@ Every setting is described in docs/reference/manager.md.`,
   return program;
 }
 
-function readTokenName(text: string): string {
-  const parsed = apiTokenNameSchema.safeParse(text);
-  if (parsed.success) return parsed.data;
-  throw new InvalidArgumentError(z.prettifyError(parsed.error));
+interface FileOptions {
+  readonly file: string;
+  readonly revoke?: true;
 }
 
-async function printNewToken(file: string, name: string, scopes: readonly ApiScope[]): Promise<number> {
+function readName(schema: z.ZodType<string>): (text: string) => string {
+  return (text) => {
+    const parsed = schema.safeParse(text);
+    if (parsed.success) return parsed.data;
+    throw new InvalidArgumentError(z.prettifyError(parsed.error));
+  };
+}
+
+/** Adds an entry to a file and prints its secret, or, where that is null, takes out the entry of this name. */
+async function changeSecretsFile<Entry extends SecretEntry>(
+  file: string,
+  format: SecretsFormat<Entry>,
+  entry: Entry,
+  secret: string | null,
+): Promise<number> {
   try {
-    process.stdout.write(`${await addApiToken(file, name, scopes)}\n`);
+    if (secret !== null) {
+      await addToSecretsFile(file, format, entry);
+      process.stdout.write(`${secret}\n`);
+    } else if (!(await removeFromSecretsFile(file, format, entry.name))) {
+      process.stderr.write(`${file} has no entry of the name ${entry.name}\n`);
+      return exitCodes.cannotStart;
+    }
     return exitCodes.done;
   } catch (error) {
-    if (!(error instanceof ApiTokensError)) throw error;
+    if (!(error instanceof SecretsFileError)) throw error;
     process.stderr.write(`${error.message}\n`);
     return exitCodes.cannotStart;
   }
@@ -162,7 +220,7 @@ function describeStartError(error: unknown, dataDirectory: string): string | nul
     error instanceof SealError ||
     error instanceof ExecutorsError ||
     error instanceof ExecutorError ||
-    error instanceof ApiTokensError
+    error instanceof SecretsFileError
   ) {
     return error.message;
   }

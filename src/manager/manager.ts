@@ -19,6 +19,7 @@ import { portOf } from './listen.ts';
 import { createFollowLog } from './logs/follow.ts';
 import { createMetrics } from './metrics.ts';
 import { createResumption } from './realms/resumption.ts';
+import { loadRegistrationTickets } from './realms/registration-tickets.ts';
 import { startRoster } from './realms/roster.ts';
 import type { SlotConnection } from './realms/slot-connection.ts';
 import { startWorkerListener } from './realms/worker-listener.ts';
@@ -78,6 +79,12 @@ export async function startManager(
       ? null
       : await loadApiTokens(settings.API_TOKENS_FILE, (error) =>
           logger.warn({ err: error }, 'the API tokens'),
+        );
+  const tickets =
+    settings.REGISTRATION_TICKETS_FILE === null
+      ? null
+      : await loadRegistrationTickets(settings.REGISTRATION_TICKETS_FILE, (error) =>
+          logger.warn({ err: error }, 'the tickets of workers'),
         );
   const registryAccess = createRegistryAccess({
     registry: settings.REGISTRY,
@@ -223,7 +230,7 @@ export async function startManager(
   const listener = await startWorkerListener({
     address: settings.LISTEN_WAMP,
     realms: store.realms,
-    isRegistrationOpen: settings.REGISTRATION === 'open',
+    registration: settings.REGISTRATION === 'ticket' ? (tickets ?? 'off') : settings.REGISTRATION,
     resumption:
       settings.RESUME_GRACE_SECONDS === 0 ? null : createResumption({ leases: store.leases, manager }),
     onReady: (slot) => {

@@ -3,7 +3,14 @@ import type { RealmRow, RealmStore } from './ports/realms.ts';
 import { statement } from './statements.ts';
 
 const allocateRealm = statement<
-  [name: string, kind: string, tokenHash: Uint8Array | null, buildId: string | null, seconds: number],
+  [
+    name: string,
+    kind: string,
+    tokenHash: Uint8Array | null,
+    buildId: string | null,
+    seconds: number,
+    registeredAs: string | null,
+  ],
   RealmRow
 >('allocate-realm', { repeatable: false });
 const findRealm = statement<[name: string], RealmRow>('find-realm');
@@ -15,8 +22,15 @@ const sweepRealms = statement<[], { name: string }>('sweep-realms');
 /** The port's implementation. */
 export function createRealmStore({ run }: Database): RealmStore {
   return {
-    async allocate({ name, kind, tokenHash, buildId, expiresInSeconds }) {
-      const [row] = await run(allocateRealm, [name, kind, tokenHash, buildId, expiresInSeconds]);
+    async allocate({ name, kind, tokenHash, buildId, expiresInSeconds, registeredAs }) {
+      const [row] = await run(allocateRealm, [
+        name,
+        kind,
+        tokenHash,
+        buildId,
+        expiresInSeconds,
+        registeredAs,
+      ]);
       if (!row) throw new Error('The realm was not written.');
       return row;
     },

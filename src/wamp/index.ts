@@ -25,6 +25,7 @@ export type {
   TransportInfo,
 } from './policy.ts';
 export type { MatchPolicy } from './uris.ts';
+export { askForTicket } from './tickets.ts';
 export { defaultLimits } from './limits.ts';
 export type { Limits } from './limits.ts';
 export { attachWebSockets } from './websocket.ts';

@@ -1,6 +1,6 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { errorUris } from './errors.ts';
-import type { Authentication, Hello, RealmPolicy, Refusal } from './policy.ts';
+import type { Acceptance, Authentication, Hello, RealmPolicy, Refusal } from './policy.ts';
 
 /** A policy that lets everybody in, each under a name made up for the session. */
 export const anonymousPolicy: RealmPolicy<undefined> = {
@@ -13,28 +13,43 @@ export const anonymousPolicy: RealmPolicy<undefined> = {
   }),
 };
 
-/** A policy that lets in who shows the ticket of the authid that it names (WAMP, "Ticket-based Authentication"). */
+/** A policy that lets in who shows the ticket of the authid that it names. */
 export function ticketPolicy(tickets: ReadonlyMap<string, string>): RealmPolicy<undefined> {
   return {
-    authenticate({ authid, authmethods }: Hello): Authentication {
-      if (authid === null || authmethods.every((method) => method === 'anonymous')) {
-        return refusal(errorUris.authenticationRequired, 'an authid and the authmethod ticket are required');
-      }
-      if (!authmethods.includes('ticket')) {
-        return refusal(errorUris.noMatchingAuthMethod, 'the authmethod must be ticket');
-      }
-      return {
-        type: 'challenge',
-        method: 'ticket',
-        verify(signature) {
-          const expected = tickets.get(authid);
-          // An authid that does not exist takes as long, and reads the same, as a wrong ticket.
-          const matches = isSameSecret(signature, expected ?? '') && expected !== undefined;
-          return matches
-            ? { type: 'accept', authid, authrole: 'user', authmethod: 'ticket', authprovider: 'static' }
-            : refusal(errorUris.authenticationDenied, 'the authid or the ticket is wrong');
-        },
-      };
+    authenticate: (hello) =>
+      askForTicket(hello, 'static', (authid, ticket) => {
+        const expected = tickets.get(authid);
+        // An authid that does not exist takes as long as a wrong ticket.
+        return isSameSecret(ticket, expected ?? '') && expected !== undefined;
+      }),
+  };
+}
+
+/**
+ * Challenges a peer to show its ticket (WAMP, "Ticket-based Authentication"), and lets it in as the authid that it named when `isRight`
+ * says so. An authid that is not known is answered as a wrong ticket is. `provider` is what WELCOME says as `authprovider`.
+ */
+export function askForTicket(
+  { authid, authmethods }: Hello,
+  provider: string,
+  isRight: (authid: string, ticket: string) => boolean | Promise<boolean>,
+): Authentication {
+  if (authid === null || authmethods.every((method) => method === 'anonymous')) {
+    return refusal(errorUris.authenticationRequired, 'an authid and the authmethod ticket are required');
+  }
+  if (!authmethods.includes('ticket')) {
+    return refusal(errorUris.noMatchingAuthMethod, 'the authmethod must be ticket');
+  }
+  const judge = (right: boolean): Acceptance | Refusal =>
+    right
+      ? { type: 'accept', authid, authrole: 'user', authmethod: 'ticket', authprovider: provider }
+      : refusal(errorUris.authenticationDenied, 'the authid or the ticket is wrong');
+  return {
+    type: 'challenge',
+    method: 'ticket',
+    verify: (ticket) => {
+      const right = isRight(authid, ticket);
+      return right instanceof Promise ? right.then(judge) : judge(right);
     },
   };
 }

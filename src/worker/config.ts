@@ -14,6 +14,7 @@ import { readTagReference } from '../contract/references.ts';
 import { entitlementNames, type Entitlement } from './entitlements.ts';
 import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
+import type { Ticket } from './link/session.ts';
 import type { TlsPaths } from './link/tls.ts';
 
 /** The path that `SERVER` lacks (contract 0.3, "How a worker is started"). */
@@ -45,6 +46,20 @@ const settings = {
     secret: true,
     file: true,
     read: (text) => (/^\S{1,65536}$/.test(text) ? text : undefined),
+  }),
+  REGISTRATION_TICKET: setting({
+    doc: 'Enterprise: the ticket by which the worker registers, for a manager that asks for one (`REGISTRATION=ticket`).',
+    rule: 'the ticket as `quay-build-manager ticket` printed it, without spaces',
+    example: 'TICKET',
+    secret: true,
+    file: true,
+    read: (text) => (/^\S{1,4096}$/.test(text) ? text : undefined),
+  }),
+  REGISTRATION_NAME: setting({
+    doc: 'The name that the ticket was made for, which several workers may share. `WORKER_ID` when absent.',
+    rule: 'up to 128 letters, digits, dots, dashes, underscores and @, beginning with a letter or digit',
+    example: 'farm-north',
+    read: (text) => (/^[A-Za-z0-9][\w.@-]{0,127}$/.test(text) ? text : undefined),
   }),
   CONTAINER_RUNTIME: setting({
     doc: "Which engine this is, for where it listens when `DOCKER_HOST` does not say: Docker's `unix:///var/run/docker.sock`, or that of root's Podman, `unix:///run/podman/podman.sock`. What the engine can do the worker asks the engine.",
@@ -226,6 +241,12 @@ export const workerConfiguration: Configuration<typeof settings> = {
       : ['ENDPOINT: it or SERVER must be given, for example wss://builds.example.com/b1/socket']),
     ...(values.REALM !== null && values.TOKEN === null ? ['TOKEN: must be given together with REALM'] : []),
     ...(values.TOKEN !== null && values.REALM === null ? ['REALM: must be given together with TOKEN'] : []),
+    ...(values.REGISTRATION_TICKET !== null && values.REALM !== null
+      ? ['REGISTRATION_TICKET: a hosted worker (REALM) does not register; leave it out']
+      : []),
+    ...(values.REGISTRATION_NAME !== null && values.REGISTRATION_TICKET === null
+      ? ['REGISTRATION_TICKET: must be given together with REGISTRATION_NAME']
+      : []),
     ...((values.TLS_CERT_PATH === null) === (values.TLS_KEY_PATH === null)
       ? []
       : ['TLS_CERT_PATH: it and TLS_KEY_PATH must be given together']),
@@ -268,6 +289,14 @@ export function tlsPathsOf(settings: WorkerSettings): TlsPaths {
 export function workerIdOf({ WORKER_ID }: Pick<WorkerSettings, 'WORKER_ID'>): string {
   const host = hostname();
   return WORKER_ID ?? (isWorkerId(host) ? host : 'worker');
+}
+
+/** By what a worker with these settings registers; null where it has no ticket. */
+export function ticketOf(
+  settings: Pick<WorkerSettings, 'REGISTRATION_TICKET' | 'REGISTRATION_NAME' | 'WORKER_ID'>,
+): Ticket | null {
+  const { REGISTRATION_TICKET: ticket, REGISTRATION_NAME } = settings;
+  return ticket === null ? null : { name: REGISTRATION_NAME ?? workerIdOf(settings), ticket };
 }
 
 export function workDirOf({ WORK_DIR }: Pick<WorkerSettings, 'WORK_DIR'>): string {

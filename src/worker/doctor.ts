@@ -10,7 +10,7 @@ import { reasonOf } from '../contract/reason.ts';
 import { systemClock } from './clock.ts';
 import { examineEngineDisk } from './disk/findings.ts';
 import { examineAbilities } from './engine-findings.ts';
-import { endpointOf, tlsPathsOf, workDirOf, workerIdOf, type WorkerSettings } from './config.ts';
+import { endpointOf, ticketOf, tlsPathsOf, workDirOf, workerIdOf, type WorkerSettings } from './config.ts';
 import type { EngineDescription, Engine } from './engine/engine.ts';
 import type { EngineStorage } from './engine/storage.ts';
 import { bad, good, warning, type Finding } from './finding.ts';
@@ -102,7 +102,7 @@ async function examineManager(settings: WorkerSettings): Promise<Finding> {
     );
     try {
       if (settings.REALM !== null) return good(`${where} answers`);
-      const session = await joinRealm(transport, REGISTRATION_REALM, null, systemClock);
+      const session = await joinRealm(transport, REGISTRATION_REALM, null, systemClock, ticketOf(settings));
       await session.leave('wamp.close.normal');
       return good(`${where} answers, and lets enterprise workers in`);
     } finally {
@@ -111,7 +111,7 @@ async function examineManager(settings: WorkerSettings): Promise<Finding> {
   } catch (error) {
     return bad(
       `${where}: ${reasonOf(error)}`,
-      'check SERVER or ENDPOINT, that the manager runs and takes enterprise workers, and for wss the TLS settings',
+      'check SERVER or ENDPOINT, that the manager runs and takes enterprise workers, also without REGISTRATION_TICKET or by this one, and for wss the TLS settings',
     );
   }
 }

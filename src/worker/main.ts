@@ -10,6 +10,7 @@ import { clearLeftovers, createBuilder } from './builder.ts';
 import { systemClock } from './clock.ts';
 import {
   endpointOf,
+  ticketOf,
   tlsPathsOf,
   withEngineAddress,
   workDirOf,
@@ -63,7 +64,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (command.doctor) return await doctor(settings, command.registry);
   const secrets = createSecretKeeper();
-  if (settings.TOKEN !== null) secrets.keep([settings.TOKEN]);
+  secrets.keep([settings.TOKEN, settings.REGISTRATION_TICKET].filter((each) => each !== null));
   secrets.keep(passwordsOf(proxiesOf(settings)));
   const logger = await createProgramLog({
     program: 'quay-builder',
@@ -221,6 +222,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
           proxies: proxiesOf(settings),
           realm: settings.REALM,
           token: hosted ? (settings.TOKEN ?? '') : '',
+          ticket: ticketOf(settings),
           offer: {
             extensions: [...extensionNames],
             worker: { id, slot, slots: slots.length, labels: settings.LABELS, kinds: ['image'] },

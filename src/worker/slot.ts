@@ -7,7 +7,7 @@ import { type Clock, sleep } from './clock.ts';
 import { ENGINE_WATCH_MS } from './limits.ts';
 import { enlist, NotReadyError } from './link/enlisting.ts';
 import type { RetryDelay } from './link/reconnecting.ts';
-import { RealmRefusedError, type Answer } from './link/session.ts';
+import { RealmRefusedError, type Answer, type Ticket } from './link/session.ts';
 import { readTlsOptions } from './link/tls.ts';
 import { openTransport, type Transport } from './link/transport.ts';
 import { type ResumingOptions, seeThrough } from './resuming.ts';
@@ -32,6 +32,7 @@ export interface SlotOptions extends ResumingOptions {
   /** The realm allocated for one build (hosted), or null (enterprise). */
   readonly realm: string | null;
   readonly token: string;
+  readonly ticket: Ticket | null;
   readonly retryDelay: RetryDelay;
 }
 
@@ -102,7 +103,7 @@ async function attend(options: SlotOptions, leaving: AbortSignal): Promise<Atten
 
 /** From an open connection to the end of the session. Throws what kept the worker from being ready. */
 async function serve(
-  { realm, token, offer, forsaken, builder, clock, logger }: SlotOptions,
+  { realm, token, ticket, offer, forsaken, builder, clock, logger }: SlotOptions,
   transport: Transport,
   leave: Promise<Attendance>,
 ): Promise<Attendance> {
@@ -112,6 +113,7 @@ async function serve(
     {
       realm,
       token,
+      ticket,
       offer,
       forsaken,
       onBuild: async (session, kwargs) => {

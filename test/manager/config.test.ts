@@ -52,9 +52,14 @@ describe("the manager's settings", () => {
     expect(problemsOf({ ...environment, [word]: 'yes' })).toEqual([]);
   });
 
-  it('let the API be reached from elsewhere with tokens, and registration when it is off', () => {
+  it('let the API be reached from elsewhere with tokens, and registration by tickets, or when it is off', () => {
     expect(problemsOf({ LISTEN_HTTP: '192.0.2.1:8686', API_TOKENS_FILE: '/tokens.json' })).toEqual([]);
     expect(problemsOf({ LISTEN_WAMP: '0.0.0.0:8787', REGISTRATION: 'off' })).toEqual([]);
+    const byTicket = { REGISTRATION: 'ticket', REGISTRATION_TICKETS_FILE: '/tickets.json' };
+    expect(problemsOf({ LISTEN_WAMP: '0.0.0.0:8787', ...byTicket })).toEqual([]);
+    expect(problemsOf({ REGISTRATION: 'ticket' })).toEqual([
+      expect.stringMatching(/^REGISTRATION_TICKETS_FILE: /),
+    ]);
   });
 
   it('want to know how workers reach a listener of every address', () => {

@@ -114,6 +114,18 @@ describe('quay-build-manager token', () => {
     expect(entries.map(({ name }) => name)).toEqual(['joe', 'ci']);
   });
 
+  it('takes a token out of the file that is revoked, and says so of one that is not there', async () => {
+    const file = join(directory, 'revoked.json');
+    await using made = make('ci', '--file', file);
+    await made.exited;
+    await using revoked = make('ci', '--revoke', '--file', file);
+    expect(await revoked.exited).toBe(0);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual([]);
+    await using again = make('ci', '--revoke', '--file', file);
+    expect(await again.exited).toBe(69);
+    expect(again.output()).toBe(`${file} has no entry of the name ci\n`);
+  });
+
   it('refuses a name that no tokens file may hold', async () => {
     await using refused = make('two words', '--file', join(directory, 'none.json'));
     expect(await refused.exited).toBe(64);
@@ -132,4 +144,22 @@ describe('quay-build-manager token', () => {
     expect(await unwritable.exited).toBe(69);
     expect(unwritable.output()).toContain('/dev/null/tokens.json cannot be written');
   });
+});
+
+it('makes tickets for workers, with which it starts, and revokes them', async () => {
+  const file = join(directory, 'tickets.json');
+  const ticket = (...args: string[]): LabProcess => start({}, ['ticket', ...args, '--file', file]);
+  await using made = ticket('builder-7');
+  expect(await made.exited).toBe(0);
+  expect(made.output()).toMatch(/^qt_[\w-]{43}\n$/);
+  const data = join(directory, 'by-ticket');
+  const settings = { DATA_DIR: data, REGISTRATION: 'ticket', REGISTRATION_TICKETS_FILE: file };
+  await using manager = start(settings);
+  await manager.printed(/manager is ready/);
+  await using revoked = ticket('builder-7', '--revoke');
+  expect(await revoked.exited).toBe(0);
+  await writeFile(file, '{');
+  await using broken = start(settings);
+  expect(await broken.exited).toBe(69);
+  expect(broken.output()).toContain(`${file} cannot be read: it is not JSON`);
 });

@@ -17,6 +17,7 @@ describe('realms', () => {
     tokenHash: null,
     buildId: null,
     expiresInSeconds: 60,
+    registeredAs: null,
     ...overrides,
   });
 
@@ -72,6 +73,7 @@ describe('workers', () => {
     connectedAt: new Date('2026-01-01T00:00:00.123Z'),
     lastSeenAt: new Date(),
     buildId: null,
+    registeredAs: 'farm-1',
     ...overrides,
   });
 

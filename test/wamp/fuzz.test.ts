@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ticketPolicy } from '../../src/wamp/tickets.ts';
 import { ALL_ROLES, connect, join, routerWith } from './support/peer.ts';
 import type { Peer } from './support/peer.ts';
 import { openClient, joinClient, isAlive, startRouter } from './support/server.ts';
@@ -50,6 +51,7 @@ const likely = fc.oneof(
     fc.constantFrom('realm1', 'realm2', 'nowhere'),
     fc.oneof(fc.constant(ALL_ROLES), dict),
   ),
+  fc.tuple(fc.constant(5), fc.constantFrom('secret', 'wrong', ''), dict),
   fc.tuple(fc.constant(6), dict, uri),
   fc.tuple(fc.constantFrom(32, 64), id, dict, uri),
   fc.tuple(fc.constantFrom(34, 66), id, id),
@@ -102,6 +104,34 @@ test('whatever two peers say in turns, the router does not throw, and other sess
     { numRuns: 500 },
   );
 });
+
+test('whatever a peer says that is challenged, its ticket alone lets it in, and at once', () => {
+  const tickets = ticketPolicy(new Map([['joe', 'secret']]));
+  fc.assert(
+    fc.property(fc.array(text, { minLength: 1, maxLength: 10 }), (sayings) => {
+      const router = routerWith(tickets);
+      const peer = connect(router);
+      const challenge = peer.ask([1, 'realm1', { ...ALL_ROLES, authid: 'joe', authmethods: ['ticket'] }]);
+      expect(challenge).toEqual([[4, 'ticket', {}]]);
+      for (const saying of sayings) peer.sayText(saying);
+      const first = isJson(sayings[0]) ? (JSON.parse(sayings[0]) as unknown) : null;
+      const isRight = Array.isArray(first) && first[0] === 5 && first[1] === 'secret';
+      expect(peer.heard.some(([code]) => code === 2)).toBe(isRight);
+      peer.vanish();
+      expect(router.sessionCount).toBe(0);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+function isJson(saying: string | undefined): saying is string {
+  try {
+    JSON.parse(saying ?? '');
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 test('whatever bytes a WebSocket sends, the router does not end, and other sessions go on', async () => {
   await using router = await startRouter();

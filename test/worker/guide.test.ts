@@ -18,8 +18,10 @@ it('lists every exit code, and none that is not there', async () => {
 it('names no setting that is not there', async () => {
   const text = `${await read('worker.md')}${await read('running-a-worker.md')}`;
   const written = Array.from(text.matchAll(/`([A-Z]+(?:_[A-Z]+)+)[`=]/g), ([, name = '']) => name);
-  const others = /^(?:BUILDKIT|NODE|QUAY_BUILD)_|^CONFIG_FILE$|^TOKEN_FILE$/;
-  const known = [workerConfiguration, managerConfiguration].flatMap(({ settings }) => Object.keys(settings));
+  const others = /^(?:BUILDKIT|NODE|QUAY_BUILD)_|^CONFIG_FILE$/;
+  const known = [workerConfiguration, managerConfiguration].flatMap(({ settings }) =>
+    Object.entries(settings).flatMap(([name, { file }]) => [name, ...(file ? [`${name}_FILE`] : [])]),
+  );
   expect(written.filter((name) => !others.test(name) && !known.includes(name))).toEqual([]);
   expect(written).toContain('WORK_DIR');
 });

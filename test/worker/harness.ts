@@ -15,6 +15,7 @@ import {
   hostedRetryDelay,
   resumeRetryDelay,
 } from '../../src/worker/link/reconnecting.ts';
+import type { Ticket } from '../../src/worker/link/session.ts';
 import { createSecretKeeper } from '../../src/worker/secrets.ts';
 import { runSlot, type SlotEnd } from '../../src/worker/slot.ts';
 import type { Entitlement } from '../../src/worker/entitlements.ts';
@@ -102,13 +103,14 @@ export const someBuild = {
 };
 
 export interface HarnessOptions {
-  readonly manager: TestManager;
+  readonly manager: Pick<TestManager, 'url'>;
   readonly engine?: Engine;
   readonly fetchSource?: FetchSource;
   readonly extensions?: readonly ExtensionName[];
   /** Hosted, in this realm. */
   readonly realm?: string;
   readonly token?: string;
+  readonly ticket?: Ticket;
   readonly clock?: Clock;
   readonly ociLabels?: boolean;
   readonly logSpoolMaxBytes?: number;
@@ -171,6 +173,7 @@ export async function startWorker(options: HarnessOptions): Promise<RunningWorke
       tls: { ca: null, certificate: null, key: null, serverName: null },
       realm,
       token: options.token ?? '',
+      ticket: options.ticket ?? null,
       offer: {
         extensions: [...(options.extensions ?? extensionNames)],
         worker: { id: 'test', slot: 0, slots: 1, labels: {}, kinds: ['image'] },

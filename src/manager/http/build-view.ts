@@ -69,6 +69,7 @@ export function viewWorker(row: WorkerRow): z.output<typeof workerSchema> {
     slot: row.slot,
     slots: row.slots,
     kind: row.kind,
+    registered_as: row.registeredAs,
     state: row.state,
     labels: { ...row.labels },
     extensions: [...row.extensions],

@@ -1,30 +1,59 @@
 import { randomUUID } from 'node:crypto';
 import { managerProcedures } from '../../contract/uris.ts';
 import type { RealmStore } from '../../store/index.ts';
-import { WampError, type ProcedureHandler, type RealmPolicy } from '../../wamp/index.ts';
+import { askForTicket, WampError, type ProcedureHandler, type RealmPolicy } from '../../wamp/index.ts';
 import { REALM_JOIN_SECONDS, REGISTRATIONS_PER_MINUTE } from '../limits.ts';
+import type { RegistrationTickets } from './registration-tickets.ts';
+
+interface RegistrationDependencies {
+  readonly realms: Pick<RealmStore, 'allocate'>;
+  /** null: whoever connects may register. */
+  readonly tickets: RegistrationTickets | null;
+  readonly logger: {
+    info(fields: object, message: string): void;
+    warn(fields: object, message: string): void;
+  };
+  readonly now: () => number;
+}
 
 /** The realm in which an enterprise worker asks for a realm of its own (worker contract 0.3, "Connecting"). */
-export function registrationPolicy<Data>(realms: RealmStore, now: () => number): RealmPolicy<Data> {
+export function registrationPolicy<Data>(dependencies: RegistrationDependencies): RealmPolicy<Data> {
+  const { realms, tickets, logger, now } = dependencies;
   const isTooMany = createRateLimit(REGISTRATIONS_PER_MINUTE, now);
   const register: ProcedureHandler<Data> = async (_args, _kwargs, { caller }) => {
-    if (isTooMany(hostOf(caller?.transport.address ?? ''))) {
+    const address = caller?.transport.address ?? '';
+    if (isTooMany(hostOf(address))) {
       throw new WampError('io.quay.buildworker.toomanyregistrations', [
         `more than ${REGISTRATIONS_PER_MINUTE} registrations a minute from this address: wait a minute`,
       ]);
     }
+    const registeredAs = tickets === null ? null : (caller?.authid ?? null);
     const { name } = await realms.allocate({
       name: randomUUID(),
       kind: 'enterprise',
       tokenHash: null,
       buildId: null,
       expiresInSeconds: REALM_JOIN_SECONDS,
+      registeredAs,
     });
+    logger.info({ address, registeredAs }, 'a worker registered');
     return { args: [name] };
   };
   return {
     procedures: new Map([[managerProcedures.register, register]]),
     authorize: (_session, action, uri) => action === 'call' && uri === managerProcedures.register,
+    ...(tickets === null
+      ? {}
+      : {
+          authenticate: (hello) =>
+            askForTicket(hello, 'tickets', async (authid, ticket) => {
+              const isRight = await tickets.verify(authid, ticket);
+              const { address } = hello.transport;
+              if (!isRight)
+                logger.warn({ address, authid: authid.slice(0, 128) }, 'a wrong ticket was shown');
+              return isRight;
+            }),
+        }),
   };
 }
 

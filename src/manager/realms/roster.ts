@@ -43,6 +43,7 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     connectedAt: slot.connectedAt,
     lastSeenAt: new Date(slot.session.lastSeen),
     buildId: slot.buildId,
+    registeredAs: slot.session.realm.data.registeredAs,
   });
 
   /** One after the other. What fails is made up for by the next round, which writes all of them. */

@@ -10,6 +10,8 @@ export interface WorkerRealm {
   readonly kind: RealmRow['kind'];
   /** Of the token that a hosted worker shows; null for enterprise. */
   readonly tokenHash: Uint8Array | null;
+  /** The name of the ticket by which its worker registered; null for none. */
+  readonly registeredAs: string | null;
   /** From `ready`, or the resumption of a build, on. */
   slot: SlotConnection | null;
 }

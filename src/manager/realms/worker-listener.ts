@@ -5,6 +5,7 @@ import { attachWebSockets, createRouter, type Logger } from '../../wamp/index.ts
 import type { ListenAddress } from '../config.ts';
 import { listen } from '../listen.ts';
 import type { ManagerMetrics } from '../metrics.ts';
+import type { RegistrationTickets } from './registration-tickets.ts';
 import { registrationPolicy } from './registration.ts';
 import type { WorkerRealm } from './slot-connection.ts';
 import { workerRealmPolicy, type WorkerRealmDependencies } from './worker-realm.ts';
@@ -15,8 +16,8 @@ const PATHS = ['/', '/b1/socket'];
 export interface WorkerListenerOptions extends Omit<WorkerRealmDependencies, 'realms' | 'logger'> {
   readonly address: ListenAddress;
   readonly realms: RealmStore;
-  /** Whether enterprise workers may ask for a realm. */
-  readonly isRegistrationOpen: boolean;
+  /** Who may ask for a realm: whoever connects, who shows a ticket, or nobody. */
+  readonly registration: 'open' | RegistrationTickets | 'off';
   readonly metrics: Pick<ManagerMetrics, 'onDrop' | 'watchSessions'>;
   readonly logger: Logger;
 }
@@ -31,20 +32,26 @@ export interface WorkerListener {
 
 /** Opens the realms that the store knows to the workers that connect. Fails as `listen` does. */
 export async function startWorkerListener(options: WorkerListenerOptions): Promise<WorkerListener> {
-  const { realms, isRegistrationOpen, metrics, logger, now } = options;
+  const { realms, registration, metrics, logger, now } = options;
   const workers = workerRealmPolicy(options);
-  const registration = registrationPolicy<WorkerRealm>(realms, now);
+  const register = registrationPolicy<WorkerRealm>({
+    realms,
+    tickets: typeof registration === 'string' ? null : registration,
+    logger,
+    now,
+  });
   const router = createRouter<WorkerRealm>({
     logger,
     onDrop: metrics.onDrop,
     openRealm: async (name) => {
       if (name === REGISTRATION_REALM) {
-        return isRegistrationOpen
-          ? { policy: registration, data: { kind: 'enterprise', tokenHash: null, slot: null } }
-          : null;
+        const data = { kind: 'enterprise', tokenHash: null, registeredAs: null, slot: null } as const;
+        return registration === 'off' ? null : { policy: register, data: { ...data } };
       }
       const row = await realms.find(name);
-      return row && { policy: workers, data: { kind: row.kind, tokenHash: row.tokenHash, slot: null } };
+      if (row === null) return null;
+      const { kind, tokenHash, registeredAs } = row;
+      return { policy: workers, data: { kind, tokenHash, registeredAs, slot: null } };
     },
   });
   metrics.watchSessions(() => router.sessionCount);

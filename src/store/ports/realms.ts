@@ -7,6 +7,8 @@ export interface NewRealm {
   readonly buildId: string | null;
   /** How long it waits for its worker. */
   readonly expiresInSeconds: number;
+  /** The name of the ticket that its worker showed; null for none. */
+  readonly registeredAs: string | null;
 }
 
 export interface RealmRow {
@@ -17,6 +19,7 @@ export interface RealmRow {
   readonly createdAt: Date;
   readonly expiresAt: Date;
   readonly joinedAt: Date | null;
+  readonly registeredAs: string | null;
 }
 
 /** The realms that were allocated: only these may be joined. An expired one is as if it had never been. */

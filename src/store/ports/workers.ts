@@ -15,6 +15,8 @@ export interface WorkerRow {
   readonly connectedAt: Date;
   readonly lastSeenAt: Date;
   readonly buildId: string | null;
+  /** The name of the ticket by which it registered; null for none. */
+  readonly registeredAs: string | null;
 }
 
 /** Which workers are connected, to whichever manager. */

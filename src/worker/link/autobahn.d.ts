@@ -32,7 +32,8 @@ declare module 'autobahn' {
     constructor(
       transport: SessionTransport,
       defer: () => Deferred,
-      onChallenge: undefined,
+      /** Answers CHALLENGE with the signature; what it throws is answered with ABORT. */
+      onChallenge: (session: Session, method: unknown) => string,
       onUserError: (error: unknown, message?: string) => void,
       onInternalError: (error: unknown, message?: string) => void,
     );
@@ -41,7 +42,7 @@ declare module 'autobahn' {
     /** Called for ABORT, and for GOODBYE. */
     onleave: (reason: unknown, details: unknown) => void;
     readonly isOpen: boolean;
-    join(realm: string, authmethods?: undefined, authid?: undefined, authextra?: object): void;
+    join(realm: string, authmethods?: readonly string[], authid?: string, authextra?: object): void;
     leave(reason: string): void;
     call(procedure: string, args?: readonly unknown[], kwargs?: Keywords): Promise<unknown>;
     register(

@@ -21,6 +21,7 @@ import {
   LinkError,
   RealmRefusedError,
   type RealmSession,
+  type Ticket,
 } from './session.ts';
 import type { Transport } from './transport.ts';
 
@@ -60,6 +61,8 @@ export interface Enlisting {
   readonly realm: string | null;
   /** Proof that a hosted worker may take its build; enterprise sends `""`. */
   readonly token: string;
+  /** By which an enterprise worker registers, where the manager asks for it. */
+  readonly ticket: Ticket | null;
   readonly offer: WorkerOffer;
   readonly forsaken: ForsakenTries;
   /** Runs a build. It may be invoked before the manager has answered `ready`. */
@@ -73,10 +76,11 @@ export interface Enlisting {
  */
 export async function enlist(
   transport: Transport,
-  { realm, token, offer, forsaken, onBuild, onCancel }: Enlisting,
+  { realm, token, ticket, offer, forsaken, onBuild, onCancel }: Enlisting,
   clock: Clock,
 ): Promise<RealmSession> {
-  const session = await joinRealm(transport, realm ?? (await requestRealm(transport, clock)), offer, clock);
+  const own = realm ?? (await requestRealm(transport, ticket, clock));
+  const session = await joinRealm(transport, own, offer, clock);
   await session.call(managerProcedures.ping, undefined, JOIN_STEP_WITHIN_MS);
   await session.register(workerProcedures.build, (kwargs) => onBuild(session, kwargs));
   await listenForCancel(session, onCancel);
@@ -155,8 +159,8 @@ async function forsake(session: RealmSession, forsaken: ForsakenTries): Promise<
 }
 
 /** Enterprise: asks for a realm of its own, and leaves `registration` on the same connection. */
-async function requestRealm(transport: Transport, clock: Clock): Promise<string> {
-  const session = await joinRealm(transport, REGISTRATION_REALM, null, clock);
+async function requestRealm(transport: Transport, ticket: Ticket | null, clock: Clock): Promise<string> {
+  const session = await joinRealm(transport, REGISTRATION_REALM, null, clock, ticket);
   const realm = await session.call(managerProcedures.register, undefined, JOIN_STEP_WITHIN_MS);
   if (typeof realm !== 'string' || realm === '') throw new LinkError('the manager gave no realm');
   await session.leave('wamp.close.close_realm');

@@ -58,23 +58,37 @@ export class CallError extends Error {
   }
 }
 
+/** What a worker shows where a realm asks who it is (WAMP, "Ticket-based Authentication"). */
+export interface Ticket {
+  /** The `authid`. */
+  readonly name: string;
+  readonly ticket: string;
+}
+
 /** Joins a realm over an open connection. Throws RealmRefusedError, or LinkError. */
 export async function joinRealm(
   transport: Transport,
   realm: string,
   offer: WorkerOffer | null,
   clock: Clock,
+  ticket: Ticket | null = null,
 ): Promise<RealmSession> {
   const waiting = new Set<(error: Error) => void>();
   const ended = Promise.withResolvers<string>();
   const session = new autobahn.Session(
     transport,
     defer,
-    undefined,
+    (_session, method) => {
+      if (method === 'ticket' && ticket !== null) return ticket.ticket;
+      const error = new LinkError('the manager asks for a ticket (REGISTRATION_TICKET)');
+      refuse(error);
+      throw error;
+    },
     // Errors of ours are answered, and violations close the connection: both are told elsewhere.
     () => undefined,
     () => undefined,
   );
+  let refuse: (error: Error) => void = () => undefined;
   let open = true;
   const end = (reason: string): void => {
     open = false;
@@ -109,8 +123,9 @@ export async function joinRealm(
     () =>
       new Promise<Keywords>((resolve, reject) => {
         session.onjoin = resolve;
+        refuse = reject;
         session.onleave = (reason) => reject(new RealmRefusedError(uri(reason)));
-        session.join(realm, undefined, undefined, offer ?? undefined);
+        session.join(realm, ticket ? ['ticket'] : undefined, ticket?.name, offer ?? undefined);
       }),
   );
   session.onleave = (reason) => end(`the manager left: ${uri(reason)}`);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
 import { buildSchema, problemSchema } from '../../../src/contract/api.ts';
-import type { ApiTokensError } from '../../../src/manager/http/api-tokens.ts';
+import type { SecretsFileError } from '../../../src/manager/secrets/secrets-file.ts';
 import { loadApiTokens, newApiToken } from '../../../src/manager/http/api-tokens.ts';
 import { openTestHttp, type TestHttp } from '../support/http.ts';
 
@@ -25,7 +25,7 @@ const reader = newApiToken('reader', ['read']);
 const writer = newApiToken('ci', ['read', 'write']);
 const admin = newApiToken('root', ['admin']);
 const build = { repository: 'team/app', build_package: 'https://files.example/app.tgz' };
-const fail = (error: ApiTokensError): never => {
+const fail = (error: SecretsFileError): never => {
   throw error;
 };
 
@@ -83,7 +83,7 @@ describe('a manager with tokens', () => {
 describe('the tokens file', () => {
   it('is read again when it changes, and kept while it is wrong', async () => {
     const own = join(directory, 'changing.json');
-    const errors: ApiTokensError[] = [];
+    const errors: SecretsFileError[] = [];
     await writeFile(own, JSON.stringify([reader.entry]));
     const tokens = await loadApiTokens(own, (error) => errors.push(error));
     expect(await tokens.authenticate(writer.token)).toBeNull();

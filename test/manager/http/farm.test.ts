@@ -28,6 +28,7 @@ beforeAll(async () => {
       connectedAt: seen,
       lastSeenAt: seen,
       buildId: null,
+      registeredAs: null,
     },
   ]);
   await http.app.inject({

@@ -28,7 +28,7 @@ function realmWith(markJoined: WorkerRealmDependencies['realms']['markJoined']):
     logger,
     now: () => 0,
   });
-  router.addRealm('realm1', policy, { kind: 'enterprise', tokenHash: null, slot: null });
+  router.addRealm('realm1', policy, { kind: 'enterprise', tokenHash: null, registeredAs: null, slot: null });
   const peer = connect(router);
   peer.ask([1, 'realm1', ALL_ROLES]);
   return { peer, onReady, onGone };

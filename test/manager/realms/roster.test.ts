@@ -50,7 +50,7 @@ async function connectedSlot(): Promise<SlotConnection> {
     logger,
     now: () => 0,
   });
-  router.addRealm('realm1', policy, { kind: 'enterprise', tokenHash: null, slot: null });
+  router.addRealm('realm1', policy, { kind: 'enterprise', tokenHash: null, registeredAs: null, slot: null });
   const peer = connect(router);
   peer.say([1, 'realm1', ALL_ROLES]);
   peer.say([48, 1, {}, managerProcedures.ready, [], { token: '', version: CONTRACT_VERSION }]);

@@ -36,6 +36,21 @@ it('registers, leaves, joins its own realm on the same connection, and says what
   ]);
 });
 
+it('does not answer a challenge without a ticket, or by another method', async () => {
+  for (const [method, ticket] of [
+    ['ticket', undefined],
+    ['wampcra', { name: 'test', ticket: 'TICKET-0123456789' }],
+  ] as const) {
+    await using manager = await startTestManager({ onHello: () => [4, method, {}] });
+    await using worker = await startWorker({ manager, ...(ticket ? { ticket } : {}) });
+    const connection = await manager.connection();
+    await connection.closed;
+    await worker.logged('the manager asks for a ticket (REGISTRATION_TICKET)');
+    expect(JSON.stringify(connection.frames)).not.toContain('TICKET-0123456789');
+    expect(connection.frames.map(([type]) => type)).toEqual([1, 3]);
+  }
+});
+
 it('joins the realm that it was made for, with its token, when it is hosted', async () => {
   await using manager = await startTestManager();
   await using _worker = await startWorker({ manager, realm: 'one-build', token: 'TOKEN-0123456789' });
