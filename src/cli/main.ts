@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { buildStates } from '../contract/phases.ts';
+import { audit, type AuditOptions } from './audit.ts';
 import {
   cancel,
   list,
@@ -205,6 +206,21 @@ function createProgram(inSession: InSession): Command {
     .description('list the workers that are connected')
     .option('--json', 'print them as JSON')
     .action(inSession((session, options: object) => workers(session, options)));
+
+  program
+    .command('audit')
+    .description('list who did what, newest first; it needs a token with the scope admin')
+    .option('--actor <name>', 'only what this one did')
+    .option('--action <action>', 'only this, as build.cancel, or all of a kind, as build')
+    .option('--object <id>', 'only what was done to this: the whole id of a build, a worker, …')
+    .option(
+      '--since <time>',
+      'only from then on: 2026-11-20, 2026-11-20T08:00Z, or how long ago: 30m, 2h, 7d',
+    )
+    .option('--until <time>', 'only before that time')
+    .option('-n, --limit <number>', 'how many, up to 500 (default: 50; with --json: all)')
+    .option('--json', 'print a JSON entry a line')
+    .action(inSession((session, options: AuditOptions) => audit(session, options, Date.now())));
 
   return program;
 }

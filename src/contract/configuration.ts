@@ -91,6 +91,18 @@ export function loadConfiguration<S extends Settings>(
   return values;
 }
 
+/** What differs from the defaults, without what is secret: for those who ask how a program was set. */
+export function chosenSettings<S extends Settings>(
+  { settings }: Configuration<S>,
+  values: SettingValues<S>,
+): Record<string, unknown> {
+  const chosen = Object.entries(settings).filter(([name, each]) => {
+    const usual = each.default === null ? null : each.read(each.default);
+    return !each.secret && JSON.stringify(values[name]) !== JSON.stringify(usual);
+  });
+  return Object.fromEntries(chosen.map(([name]) => [name, values[name]]));
+}
+
 function check(each: Setting<unknown>): (text: string | null) => void {
   return (text) => {
     if (text === null || each.read(text) !== undefined) return;

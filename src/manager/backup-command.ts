@@ -9,6 +9,7 @@ import {
   StoreUnusable,
   type BlobStore,
 } from '../store/index.ts';
+import { commandActor } from './command-actor.ts';
 import type { ManagerSettings } from './config.ts';
 import { exitCodes } from './exit-codes.ts';
 
@@ -24,7 +25,8 @@ export async function backupCommand(file: string, settings: Place, version: stri
   return tellProblems('backup', async () => {
     const place = await openPlace(settings);
     const progress = showProgress('backed up');
-    const options = { ...place, version, onProgress: progress.onProgress };
+    const audited = { by: commandActor(), file: file === '-' ? file : resolve(file) };
+    const options = { ...place, ...audited, version, onProgress: progress.onProgress };
     const { tables, blobs, missingBlobs } =
       file === '-'
         ? await backUp(process.stdout, options)
@@ -44,6 +46,8 @@ export async function restoreCommand(file: string, settings: Place): Promise<num
     const progress = showProgress('restored');
     const { tables, blobs, createdAt, version } = await restore(input, {
       ...place,
+      by: commandActor(),
+      file: file === '-' ? file : resolve(file),
       onProgress: progress.onProgress,
     });
     progress.end(

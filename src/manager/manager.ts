@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
+import { chosenSettings } from '../contract/configuration.ts';
 import { makeFolders } from '../contract/folders.ts';
 import { proxiesOf } from '../contract/network/settings.ts';
 import { openBlobFolder, openStore } from '../store/index.ts';
-import type { ListenAddress, ManagerSettings } from './config.ts';
+import { managerConfiguration, type ListenAddress, type ManagerSettings } from './config.ts';
 import { beginHosted } from './executors/begin-hosted.ts';
 import type { Executor } from './executors/executor.ts';
 import { readExecutorsFile } from './executors/executors-file.ts';
@@ -257,6 +258,13 @@ export async function startManager(
 
   const wampUrl = settings.PUBLIC_WAMP_URL?.href ?? `ws://${authority(listener.address)}`;
   fleet.open(wampUrl.replace(/\/+$/, ''), () => scheduler.wake());
+
+  await store.audit.record({
+    actor: { name: `manager:${manager}`, address: null },
+    action: 'manager.start',
+    object: manager,
+    detail: { version, settings: chosenSettings(managerConfiguration, settings) },
+  });
 
   const running = starting.move();
   return {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   ConfigurationError,
+  chosenSettings,
   configurationReference,
   loadConfiguration,
   readChoice,
@@ -147,4 +148,10 @@ describe('configurationReference', () => {
     expect(text).toContain('- default: `80`');
     expect(text).toContain('- or `TOKEN_FILE`, the path of a file that holds it');
   });
+});
+
+it('tells which settings were chosen, and no secret', () => {
+  const environment = { PORT: '80', BASE: 'https://manager.example/x', TOKEN: 'f00df00d', LEVEL: '' };
+  const values = loadConfiguration(example, { environment });
+  expect(JSON.stringify(chosenSettings(example, values))).toBe('{"BASE":"https://manager.example/x"}');
 });

@@ -32,6 +32,8 @@ async function makePlace(url?: string): Promise<Place> {
   };
 }
 
+const operator = { name: 'command:root', address: null };
+
 async function backUpToBytes({ url, blobs }: Place): Promise<Buffer> {
   const chunks: Buffer[] = [];
   const output = new Writable({
@@ -46,6 +48,8 @@ async function backUpToBytes({ url, blobs }: Place): Promise<Buffer> {
     log,
     blobs,
     version: '1.2.3',
+    by: operator,
+    file: '/backups/today',
     onProgress: () => undefined,
   });
   return Buffer.concat(chunks);
@@ -57,6 +61,8 @@ function restoreBytes(bytes: Buffer, { url, blobs }: Place): ReturnType<typeof r
     dataDirectory: '',
     log,
     blobs,
+    by: operator,
+    file: '/backups/today',
     onProgress: () => undefined,
   });
 }
@@ -71,7 +77,7 @@ async function query(url: string, text: string): Promise<readonly Record<string,
   }
 }
 
-/** Every row of every table, as text. */
+/** Every row of every table, as text; but not that it was restored. */
 async function everything(url: string): Promise<Record<string, readonly string[]>> {
   const tables = await query(
     url,
@@ -83,7 +89,7 @@ async function everything(url: string): Promise<Record<string, readonly string[]
       url,
       name === 'migrations'
         ? 'select name || checksum as row from migrations order by number'
-        : `select t::text as row from ${name} t order by 1`,
+        : `select t::text as row from ${name} t where t::text not like '%backup.restore%' order by 1`,
     );
     all[name] = rows.map(({ row = '' }) => row);
   }
@@ -116,6 +122,17 @@ test('a restored database has every row of the one that was backed up, and every
   expect(await everything(to.url)).toEqual(await everything(from.url));
   const blob = await to.blobs.open(packageId);
   expect(blob && (await buffer(blob.content)).equals(content)).toBe(true);
+  await using restored = await openTestStore(server, to.url);
+  const { entries } = await restored.audit.list({ action: 'backup' }, { limit: 10 });
+  expect(entries).toMatchObject([
+    {
+      actor: 'command:root',
+      action: 'backup.restore',
+      object: '/backups/today',
+      detail: { version: '1.2.3', created_at: summary.createdAt },
+    },
+    { actor: 'command:root', action: 'backup.write', object: '/backups/today' },
+  ]);
 });
 
 test('a backup of our own PostgreSQL 18 goes into a PostgreSQL 15', async () => {

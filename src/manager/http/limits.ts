@@ -34,6 +34,10 @@ export const LOG_PAGE_RECORDS = 1000;
 /** A followed log that says nothing for this long gets a comment, so that no proxy closes it. */
 export const LOG_KEEP_ALIVE_MS = 15_000;
 
+/** How many entries of the audit trail a page has unless it is said, and at most; lines are read in pages of the most. */
+export const AUDIT_PAGE_DEFAULT = 50;
+export const AUDIT_PAGE_MAX = 500;
+
 /** How much of a package is looked at to tell its kind. */
 export const SNIFF_BYTES = 512;
 

@@ -6,28 +6,6 @@ import type { LogEvent } from './ports.ts';
 
 /** The three forms of a build's log. */
 export const logMediaTypes = ['text/plain', 'application/x-ndjson', 'text/event-stream'] as const;
-export type LogMediaType = (typeof logMediaTypes)[number];
-
-const ACCEPTED = /^\s*([\w*+.-]+\/[\w*+.-]+)\s*(?:;(.*))?$/;
-const QUALITY = /(?:^|;)\s*q=([\d.]+)/;
-
-/** The form that `Accept` likes best (RFC 9110, section 12.5.1), plain text where it does not care, or null. */
-export function chooseLogMediaType(accept: string | undefined): LogMediaType | null {
-  if (accept === undefined || accept.trim() === '') return 'text/plain';
-  const ranges = accept.split(',').flatMap((part) => {
-    const match = ACCEPTED.exec(part);
-    return match ? [{ range: match[1] ?? '', quality: Number(QUALITY.exec(match[2] ?? '')?.[1] ?? 1) }] : [];
-  });
-  let best: { type: LogMediaType; quality: number } | null = null;
-  for (const type of logMediaTypes) {
-    // The most exact range that fits decides.
-    const fits = [type, `${type.slice(0, type.indexOf('/'))}/*`, '*/*'];
-    const range = fits.map((name) => ranges.find((each) => each.range === name)).find((each) => each);
-    const quality = range?.quality ?? 0;
-    if (quality > (best?.quality ?? 0)) best = { type, quality };
-  }
-  return best?.type ?? null;
-}
 
 /** The log as text, as people read it. */
 export async function* asText(pages: AsyncIterable<readonly LogRecord[]>): AsyncGenerator<string> {

@@ -9,6 +9,7 @@ import {
   type LogPosition,
   type LogRecord,
 } from '../../contract/api.ts';
+import { chooseMediaType } from './accept.ts';
 import { requireScope } from './access.ts';
 import {
   CONNECTION_IDLE_MS,
@@ -17,7 +18,7 @@ import {
   RETRY_AFTER_SECONDS,
   VIEWERS_MAX,
 } from './limits.ts';
-import { asLines, asServerSentEvent, asText, chooseLogMediaType, logMediaTypes } from './log-format.ts';
+import { asLines, asServerSentEvent, asText, logMediaTypes } from './log-format.ts';
 import { problems } from './openapi.ts';
 import type { HttpDependencies } from './ports.ts';
 import { ApiProblem } from './problems.ts';
@@ -92,7 +93,7 @@ export function addLogRoutes(app: FastifyInstance, dependencies: HttpDependencie
     },
     async (request, reply) => {
       const { id } = request.params;
-      const form = chooseLogMediaType(request.headers.accept);
+      const form = chooseMediaType(request.headers.accept, logMediaTypes);
       if (form === null) throw new ApiProblem('not_acceptable');
       const header = lastEventIdSchema.safeParse(request.headers);
       if (!header.success) throw issuesProblem(header.error.issues, 'headers');

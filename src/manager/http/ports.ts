@@ -39,7 +39,10 @@ export type LogEvent =
 export type FollowLog = (buildId: string, after: LogPosition, signal: AbortSignal) => AsyncIterable<LogEvent>;
 
 export interface HttpDependencies {
-  readonly store: Pick<Store, 'builds' | 'logs' | 'workers' | 'packages' | 'capabilities' | 'health'>;
+  readonly store: Pick<
+    Store,
+    'audit' | 'builds' | 'logs' | 'workers' | 'packages' | 'capabilities' | 'health'
+  >;
   readonly blobs: BlobStore;
   readonly submit: SubmitBuild;
   readonly followLog: FollowLog;

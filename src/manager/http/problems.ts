@@ -107,8 +107,8 @@ export const problemKinds = {
   },
   not_acceptable: {
     status: 406,
-    message: 'The log cannot be sent in a form that the request accepts.',
-    help: 'Accept text/plain, application/x-ndjson or text/event-stream.',
+    message: 'The answer cannot be sent in a form that the request accepts.',
+    help: 'Accept text/plain, application/x-ndjson or text/event-stream for a log, application/json or application/x-ndjson for the audit trail.',
   },
   request_timeout: {
     status: 408,

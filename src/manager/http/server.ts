@@ -2,6 +2,7 @@ import multipart from '@fastify/multipart';
 import swagger from '@fastify/swagger';
 import Fastify, { LogController, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { addAuditRoutes } from './audit-routes.ts';
 import { addBuildRoutes } from './build-routes.ts';
 import { answerError, asProblem, sendProblem } from './errors.ts';
 import { addFarmRoutes } from './farm-routes.ts';
@@ -60,6 +61,7 @@ export async function createHttpServer(dependencies: HttpDependencies): Promise<
   addBuildRoutes(app, dependencies);
   addLogRoutes(app, dependencies);
   addFarmRoutes(app, dependencies);
+  addAuditRoutes(app, dependencies);
   addPackageRoutes(app, dependencies);
   addRegistryRoutes(app, dependencies.registryTokens);
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => reply.send(app.swagger()));

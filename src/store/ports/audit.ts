@@ -30,13 +30,13 @@ export interface AuditEntry {
 }
 
 export interface AuditFilter {
-  readonly actor?: string;
+  readonly actor?: string | undefined;
   /** An action, or the kind of several: `build` is all of `build.…`. */
-  readonly action?: string;
-  readonly object?: string;
-  readonly since?: Date;
+  readonly action?: string | undefined;
+  readonly object?: string | undefined;
+  readonly since?: Date | undefined;
   /** Before this time. */
-  readonly until?: Date;
+  readonly until?: Date | undefined;
 }
 
 /** Who did what to what. What the store itself does is recorded by the statement that does it; entries are never changed. */
