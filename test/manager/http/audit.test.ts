@@ -1,23 +1,22 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
 import { auditListSchema, buildSchema, type AuditEntry } from '../../../src/contract/api.ts';
-import { loadApiTokens } from '../../../src/manager/http/api-tokens.ts';
-import { addApiToken } from '../../../src/manager/token-command.ts';
+import { loadApiTokens, newApiToken } from '../../../src/manager/http/api-tokens.ts';
 import { refusalOf, openTestHttp, type TestHttp } from '../support/http.ts';
 
 let database: LabDatabaseServer;
 let folder: string;
 let http: TestHttp;
-const secrets = { ci: '', boss: '' };
+const ci = newApiToken('ci', ['read', 'write']);
+const boss = newApiToken('boss', ['admin']);
 beforeAll(async () => {
   database = await startDatabaseServer();
   folder = await mkdtemp(join(tmpdir(), 'audit-'));
   const file = join(folder, 'tokens.json');
-  secrets.ci = await addApiToken(file, 'ci', ['read', 'write']);
-  secrets.boss = await addApiToken(file, 'boss', ['admin']);
+  await writeFile(file, JSON.stringify([ci.entry, boss.entry]));
   http = await openTestHttp(database, { tokens: await loadApiTokens(file, () => undefined) });
 });
 afterAll(async () => {
@@ -26,12 +25,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-const as = (name: keyof typeof secrets): { authorization: string } => ({
-  authorization: `Bearer ${secrets[name]}`,
-});
+const as = ({ token }: typeof ci): { authorization: string } => ({ authorization: `Bearer ${token}` });
 
 async function list(query = ''): Promise<{ entries: AuditEntry[]; next_cursor: string | null }> {
-  const answer = await http.app.inject({ url: `/api/v1/audit${query}`, headers: as('boss') });
+  const answer = await http.app.inject({ url: `/api/v1/audit${query}`, headers: as(boss) });
   expect(answer.statusCode).toBe(200);
   return auditListSchema.parse(answer.json());
 }
@@ -41,7 +38,7 @@ describe('the audit trail', () => {
     const submitted = await http.app.inject({
       method: 'POST',
       url: '/api/v1/builds',
-      headers: as('ci'),
+      headers: as(ci),
       remoteAddress: '192.0.2.7',
       payload: {
         repository: 'team/app',
@@ -52,7 +49,7 @@ describe('the audit trail', () => {
     await http.app.inject({
       method: 'POST',
       url: `/api/v1/builds/${id}/cancel`,
-      headers: as('boss'),
+      headers: as(boss),
       remoteAddress: '192.0.2.8',
     });
     const page = await list(`?object=${id}`);
@@ -67,7 +64,7 @@ describe('the audit trail', () => {
   });
 
   it('is for who has the scope admin', async () => {
-    const answer = await refusalOf(http, { method: 'GET', url: '/api/v1/audit', headers: as('ci') });
+    const answer = await refusalOf(http, { method: 'GET', url: '/api/v1/audit', headers: as(ci) });
     expect(answer).toMatchObject({ status: 403, code: 'forbidden' });
   });
 
@@ -83,7 +80,7 @@ describe('the audit trail', () => {
     const lines = async (query: string): Promise<unknown[]> => {
       const answer = await http.app.inject({
         url: `/api/v1/audit${query}`,
-        headers: { ...as('boss'), accept: 'application/x-ndjson' },
+        headers: { ...as(boss), accept: 'application/x-ndjson' },
       });
       expect(answer.headers['content-type']).toBe('application/x-ndjson; charset=utf-8');
       return answer.body.split('\n').flatMap((line): unknown[] => (line === '' ? [] : [JSON.parse(line)]));
@@ -107,14 +104,14 @@ describe('the audit trail', () => {
     const { status, text } = await refusalOf(http, {
       method: 'GET',
       url: `/api/v1/audit${query}`,
-      headers: as('boss'),
+      headers: as(boss),
     });
     expect(status).toBe(400);
     expect(text).toContain(name);
   });
 
   it('is not sent in other forms', async () => {
-    const headers = { ...as('boss'), accept: 'text/html' };
+    const headers = { ...as(boss), accept: 'text/html' };
     expect(await refusalOf(http, { method: 'GET', url: '/api/v1/audit', headers })).toMatchObject({
       status: 406,
       code: 'not_acceptable',
