@@ -155,10 +155,10 @@ const settings = {
     read: readInteger(0, 240),
   }),
   HEARTBEAT_TIMEOUT_SECONDS: setting({
-    doc: 'How long a worker may be silent before it counts as lost. Workers send a heartbeat every second; one busy sending us a log line counts from our answer.',
+    doc: 'How long a worker may be silent before it counts as lost. Workers send a heartbeat every second; while one waits for an answer of ours it sends none, and its time counts from that answer.',
     rule: 'a whole number of seconds from 3 to 3600',
-    example: '60',
-    default: '60',
+    example: '30',
+    default: '10',
     read: readInteger(3, 3600),
   }),
   PACKAGE_MAX_BYTES: setting({

@@ -24,6 +24,8 @@ export const REGISTRATION_TICKETS_MAX = 10_000;
 
 /** How often workers are looked at for silence, and their rows written, in milliseconds. */
 export const WORKER_WATCH_MS = 1_000;
+/** After a manager was itself stopped for a moment, workers are judged at the so-many-th look that comes in time. */
+export const WATCHES_AFTER_A_STOP = 3;
 export const WORKER_WRITE_MS = 5_000;
 
 /** How often the queue is looked at without being woken, in milliseconds. */

@@ -14,9 +14,9 @@ export const CALL_WITHIN_MS = 300_000;
 /** How long GOODBYE may wait for its answer before the connection is closed all the same. */
 export const GOODBYE_WITHIN_MS = 2_000;
 export const HEARTBEAT_EVERY_MS = 1_000;
-/** A connection over which pongs have come, and then nothing for this long, is lost. */
-export const PING_EVERY_MS = 15_000;
-export const SILENCE_MAX_MS = 45_000;
+/** A connection over which pongs have come, and then nothing for this long, is lost: early enough that a build is resumed. */
+export const PING_EVERY_MS = 5_000;
+export const SILENCE_MAX_MS = 20_000;
 /** A frame from the manager that is larger closes the connection. */
 export const FRAME_MAX_BYTES = 16 * 1024 * 1024;
 

@@ -1,5 +1,5 @@
 import { DatabaseAway, type RealmStore, type WorkerRow, type WorkerStore } from '../../store/index.ts';
-import { REALM_KEEP_SECONDS, WORKER_WATCH_MS, WORKER_WRITE_MS } from '../limits.ts';
+import { REALM_KEEP_SECONDS, WATCHES_AFTER_A_STOP, WORKER_WATCH_MS, WORKER_WRITE_MS } from '../limits.ts';
 import type { SlotConnection } from './slot-connection.ts';
 
 interface RosterDependencies {
@@ -75,9 +75,16 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     void inTurn(() => write(which));
   };
 
+  let looked = now();
+  let punctual = 0;
   const watch = setInterval(() => {
+    const time = now();
+    // Whoever was stopped itself, by a signal or a busy machine, reads first what workers sent meanwhile.
+    punctual = Math.abs(time - looked - WORKER_WATCH_MS) < WORKER_WATCH_MS ? punctual + 1 : 0;
+    looked = time;
+    if (punctual < WATCHES_AFTER_A_STOP) return;
     for (const slot of slots.values()) {
-      const silent = slot.silentFor(now()) / 1000;
+      const silent = slot.silentFor(time) / 1000;
       if (silent < heartbeatTimeoutSeconds) continue;
       logger.warn(
         { worker: slot.worker.id, build: slot.buildId, silent },

@@ -146,6 +146,7 @@ function withPlainRoles(hello: unknown[]): unknown[] {
 /** A cut network says nothing. A peer that answers pings, and then falls silent, is gone. */
 function watchForSilence(socket: WebSocket, clock: Clock, fail: (reason: string) => void): void {
   let heard = clock.now();
+  let looked = heard;
   let answersPings = false;
   const hear = (): void => void (heard = clock.now());
   socket.on('message', hear);
@@ -154,6 +155,9 @@ function watchForSilence(socket: WebSocket, clock: Clock, fail: (reason: string)
     hear();
   });
   const look = (): void => {
+    // Whoever was stopped itself, by a signal or a machine that is busy, has not read yet what came meanwhile.
+    if (clock.now() - looked > 2 * PING_EVERY_MS) hear();
+    looked = clock.now();
     if (answersPings && clock.now() - heard > SILENCE_MAX_MS) {
       fail('the manager has fallen silent');
       return;

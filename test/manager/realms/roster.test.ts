@@ -13,6 +13,8 @@ const logger = { info: vi.fn(), warn: vi.fn() };
 const put = vi.fn<(rows: readonly object[]) => Promise<void>>();
 const keep = vi.fn<(names: readonly string[]) => Promise<readonly string[]>>();
 let roster: Roster;
+let slot: SlotConnection;
+let time = 0;
 
 /** Enough for several rounds of writing. */
 const ROUNDS_MS = 60_000;
@@ -21,15 +23,16 @@ beforeEach(async () => {
   vi.resetAllMocks();
   put.mockResolvedValue();
   keep.mockResolvedValue([]);
-  const slot = await connectedSlot();
+  time = 0;
+  slot = await connectedSlot();
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   roster = startRoster({
     workers: { put, remove: () => Promise.resolve() },
     realms: { keep, remove: () => Promise.resolve() },
     manager: 'manager-1',
-    heartbeatTimeoutSeconds: 60,
+    heartbeatTimeoutSeconds: 10,
     logger,
-    now: () => 0,
+    now: () => time,
   });
   roster.add(slot);
 });
@@ -73,4 +76,30 @@ it('says what fails, but for a database that is away, and goes on', async () => 
   await vi.advanceTimersByTimeAsync(ROUNDS_MS);
   await vi.waitFor(() => expect(keep.mock.calls.length).toBeGreaterThan(2));
   expect(logger.warn).toHaveBeenCalledExactlyOnceWith({ err: bug }, 'writing the workers failed');
+});
+
+/** Lets so many seconds pass, a second at a time. */
+async function pass(seconds: number): Promise<void> {
+  for (let second = 0; second < seconds; second++) {
+    time += 1000;
+    await vi.advanceTimersByTimeAsync(1000);
+  }
+}
+
+it('ends the session of a worker that is silent, and not before', async () => {
+  const abort = vi.spyOn(slot.session, 'abort');
+  await pass(9);
+  expect(abort).not.toHaveBeenCalled();
+  await pass(1);
+  expect(abort).toHaveBeenCalledExactlyOnceWith('wamp.error.timeout', 'nothing was heard for 10 s');
+});
+
+it('that was stopped itself, reads first what workers sent meanwhile', async () => {
+  const abort = vi.spyOn(slot.session, 'abort');
+  await pass(5);
+  time += 3_600_000;
+  await pass(3);
+  expect(abort).not.toHaveBeenCalled();
+  await pass(1);
+  expect(abort).toHaveBeenCalledOnce();
 });
