@@ -17,6 +17,9 @@ export interface ManagerClient {
   /** A JSON answer, checked against its schema. */
   get<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>>;
   post<S extends z.ZodType>(path: string, body: PostBody | null, schema: S): Promise<z.output<S>>;
+  /** Sends a value as JSON. */
+  put<S extends z.ZodType>(path: string, value: unknown, schema: S): Promise<z.output<S>>;
+  delete(path: string): Promise<void>;
   /** An answer that is read as it comes. */
   stream(path: string, accept: string, signal?: AbortSignal): Promise<Readable>;
 }
@@ -34,7 +37,12 @@ export function createClient({ url, token }: ManagerAddress): ManagerClient {
 
   const call = async (
     path: string,
-    options: { method: 'GET' | 'POST'; accept: string; body?: PostBody | null; signal?: AbortSignal },
+    options: {
+      method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+      accept: string;
+      body?: PostBody | null;
+      signal?: AbortSignal;
+    },
   ): Promise<Readable> => {
     const { body, signal = body?.signal } = options;
     let answer;
@@ -76,6 +84,14 @@ export function createClient({ url, token }: ManagerAddress): ManagerClient {
       json(await call(path, { method: 'GET', accept: 'application/json' }), schema),
     post: async (path, body, schema) =>
       json(await call(path, { method: 'POST', accept: 'application/json', body }), schema),
+    put: async (path, value, schema) => {
+      const content = JSON.stringify(value);
+      const body = { contentType: 'application/json', length: Buffer.byteLength(content), content };
+      return json(await call(path, { method: 'PUT', accept: 'application/json', body }), schema);
+    },
+    delete: async (path) => {
+      await readText(await call(path, { method: 'DELETE', accept: 'application/json' }));
+    },
     stream: (path, accept, signal) => call(path, { method: 'GET', accept, ...(signal ? { signal } : {}) }),
   };
 }

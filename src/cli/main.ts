@@ -12,7 +12,8 @@ import {
   type SubmitOptions,
 } from './commands.ts';
 import { asCliError, exitCodes, type ExitCode } from './failure.ts';
-import { createSession, type Session } from './session.ts';
+import { addRegistryCommands } from './registry-commands.ts';
+import { createSession, type InSession } from './session.ts';
 import { writeTo } from './streams.ts';
 
 /** `quay-build`: the command line for people and scripts. docs/cli.md */
@@ -66,9 +67,9 @@ process.exitCode = await run(process.argv);
 async function run(argv: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = exitCodes.ok;
   /** Makes an action that has its session and whose failure is told. */
-  const inSession =
-    <A extends unknown[]>(command: (session: Session, ...args: A) => Promise<ExitCode>) =>
-    async (...args: A): Promise<void> => {
+  const inSession: InSession =
+    (command) =>
+    async (...args) => {
       exitCode = await command(createSession(process), ...args);
     };
   try {
@@ -85,10 +86,6 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
 function collect(value: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), value];
 }
-
-type InSession = <A extends unknown[]>(
-  command: (session: Session, ...args: A) => Promise<ExitCode>,
-) => (...args: A) => Promise<void>;
 
 function createProgram(inSession: InSession): Command {
   const program = new Command('quay-build')
@@ -222,5 +219,6 @@ function createProgram(inSession: InSession): Command {
     .option('--json', 'print a JSON entry a line')
     .action(inSession((session, options: AuditOptions) => audit(session, options, Date.now())));
 
+  addRegistryCommands(program, inSession);
   return program;
 }

@@ -1,4 +1,5 @@
 import { createClient, type ManagerClient } from './client.ts';
+import type { ExitCode } from './failure.ts';
 import { createLiveView } from './live-view.ts';
 import { createPlainView } from './plain-view.ts';
 import { isPlain, writeTo, type Write } from './streams.ts';
@@ -16,6 +17,11 @@ export interface Session {
   /** Aborted by the first Ctrl-C, from when it is first asked for; a command that never does is ended by it, as any program. */
   readonly interrupted: AbortSignal;
 }
+
+/** Makes an action of the command line that has its session, and whose exit code is the program's. */
+export type InSession = <A extends unknown[]>(
+  command: (session: Session, ...args: A) => Promise<ExitCode>,
+) => (...args: A) => Promise<void>;
 
 /** Makes the session of this process. `QUAY_BUILD_URL` and `QUAY_BUILD_TOKEN` say which manager, and who asks. */
 export function createSession(process: NodeJS.Process): Session {

@@ -23,6 +23,11 @@ export function isRepository(text: string): boolean {
   );
 }
 
+/** Whether this is what a repository may lie in: all before its last component. */
+export function isNamespace(text: string): boolean {
+  return isRepository(`${text}/name`);
+}
+
 /** Whether this is a tag: a word character, then up to 127 of `[A-Za-z0-9_.-]`. */
 export function isTag(text: string): boolean {
   return TAG.test(text);
@@ -31,6 +36,14 @@ export function isTag(text: string): boolean {
 /** Whether this is `host` or `host:port`, IPv6 in brackets. */
 export function isRegistryHost(text: string): boolean {
   return text.length <= 255 && HOST.test(text);
+}
+
+const HUB_NAMES: ReadonlySet<string> = new Set(['index.docker.io', 'registry-1.docker.io']);
+
+/** The one form of a registry's host by which two are compared: in small letters, and Docker's hub by the name that images have. */
+export function canonicalRegistry(host: string): string {
+  const name = host.toLowerCase();
+  return HUB_NAMES.has(name) ? 'docker.io' : name;
 }
 
 /** Whether this is `sha256:` and 64 hexadecimal digits. */

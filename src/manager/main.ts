@@ -82,7 +82,7 @@ Every setting is described in docs/reference/manager.md.`,
     .addOption(
       new Option(
         '--scope <scope...>',
-        'what it may do: read looks, write submits and cancels, admin does all',
+        'what it may do: read looks, write submits and cancels, credentials sets those of namespaces, admin does all',
       )
         .choices(apiScopes)
         .default(['read', 'write']),

@@ -103,6 +103,7 @@ export async function startManager(
     version,
     store,
     blobs,
+    box,
     submit: createSubmit({
       builds: store.builds,
       box,

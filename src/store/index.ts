@@ -7,6 +7,7 @@ export type * from './ports/audit.ts';
 export type * from './ports/blobs.ts';
 export type * from './ports/builds.ts';
 export type * from './ports/capabilities.ts';
+export type * from './ports/credentials.ts';
 export type * from './ports/health.ts';
 export type * from './ports/hosted-workers.ts';
 export type * from './ports/keys.ts';

@@ -3,6 +3,7 @@ import type { Database } from './database.ts';
 import { fence, type Fence } from './fence.ts';
 import type { HealthMonitor } from './health.ts';
 import type { BuildRow, TryOutcome } from './ports/builds.ts';
+import type { SealedCredential } from './ports/credentials.ts';
 import type { Claim, LeaseStore, ResumeProof } from './ports/leases.ts';
 import { statement } from './statements.ts';
 import { keepableText, toJsonb } from './values.ts';
@@ -12,6 +13,8 @@ export interface ClaimedBuild extends BuildRow {
   readonly number: number;
   readonly leaseToken: string;
   readonly material: Uint8Array | null;
+  /** As JSON carries them: the passwords in base64. */
+  readonly credentials: readonly (Omit<SealedCredential, 'password'> & { readonly password: string })[];
 }
 
 interface ResumedBuild extends ClaimedBuild {
@@ -155,8 +158,13 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
 }
 
 /** The claim that such a row is. */
-export function claimOf({ number, leaseToken, material, ...build }: ClaimedBuild): Claim {
-  return { build, secrets: material, lease: { buildId: build.id, try: number, token: leaseToken } };
+export function claimOf({ number, leaseToken, material, credentials, ...build }: ClaimedBuild): Claim {
+  return {
+    build,
+    secrets: material,
+    credentials: credentials.map((each) => ({ ...each, password: Buffer.from(each.password, 'base64') })),
+    lease: { buildId: build.id, try: number, token: leaseToken },
+  };
 }
 
 function proven({ buildId, try: number, hash }: ResumeProof): Proof {

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { createAuditStore } from './audit.ts';
 import { createBuildStore } from './builds.ts';
 import { createCapabilityStore } from './capabilities.ts';
+import { createCredentialStore } from './credentials.ts';
 import { openDatabase, type Address } from './database.ts';
 import { startEmbeddedServer, type EmbeddedServer } from './embedded/server.ts';
 import { createHealth, createHealthMonitor } from './health.ts';
@@ -66,6 +67,7 @@ async function connect(
     workers: createWorkerStore(database),
     hostedWorkers: createHostedWorkerStore(database),
     capabilities: createCapabilityStore(database),
+    credentials: createCredentialStore(database),
     packages: createPackageStore(database),
     keys: createKeyStore(database),
     wakeUps,

@@ -10,8 +10,11 @@ import { API_TOKENS_MAX } from './limits.ts';
 
 /** Bearer tokens of the API, from a file (`API_TOKENS_FILE`) that holds their names, hashes and scopes, never themselves. */
 
-/** What a token may do: `read` looks, `write` submits and cancels, `admin` does everything. */
-export const apiScopes = ['read', 'write', 'admin'] as const;
+/**
+ * What a token may do: `read` looks, `write` submits and cancels, `credentials` sees and sets who namespaces are at registries, `admin`
+ * does everything.
+ */
+export const apiScopes = ['read', 'write', 'credentials', 'admin'] as const;
 export type ApiScope = (typeof apiScopes)[number];
 
 /** Whose a token is: the name that builds say who submitted them. */

@@ -46,3 +46,6 @@ export const DETAILS_MAX = 32;
 export const DETAIL_MAX_LENGTH = 300;
 /** Tokens beyond this in a tokens file are refused when it is read. */
 export const API_TOKENS_MAX = 1000;
+
+/** How many registries a namespace may have credentials for; more are refused. */
+export const CREDENTIALS_MAX = 32;

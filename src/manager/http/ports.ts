@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client';
 import type { BuildRequest, LogPosition, LogRecord } from '../../contract/api.ts';
 import type { Actor, BlobStore, BuildWithTries, Store } from '../../store/index.ts';
 import type { RegistryTokenServer } from '../registry/token-server.ts';
+import type { SecretBox } from '../secrets/secret-box.ts';
 import type { ApiTokens } from './api-tokens.ts';
 
 /** What the HTTP listener needs of the rest of the manager. */
@@ -41,8 +42,10 @@ export type FollowLog = (buildId: string, after: LogPosition, signal: AbortSigna
 export interface HttpDependencies {
   readonly store: Pick<
     Store,
-    'audit' | 'builds' | 'logs' | 'workers' | 'packages' | 'capabilities' | 'health'
+    'audit' | 'builds' | 'logs' | 'workers' | 'packages' | 'capabilities' | 'credentials' | 'health'
   >;
+  /** Seals the credentials that namespaces store. */
+  readonly box: SecretBox;
   readonly blobs: BlobStore;
   readonly submit: SubmitBuild;
   readonly followLog: FollowLog;

@@ -100,6 +100,11 @@ export const problemKinds = {
     message: 'There is no build with this id.',
     help: 'List the builds with GET /api/v1/builds, or quay-build list.',
   },
+  credential_not_found: {
+    status: 404,
+    message: 'The namespace has no credentials for this registry.',
+    help: 'quay-build credentials list --namespace NAMESPACE shows which it has.',
+  },
   package_not_found: {
     status: 404,
     message: 'This package does not exist, or the time to fetch it is over.',
@@ -119,6 +124,11 @@ export const problemKinds = {
     status: 409,
     message: 'The build has ended already.',
     help: 'Nothing to do; GET its page to see how it ended.',
+  },
+  credentials_full: {
+    status: 409,
+    message: 'The namespace has credentials for as many registries as it may.',
+    help: 'Remove those of a registry that it needs no more.',
   },
   body_too_large: {
     status: 413,

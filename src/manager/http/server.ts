@@ -4,6 +4,7 @@ import Fastify, { LogController, type FastifyInstance, type FastifyRequest } fro
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { addAuditRoutes } from './audit-routes.ts';
 import { addBuildRoutes } from './build-routes.ts';
+import { addCredentialRoutes } from './credential-routes.ts';
 import { answerError, asProblem, sendProblem } from './errors.ts';
 import { addFarmRoutes } from './farm-routes.ts';
 import {
@@ -62,6 +63,7 @@ export async function createHttpServer(dependencies: HttpDependencies): Promise<
   addLogRoutes(app, dependencies);
   addFarmRoutes(app, dependencies);
   addAuditRoutes(app, dependencies);
+  addCredentialRoutes(app, dependencies);
   addPackageRoutes(app, dependencies);
   addRegistryRoutes(app, dependencies.registryTokens);
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => reply.send(app.swagger()));

@@ -34,7 +34,7 @@ export async function openTokenServer(options: OwnTokenServerOptions): Promise<R
     capabilities: store.capabilities,
     users: async ({ username, password }) => {
       const caller = (await tokens?.authenticate(password)) ?? null;
-      return caller?.name === username ? userScopes(caller.scopes.some((scope) => scope !== 'read')) : null;
+      return caller?.name === username ? userScopes(caller.scopes) : null;
     },
     signingKey,
     service,

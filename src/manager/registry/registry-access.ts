@@ -1,12 +1,13 @@
-import type { BuildArgumentsMessage } from '../../contract/build-arguments.ts';
 import type { ExtensionName } from '../../contract/extensions.ts';
+import { canonicalRegistry } from '../../contract/references.ts';
+import type { RegistryUser, RegistryUsers } from './credentials.ts';
 
 /** How the builds of a registry come to push there. */
 export interface RegistryAccess {
   /** Whether each try gets tokens that this manager, as the registry's token server, minted for it. */
   readonly tokens: boolean;
-  /** The build argument `registry_auth`, for a registry with one user and password; it needs the extension of that name. */
-  readonly registryAuth: BuildArgumentsMessage['registry_auth'];
+  /** Who builds are there by this manager's settings, where it is a registry with one user; they need the extension `registry-auth`. */
+  readonly users: RegistryUsers;
   /** What a worker must have to build for this registry. */
   readonly requiredExtensions: readonly ExtensionName[];
 }
@@ -17,20 +18,21 @@ export interface RegistryOptions {
   /** Whether this manager is the token server of that registry. */
   readonly tokens: boolean;
   /** Its user and password, where it takes neither tokens nor anyone. */
-  readonly user: { readonly username: string; readonly password: string } | null;
+  readonly user: RegistryUser | null;
 }
 
-const OPEN: RegistryAccess = { tokens: false, registryAuth: undefined, requiredExtensions: [] };
+const OPEN: RegistryAccess = { tokens: false, users: {}, requiredExtensions: [] };
 
 /** Answers, for a registry's host, how builds push there. One that this manager knows nothing of is taken for open. */
 export function createRegistryAccess(options: RegistryOptions): (host: string) => RegistryAccess {
   return (host) => {
-    if (host.toLowerCase() !== options.registry?.toLowerCase()) return OPEN;
+    if (options.registry === null || canonicalRegistry(host) !== canonicalRegistry(options.registry))
+      return OPEN;
     if (options.tokens) return { ...OPEN, tokens: true };
     if (options.user === null) return OPEN;
     return {
       tokens: false,
-      registryAuth: { [host]: options.user },
+      users: { [host]: options.user },
       requiredExtensions: ['registry-auth'],
     };
   };

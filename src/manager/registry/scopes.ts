@@ -1,4 +1,5 @@
 import { isRepository, namespaceOf } from '../../contract/references.ts';
+import type { ApiScope } from '../http/api-tokens.ts';
 import { SCOPE_MAX_CHARACTERS, SCOPES_MAX } from '../limits.ts';
 
 /**
@@ -34,8 +35,10 @@ export function pullScopes(repository: string): string[] {
 }
 
 /** What a user of the API may do with `docker login`: who may submit builds can push anywhere through them anyway. */
-export function userScopes(mayWrite: boolean): string[] {
-  return [`repository:${EVERYWHERE}:${mayWrite ? 'pull,push' : 'pull'}`];
+export function userScopes(scopes: readonly ApiScope[]): string[] {
+  const mayWrite = scopes.includes('write') || scopes.includes('admin');
+  const mayRead = mayWrite || scopes.includes('read');
+  return mayRead ? [`repository:${EVERYWHERE}:${mayWrite ? 'pull,push' : 'pull'}`] : [];
 }
 
 /**

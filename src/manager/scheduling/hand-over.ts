@@ -2,6 +2,7 @@ import { buildArgumentsSchema, type BuildArgumentsMessage } from '../../contract
 import { secretsOf } from '../../contract/masking.ts';
 import type { CapabilityStore, Claim, LeaseStore } from '../../store/index.ts';
 import { TRY_MAX_SECONDS } from '../limits.ts';
+import { mergeUsers, storedUsers } from '../registry/credentials.ts';
 import type { RegistryAccess } from '../registry/registry-access.ts';
 import { mintTryCredentials, type TryCredentials } from '../registry/try-credentials.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
@@ -64,14 +65,20 @@ export function buildSecrets(claim: Claim, dependencies: HandOverDependencies): 
 const NO_CREDENTIALS: TryCredentials = { push_token: '', pull_token: '', package_capability: null };
 
 function buildArguments(
-  { build, secrets: sealed }: Claim,
+  claim: Claim,
   { push_token, pull_token, package_capability }: TryCredentials,
   { box, registryAccess, publicUrl }: HandOverDependencies,
 ): BuildArgumentsMessage {
+  const { build, secrets: sealed } = claim;
   const spec = imageSpecSchema.parse(build.spec);
   const secrets: ImageSecrets =
     sealed === null ? {} : imageSecretsSchema.parse(JSON.parse(box.open(secretsContext(build.id), sealed)));
-  const { registryAuth } = registryAccess(build.registry);
+  // What the build says of a registry goes before what its namespace has stored, and that before what this manager has.
+  const users = mergeUsers(
+    registryAccess(build.registry).users,
+    storedUsers(claim, box),
+    secrets.registry_auth,
+  );
   return {
     ...sourceArguments(spec.source, secrets),
     ...(package_capability === null ? {} : { build_package: `${publicUrl}/packages/${package_capability}` }),
@@ -85,8 +92,7 @@ function buildArguments(
     tag_names: [...build.tagNames],
     base_image: secrets.base_image ?? {},
     ...optionArguments(spec, secrets),
-    // What the build says of a registry goes before what this manager has for it.
-    ...(registryAuth === undefined ? {} : { registry_auth: { ...registryAuth, ...secrets.registry_auth } }),
+    ...(Object.keys(users).length === 0 ? {} : { registry_auth: users }),
   };
 }
 

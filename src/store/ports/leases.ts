@@ -1,5 +1,6 @@
 import type { BuildFailure } from '../../contract/api.ts';
 import type { BuildRow, JsonObject, TryOutcome } from './builds.ts';
+import type { SealedCredential } from './credentials.ts';
 
 /** The right to act for a try. Whoever shows the token may renew, log and finish, until the try has ended. */
 export interface Lease {
@@ -25,6 +26,8 @@ export interface Claim {
   readonly build: BuildRow;
   /** As they were submitted: encrypted. */
   readonly secrets: Uint8Array | null;
+  /** Of its namespace, at the moment of the claim. Where there are any, only a worker with the extension `registry-auth` is given the build. */
+  readonly credentials: readonly SealedCredential[];
   readonly lease: Lease;
 }
 

@@ -1,6 +1,7 @@
 import type { AuditStore } from './audit.ts';
 import type { BuildStore } from './builds.ts';
 import type { CapabilityStore } from './capabilities.ts';
+import type { CredentialStore } from './credentials.ts';
 import type { Health } from './health.ts';
 import type { HostedWorkerStore } from './hosted-workers.ts';
 import type { KeyStore } from './keys.ts';
@@ -22,6 +23,7 @@ export interface Store {
   readonly workers: WorkerStore;
   readonly hostedWorkers: HostedWorkerStore;
   readonly capabilities: CapabilityStore;
+  readonly credentials: CredentialStore;
   readonly packages: PackageStore;
   readonly keys: KeyStore;
   readonly retention: RetentionStore;

@@ -24,7 +24,12 @@ running as (
   where builds.id = held.id
   returning builds.*
 )
-select running.*, held.number, held.lease_token, build_secrets.material
+select
+  running.*,
+  held.number,
+  held.lease_token,
+  build_secrets.material,
+  credentials_of(running.namespace) as credentials
 from running
 join held on held.id = running.id
 left join build_secrets on build_secrets.build_id = running.id

@@ -7,6 +7,10 @@ with next as (
       when
         kind = any ($1::text[])
         and required_extensions <@ $2::text[]
+        and (
+          'registry-auth' = any ($2::text[])
+          or not exists (select from credentials where credentials.namespace = builds.namespace)
+        )
         and ($8::text[] is null or namespace = any ($8::text[]))
         then not_before is null or not_before <= now()
     end
@@ -31,7 +35,12 @@ begun as (
   from claimed
   returning build_id, number, lease_token
 )
-select claimed.*, begun.number, begun.lease_token, build_secrets.material
+select
+  claimed.*,
+  begun.number,
+  begun.lease_token,
+  build_secrets.material,
+  credentials_of(claimed.namespace) as credentials
 from claimed
 join begun on begun.build_id = claimed.id
 left join build_secrets on build_secrets.build_id = claimed.id

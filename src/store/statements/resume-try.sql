@@ -12,7 +12,8 @@ select
   resumed.phase as try_phase,
   resumed.last_log_seq,
   resumed.last_message_seq,
-  build_secrets.material
+  build_secrets.material,
+  credentials_of(builds.namespace) as credentials
 from resumed
 join builds on builds.id = resumed.build_id
 left join build_secrets on build_secrets.build_id = resumed.build_id

@@ -1,5 +1,6 @@
 import type { BuildArguments } from '../../contract/build-arguments.ts';
 import type { ExtensionName } from '../../contract/extensions.ts';
+import { canonicalRegistry } from '../../contract/references.ts';
 import type { RegistryCredentials } from '../engine/engine.ts';
 
 /** The user whose password is a token of the manager's (contract 0.3, "Build arguments"). */
@@ -25,30 +26,24 @@ export interface Credentials {
 export function credentialsOf(build: BuildArguments, accepted: ReadonlySet<ExtensionName>): Credentials {
   const byHost = new Map<string, RegistryCredentials>();
   const extension = accepted.has('registry-auth') ? (build.registry_auth ?? {}) : {};
-  for (const [host, each] of Object.entries(extension)) byHost.set(canonicalHost(host), each);
+  for (const [host, each] of Object.entries(extension)) byHost.set(canonicalRegistry(host), each);
 
   const brought = new Map(byHost);
-  const own = canonicalHost(build.registry);
+  const own = canonicalRegistry(build.registry);
   const given = byHost.get(own) ?? null;
   const { username, password } = build.base_image ?? {};
   const forCache = token(build.pull_token) ?? given;
   const forBase = username && password ? { username, password } : (given ?? forCache);
   if (forBase) byHost.set(own, forBase);
   return {
-    forPull: (host) => byHost.get(canonicalHost(host)) ?? null,
+    forPull: (host) => byHost.get(canonicalRegistry(host)) ?? null,
     forCache,
     forPush: given ?? token(build.push_token),
-    forPushTo: (host) => brought.get(canonicalHost(host)) ?? null,
+    forPushTo: (host) => brought.get(canonicalRegistry(host)) ?? null,
     byHost,
   };
 }
 
 function token(password: string): RegistryCredentials | null {
   return password === '' ? null : { username: TOKEN_USER, password };
-}
-
-/** The engine knows Docker's hub by several names. */
-function canonicalHost(host: string): string {
-  const name = host.toLowerCase();
-  return name === 'index.docker.io' || name === 'registry-1.docker.io' ? 'docker.io' : name;
 }

@@ -168,7 +168,7 @@ describe('a registry with one user', () => {
       tokens: false,
       user: { username: 'robot', password: 'correct-horse' },
     });
-    const given = accessFor(closed.host).registryAuth?.[closed.host];
+    const given = accessFor(closed.host).users[closed.host];
     const reference = `${closed.host}/team/app:latest`;
     await engine.docker(['tag', BASE, reference]);
     const pushed = await docker(
@@ -253,10 +253,10 @@ describe('how builds come to push', () => {
     const byUser = createRegistryAccess({ registry: 'r.example', tokens: false, user });
     expect(byUser('r.example')).toEqual({
       tokens: false,
-      registryAuth: { 'r.example': user },
+      users: { 'r.example': user },
       requiredExtensions: ['registry-auth'],
     });
-    expect(byUser('evil.example').registryAuth).toBeUndefined();
+    expect(byUser('evil.example').users).toEqual({});
     expect(createRegistryAccess({ registry: null, tokens: false, user: null })('r.example').tokens).toBe(
       false,
     );

@@ -71,7 +71,7 @@ describe('other credentials', () => {
 
   it('of people reach every repository', () => {
     const asked = ['repository:any/app:pull,push'];
-    expect(grantedAccess(asked, userScopes(false))).toMatchObject([{ actions: ['pull'] }]);
-    expect(grantedAccess(asked, userScopes(true))).toMatchObject([{ actions: ['pull', 'push'] }]);
+    expect(grantedAccess(asked, userScopes(['read']))).toMatchObject([{ actions: ['pull'] }]);
+    expect(grantedAccess(asked, userScopes(['write']))).toMatchObject([{ actions: ['pull', 'push'] }]);
   });
 });

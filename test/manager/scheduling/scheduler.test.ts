@@ -34,7 +34,12 @@ const build: BuildRow = {
   startedAt: new Date(0),
   endedAt: null,
 };
-const claim: Claim = { build, secrets: null, lease: { buildId: build.id, try: 1, token: 'token-1' } };
+const claim: Claim = {
+  build,
+  secrets: null,
+  credentials: [],
+  lease: { buildId: build.id, try: 1, token: 'token-1' },
+};
 
 const scheduler: { running: Scheduler | null } = { running: null };
 afterEach(async () => {

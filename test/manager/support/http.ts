@@ -31,8 +31,8 @@ export interface TestHttp extends AsyncDisposable {
   readonly box: SecretBox;
   /** Everything that was logged so far, as JSON lines. */
   logged(): string;
-  /** Claims the next build as a worker's manager would. */
-  claim(): Promise<Claim>;
+  /** Claims the next build as the manager of a worker with these extensions would; none when absent. */
+  claim(extensions?: readonly string[]): Promise<Claim>;
 }
 
 export async function openTestHttp(
@@ -67,6 +67,7 @@ export async function openTestHttp(
     version: '0.0.0',
     store,
     blobs,
+    box,
     submit: createSubmit({
       builds: store.builds,
       box,
@@ -101,12 +102,12 @@ export async function openTestHttp(
     blobs,
     box,
     logged: () => logged,
-    claim: async () => {
+    claim: async (extensions = []) => {
       const claim = await store.leases.claim({
         manager: 'manager-1',
         worker: { id: 'worker-1', slot: 0, realm: 'realm-1' },
         kinds: ['image'],
-        extensions: [],
+        extensions,
         leaseSeconds: 60,
       });
       if (claim === null) throw new Error('there is nothing to claim');
