@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
@@ -96,6 +97,42 @@ test('a package that breaks off is fetched again from its beginning', async () =
   expect((await fetchPackage()).source.base.name).toBe('busybox');
   expect(server.requests).toHaveLength(2);
 });
+
+test('an archive that breaks off while it is unpacked leaves nothing of what came', async () => {
+  const contentType = 'application/gzip';
+  const half = writeTarGz([
+    { name: 'Dockerfile', content: 'FROM scratch\n' },
+    { name: 'old/file', content: randomBytes(500_000) },
+  ]);
+  const whole = writeTarGz([{ name: 'Dockerfile', content: dockerfile }]);
+  serve(
+    { kind: 'bytes', body: half, contentType, breakAfter: 400_000 },
+    { kind: 'bytes', body: whole, contentType },
+  );
+  const { source } = await fetchPackage();
+  expect(source.base.name).toBe('busybox');
+  expect(await readdir(source.contextDirectory)).toEqual(['Dockerfile']);
+  expect(server.requests).toHaveLength(2);
+});
+
+test('an archive that is refused is not fetched to its end', async () => {
+  const body = writeTarGz([
+    { name: '../outside', content: 'x' },
+    { name: 'filling', content: randomBytes(200_000) },
+  ]);
+  serve({ kind: 'bytes', body, contentType: 'application/gzip', hangAfter: 100_000 });
+  const { message } = await refusal(fetchPackage(), 'cannotextractbuildpack');
+  expect(message).toContain('leaves the package');
+});
+
+test.each([false, true])(
+  'an archive is unpacked whether its length is known or not (%j)',
+  async (chunked) => {
+    const body = writeTarGz([{ name: 'Dockerfile', content: dockerfile }]);
+    serve({ kind: 'bytes', body, contentType: 'application/gzip', chunked });
+    expect((await fetchPackage()).source.base.name).toBe('busybox');
+  },
+);
 
 test('a package that always breaks off is no package', async () => {
   for (const chunked of [true, false]) {

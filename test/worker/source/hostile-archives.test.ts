@@ -269,7 +269,7 @@ test('a folder that someone swaps for a link while entries are written does not 
   const attributes = { mode: 0o644, mtime: null };
   const elsewhere = join(place.outside, 'elsewhere');
   await mkdir(elsewhere);
-  await using destination = await openDestination(place.directory, defaultSourceLimits);
+  using destination = openDestination(place.directory, defaultSourceLimits);
   await destination.file('a/b/first', attributes, content());
   await destination.file('other', attributes, content());
   await rename(join(place.directory, 'a'), join(place.directory, 'moved'));
@@ -277,7 +277,7 @@ test('a folder that someone swaps for a link while entries are written does not 
   await mkdir(join(elsewhere, 'b'));
   await expect(destination.file('a/second', attributes, content())).rejects.toThrow(/ENOTDIR|ELOOP/);
   await expect(destination.file('a/b/third', attributes, content())).rejects.toThrow(/ENOTDIR|ELOOP/);
-  await expect(destination.hardlink('here', 'a/b/first')).rejects.toThrow(/ENOTDIR|ELOOP/);
+  expect(() => destination.hardlink('here', 'a/b/first')).toThrow(/ENOTDIR|ELOOP/);
   await expect(destination.finish()).rejects.toThrow(/ENOTDIR|ELOOP/);
   expect(await readdir(join(elsewhere, 'b'))).toEqual([]);
   expect(await readdir(elsewhere)).toEqual(['b']);

@@ -1,13 +1,10 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { extract, type Extract, type ExtractEvents, type Header } from 'tar-stream';
+import { extract, type ExtractEvents, type Header } from 'tar-stream';
 import { BuildError } from '../../../contract/build-errors.ts';
 import type { SourceLimits } from '../limits.ts';
 import { isSystemError } from '../system-error.ts';
-import { decompress, type Decompressor } from './decompress.ts';
 import type { Destination } from './destination.ts';
 import { createMeter, type Meter } from './meter.ts';
 import { refuseEntry } from './names.ts';
@@ -19,26 +16,35 @@ export interface UnpackCall {
   readonly searchPath: string;
 }
 
+/** A tar on its way to us. */
+export interface PackedTar {
+  readonly content: AsyncIterable<Uint8Array>;
+  /** How large the package is, compressed if it is, in bytes. */
+  readonly packedBytes: number;
+  /** Whether the content is gzip'd. */
+  readonly gzipped: boolean;
+}
+
 type Entry = ExtractEvents['entry'][1];
 
-const CHUNK = 256 * 1024;
+/** Below what the allocator would map anew for each: pages that are never seen twice cost more than their bytes. */
+const CHUNK = 64 * 1024;
 const BLOCK = 512;
 /** Also tars from before POSIX, which have no magic; tar-stream knows the option, its types do not. */
 const ANY_FORMAT = { highWaterMark: CHUNK, allowUnknownFormat: true };
 
-/** Unpacks a tar, POSIX or GNU, plain or through what compresses it. */
+/** Unpacks a tar, POSIX or GNU, as it comes. */
 export async function unpackTar(
-  archive: string,
-  compression: 'none' | 'gzip' | Decompressor,
+  { content, packedBytes, gzipped }: PackedTar,
   destination: Destination,
-  call: UnpackCall,
+  { limits, signal }: UnpackCall,
 ): Promise<void> {
-  const { size } = await stat(archive);
-  const end = watchEnd(createMeter(size, call.limits));
+  const end = watchEnd(createMeter(packedBytes, limits));
   // Names that are not UTF-8 arrive with U+FFFD in them, which the destination refuses.
   const entries = extract(ANY_FORMAT);
-  const { signal } = call;
-  const reading = readTar(archive, compression, call, end.stream, entries);
+  const reading = gzipped
+    ? pipeline(content, createGunzip({ chunkSize: CHUNK }), end.stream, entries, { signal })
+    : pipeline(content, end.stream, entries, { signal });
   const writing = (async () => {
     for await (const entry of entries) await unpackEntry(entry, destination);
   })();
@@ -58,23 +64,6 @@ export async function unpackTar(
   }
 }
 
-function readTar(
-  archive: string,
-  compression: Parameters<typeof unpackTar>[1],
-  call: UnpackCall,
-  end: Transform,
-  entries: Extract,
-): Promise<void> {
-  const { signal } = call;
-  if (compression !== 'none' && compression !== 'gzip') {
-    return pipeline(decompress(compression, archive, call), end, entries, { signal });
-  }
-  const source = createReadStream(archive, { highWaterMark: CHUNK });
-  return compression === 'gzip'
-    ? pipeline(source, createGunzip({ chunkSize: CHUNK }), end, entries, { signal })
-    : pipeline(source, end, entries, { signal });
-}
-
 async function unpackEntry(entry: Entry, destination: Destination): Promise<void> {
   const { header } = entry;
   const { mode } = header;
@@ -86,13 +75,13 @@ async function unpackEntry(entry: Entry, destination: Destination): Promise<void
       await destination.file(header.name, { mode, mtime }, bytes(entry));
       return;
     case 'directory':
-      await destination.folder(header.name, { mode, mtime });
+      destination.folder(header.name, { mode, mtime });
       break;
     case 'symlink':
-      await destination.symlink(header.name, linkTarget(header), mtime);
+      destination.symlink(header.name, linkTarget(header), mtime);
       break;
     case 'link':
-      await destination.hardlink(header.name, linkTarget(header));
+      destination.hardlink(header.name, linkTarget(header));
       break;
     case 'character-device':
     case 'block-device':

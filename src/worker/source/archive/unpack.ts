@@ -1,12 +1,14 @@
-import { mkdir } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
 import { BuildError } from '../../../contract/build-errors.ts';
 import { isSystemError } from '../system-error.ts';
-import { openDestination } from './destination.ts';
+import { decompress } from './decompress.ts';
+import { openDestination, type Destination } from './destination.ts';
 import type { ArchiveKind } from './kind.ts';
 import { unpackTar, type UnpackCall } from './tar.ts';
 import { unpackZip } from './zip.ts';
 
-const COMPRESSIONS = { tar: 'none', 'tar.gz': 'gzip', 'tar.bz2': 'bzip2', 'tar.xz': 'xz' } as const;
+const READ_BYTES = 64 * 1024;
 
 /**
  * Unpacks an archive into `directory`, which it makes. Throws a BuildError `cannotextractbuildpack` for an archive that is damaged, over
@@ -18,11 +20,59 @@ export async function unpackArchive(
   directory: string,
   call: UnpackCall,
 ): Promise<void> {
+  await unpackInto(directory, kind, call, async (destination) => {
+    if (kind === 'zip') return unpackZip(archive, destination, call);
+    const { size: packedBytes } = await stat(archive);
+    const content = readTar(archive, kind, call);
+    await unpackTar({ content, packedBytes, gzipped: kind === 'tar.gz' }, destination, call);
+  });
+}
+
+/** What can be unpacked as it comes: it is read from its beginning to its end, by nothing but us. */
+export type StreamedKind = 'tar' | 'tar.gz';
+
+export function isStreamed(kind: ArchiveKind): kind is StreamedKind {
+  return kind === 'tar' || kind === 'tar.gz';
+}
+
+/** Unpacks an archive of `packedBytes` as {@link unpackArchive} does, while it comes. Throws what reading it throws, too. */
+export async function unpackStream(
+  content: AsyncIterable<Uint8Array>,
+  packedBytes: number,
+  kind: StreamedKind,
+  directory: string,
+  call: UnpackCall,
+): Promise<void> {
+  await unpackInto(directory, kind, call, (destination) =>
+    unpackTar({ content, packedBytes, gzipped: kind === 'tar.gz' }, destination, call),
+  );
+}
+
+function readTar(
+  archive: string,
+  kind: Exclude<ArchiveKind, 'zip'>,
+  call: UnpackCall,
+): AsyncIterable<Uint8Array> {
+  switch (kind) {
+    case 'tar.bz2':
+      return decompress('bzip2', archive, call);
+    case 'tar.xz':
+      return decompress('xz', archive, call);
+    default:
+      return createReadStream(archive, { highWaterMark: READ_BYTES });
+  }
+}
+
+async function unpackInto(
+  directory: string,
+  kind: ArchiveKind,
+  call: UnpackCall,
+  unpack: (destination: Destination) => Promise<void>,
+): Promise<void> {
   try {
     await mkdir(directory);
-    await using destination = await openDestination(directory, call.limits);
-    if (kind === 'zip') await unpackZip(archive, destination, call);
-    else await unpackTar(archive, COMPRESSIONS[kind], destination, call);
+    using destination = openDestination(directory, call.limits);
+    await unpack(destination);
     await destination.finish();
   } catch (error) {
     call.signal.throwIfAborted();

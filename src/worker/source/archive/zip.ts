@@ -41,7 +41,7 @@ async function unpackEntry(
   const kind = attributes & KIND;
   const mtime = modificationTime(entry);
   if (kind === KIND_FOLDER || (name.endsWith('/') && kind !== KIND_SYMLINK)) {
-    await destination.folder(name, { mode: permissions(attributes, 0o755), mtime });
+    destination.folder(name, { mode: permissions(attributes, 0o755), mtime });
     return;
   }
   if (kind !== 0 && kind !== KIND_FILE && kind !== KIND_SYMLINK) {
@@ -53,7 +53,7 @@ async function unpackEntry(
   }
   const content = readContent(zip, entry, meter, signal);
   if (kind === KIND_SYMLINK) {
-    await destination.symlink(name, await readTarget(name, content, limits), mtime);
+    destination.symlink(name, await readTarget(name, content, limits), mtime);
   } else {
     await destination.file(name, { mode: permissions(attributes, 0o644), mtime }, content);
   }

@@ -1,7 +1,9 @@
-import { chmod, mkdir, rename, unlink } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { chmod, mkdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { decideKind } from '../archive/kind.ts';
-import { unpackArchive } from '../archive/unpack.ts';
+import { isStreamed, unpackArchive, unpackStream } from '../archive/unpack.ts';
 import type { SourceCall } from '../source.ts';
 import { downloadPackage, type DownloadOptions } from './download.ts';
 
@@ -12,7 +14,7 @@ export interface FetchedPackage {
   readonly lone: boolean;
 }
 
-/** Fetches a package and unpacks it below the call's folder. Throws a BuildError that names what is wrong. */
+/** Fetches a package and unpacks it below the call's folder, as it comes where that can be done. Throws a BuildError that names what is wrong. */
 export async function fetchPackage(
   address: string,
   call: SourceCall,
@@ -20,9 +22,20 @@ export async function fetchPackage(
 ): Promise<FetchedPackage> {
   const file = join(call.directory, 'package');
   const directory = join(call.directory, 'context');
-  const { contentType, head } = await downloadPackage(address, file, call, options);
-  const kind = decideKind(contentType, head);
-  if (kind === 'dockerfile') {
+  const { limits, searchPath } = options;
+  const unpackCall = { limits, searchPath, signal: call.signal };
+  const stored = await downloadPackage(address, call, options, async (body) => {
+    const kind = decideKind(body.contentType, await body.head);
+    // How far a package may unpack goes by its size, which not every server says before it is there.
+    if (kind !== 'dockerfile' && isStreamed(kind) && body.length !== null) {
+      await rm(directory, { recursive: true, force: true });
+      await unpackStream(body.content, body.length, kind, directory, unpackCall);
+      return null;
+    }
+    await pipeline(body.content, createWriteStream(file, { mode: 0o600 }));
+    return kind;
+  });
+  if (stored === 'dockerfile') {
     await mkdir(directory);
     const dockerfile = join(directory, 'Dockerfile');
     await rename(file, dockerfile);
@@ -30,8 +43,9 @@ export async function fetchPackage(
     await chmod(dockerfile, 0o644);
     return { directory, lone: true };
   }
-  const { limits, searchPath } = options;
-  await unpackArchive(file, kind, directory, { limits, searchPath, signal: call.signal });
-  await unlink(file);
+  if (stored !== null) {
+    await unpackArchive(file, stored, directory, unpackCall);
+    await unlink(file);
+  }
   return { directory, lone: false };
 }
