@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 # What Debian brings: engines, a registry and a server of ssh that only this project's demo, tests and benchmarks start and use.
 ENGINE_PACKAGES := docker.io podman docker-registry busybox-static iproute2 git ca-certificates \
-	openssh-client openssh-server bzip2 xz-utils postgresql-15
+	openssh-client openssh-server bzip2 xz-utils postgresql-15 haproxy
 SOURCES := $(shell find src -type f) scripts/build scripts/bundle.ts
 
 .PHONY: help

@@ -14,6 +14,9 @@ type Keywords = Record<string, unknown>;
 /** A frame of WAMP v2, as it came. */
 type Frame = readonly unknown[];
 
+/** What answers GOODBYE. */
+const GOODBYE_AND_OUT = 'wamp.close.goodbye_and_out';
+
 /** How a build handed to a bare worker is answered. */
 type BareAnswer = { readonly result: Keywords } | { readonly error: string; readonly kwargs?: Keywords };
 
@@ -93,6 +96,7 @@ export async function startBareWorker(options: BareWorkerOptions): Promise<BareW
     else if (code === 3) onJoin?.reject(new Error(String(second)));
     else if (code === 50 || code === 65 || code === 33) waiting.get(first)?.resolve(frame);
     else if (code === 8) waiting.get(second)?.reject(new Error(String(frame[4])));
+    else if (code === 6 && second !== GOODBYE_AND_OUT) send([6, {}, GOODBYE_AND_OUT]);
     else if (code === 68) void invoked(first, (frame[5] ?? {}) as Keywords);
   });
 
