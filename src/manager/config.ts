@@ -154,6 +154,20 @@ const settings = {
     default: '60',
     read: readInteger(0, 240),
   }),
+  STOP_DELAY_SECONDS: setting({
+    doc: 'How long a manager that is told to stop goes on as before, but for new builds, while `/readyz` says that it stops: so long, that a balancer has noticed. 0 where there is none.',
+    rule: 'a whole number of seconds from 0 to 600',
+    example: '5',
+    default: '0',
+    read: readInteger(0, 600),
+  }),
+  STOP_WITHIN_SECONDS: setting({
+    doc: 'How long a stopping manager then waits for builds whose workers cannot take them along to another manager: deployed ones. What is left is given to another worker, and no try is counted. Give the process as long to end, and 10 s more.',
+    rule: 'a whole number of seconds from 0 to 86400',
+    example: '600',
+    default: '30',
+    read: readInteger(0, 86_400),
+  }),
   HEARTBEAT_TIMEOUT_SECONDS: setting({
     doc: 'How long a worker may be silent before it counts as lost. Workers send a heartbeat every second; while one waits for an answer of ours it sends none, and its time counts from that answer.',
     rule: 'a whole number of seconds from 3 to 3600',

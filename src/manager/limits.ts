@@ -61,8 +61,8 @@ export const BASE_ERROR_MAX_CHARACTERS = 8_192;
 export const PERSIST_FIRST_WAIT_MS = 50;
 export const PERSIST_LONGEST_WAIT_MS = 5_000;
 
-/** How long a stopping manager waits for what is under way to be stored, and then for requests to be answered, in milliseconds. */
-export const STOP_WITHIN_MS = 5_000;
+/** How long a manager that has let go of its workers waits for what is under way to be stored, and then for requests to be answered, in milliseconds. */
+export const STORE_WITHIN_MS = 5_000;
 
 /** How many records a follower reads at once, and how often it looks without a hint, in milliseconds. */
 export const FOLLOW_RECORDS = 500;

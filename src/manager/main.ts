@@ -184,7 +184,7 @@ async function withSettings(
   return work(settings);
 }
 
-/** Runs the manager until SIGTERM or SIGINT; answers with the exit code. */
+/** Runs the manager until SIGTERM or SIGINT, and to the end of what it has under way or a second one; answers with the exit code. */
 async function serve(settings: ManagerSettings): Promise<number> {
   const logger = await createProgramLog({
     program: 'quay-build-manager',
@@ -194,14 +194,13 @@ async function serve(settings: ManagerSettings): Promise<number> {
   try {
     const manager = await startManager(settings, version, logger);
     // Before it says that it is ready: whoever waits for that may end it at once.
-    const signalled = new Promise<NodeJS.Signals>((resolve) => {
-      process.once('SIGTERM', resolve);
-      process.once('SIGINT', resolve);
-    });
+    const { first, second } = listenToSignals();
     logger.info({ wamp: manager.wamp, http: manager.http }, 'manager is ready');
-    const signal = await signalled;
-    logger.info({ signal }, 'manager stops');
-    await manager.stop();
+    logger.info({ signal: await first }, 'manager stops');
+    second.addEventListener('abort', () =>
+      logger.info({ signal: second.reason as unknown }, 'manager stops at once'),
+    );
+    await manager.stop(second);
     return exitCodes.done;
   } catch (error) {
     if (error instanceof ConfigurationError) return refuse(error.problems, exitCodes.wrongSetting);
@@ -210,6 +209,21 @@ async function serve(settings: ManagerSettings): Promise<number> {
     logger.fatal({ err: error }, 'the manager met an error that it does not know');
     return exitCodes.internal;
   }
+}
+
+/** SIGTERM or SIGINT, and again for those who cannot wait: `second` aborts with its name. */
+function listenToSignals(): { readonly first: Promise<NodeJS.Signals>; readonly second: AbortSignal } {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
+  const again = new AbortController();
+  let isAsked = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isAsked) again.abort(signal);
+    isAsked = true;
+    resolve(signal);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return { first: promise, second: again.signal };
 }
 
 /** What an operator can mend, in words that say how; null for the rest. */

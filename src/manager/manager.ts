@@ -7,6 +7,7 @@ import { makeFolders } from '../contract/folders.ts';
 import { proxiesOf } from '../contract/network/settings.ts';
 import { openBlobFolder, openStore } from '../store/index.ts';
 import { managerConfiguration, type ListenAddress, type ManagerSettings } from './config.ts';
+import { depart } from './departure.ts';
 import { beginHosted } from './executors/begin-hosted.ts';
 import type { Executor } from './executors/executor.ts';
 import { readExecutorsFile } from './executors/executors-file.ts';
@@ -15,7 +16,7 @@ import { LEAVE_WITHIN_MS } from './executors/limits.ts';
 import { openExecutor } from './executors/open-executor.ts';
 import { loadApiTokens } from './http/api-tokens.ts';
 import { createHttpServer } from './http/server.ts';
-import { STOP_WITHIN_MS } from './limits.ts';
+import { STORE_WITHIN_MS } from './limits.ts';
 import { portOf } from './listen.ts';
 import { createFollowLog } from './logs/follow.ts';
 import { createMetrics } from './metrics.ts';
@@ -46,8 +47,8 @@ export interface Manager {
   /** Where its listeners listen, the ports that were chosen for 0 included. */
   readonly wamp: ListenAddress;
   readonly http: ListenAddress;
-  /** Takes no more builds, tells its workers, stores what is under way for a moment, and ends. */
-  stop(): Promise<void>;
+  /** Takes no more builds, has its workers go elsewhere, waits for those that cannot, and ends; waits for nobody once it is `hurried`. */
+  stop(hurried: AbortSignal): Promise<void>;
 }
 
 /**
@@ -97,7 +98,7 @@ export async function startManager(
   });
 
   const metrics = createMetrics();
-  let status = 'running';
+  let status: 'running' | 'stopping' = 'running';
   const lookUps = new AbortController();
   const app = await createHttpServer({
     version,
@@ -138,7 +139,7 @@ export async function startManager(
   starting.defer(async () => {
     lookUps.abort();
     // Somebody who is connected and says nothing is an unanswered request, too.
-    const late = setTimeout(() => app.server.closeAllConnections(), STOP_WITHIN_MS);
+    const late = setTimeout(() => app.server.closeAllConnections(), STORE_WITHIN_MS);
     await app.close();
     clearTimeout(late);
   });
@@ -271,16 +272,15 @@ export async function startManager(
   return {
     wamp: listener.address,
     http,
-    async stop() {
+    async stop(hurried) {
       status = 'stopping';
-      const late = setTimeout(() => stopping.abort(), STOP_WITHIN_MS);
       try {
-        await scheduler.stop();
-        await fleet.stop();
-        await listener.close();
-        await scheduler.drained();
+        const { STOP_DELAY_SECONDS: delaySeconds, STOP_WITHIN_SECONDS: withinSeconds } = settings;
+        await depart(
+          { scheduler, fleet, listener, delaySeconds, withinSeconds, logger, giveUp: stopping },
+          hurried,
+        );
       } finally {
-        clearTimeout(late);
         stopping.abort();
         await running.disposeAsync();
       }

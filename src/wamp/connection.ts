@@ -2,7 +2,7 @@ import { errorUris, ProtocolViolation } from './errors.ts';
 import { readHello } from './hello.ts';
 import { Code, parseMessage } from './messages.ts';
 import type { AuthenticateMessage, ClientMessage, HelloMessage } from './messages.ts';
-import type { Acceptance, Authentication, Challenge, Hello, Refusal } from './policy.ts';
+import type { Acceptance, Authentication, Challenge, Hello, Refusal, Session } from './policy.ts';
 import type { OpenRealm, RealmSurroundings } from './realm.ts';
 import { JoinedSession } from './session.ts';
 import type { Transport } from './session.ts';
@@ -80,6 +80,11 @@ export class Connection<Data> {
     this.#host = host;
     this.#transport = transport;
     this.#enter({ name: 'idle' });
+  }
+
+  /** The session that is open now, or null. */
+  get session(): Session<Data> | null {
+    return this.#state.name === 'open' ? this.#state.session : null;
   }
 
   /** Takes a message. Never throws. */

@@ -6,7 +6,7 @@ import { WebSocketServer } from 'ws';
 import type { RawData, ServerOptions, WebSocket } from 'ws';
 import type { Connection } from './connection.ts';
 import { errorUris } from './errors.ts';
-import type { TransportInfo } from './policy.ts';
+import type { Session, TransportInfo } from './policy.ts';
 import type { Router } from './router.ts';
 import type { Transport } from './session.ts';
 
@@ -37,9 +37,14 @@ export interface WebSocketOptions {
   readonly now?: () => number;
 }
 
-export interface WebSocketTransport {
+export interface WebSocketTransport<Data = unknown> {
   /** Connections that are open now, with or without a session. */
   readonly connectionCount: number;
+  /**
+   * Takes no more connections, and ends those without a session that `isNeeded`, in the way of `close`. May be called again, when
+   * fewer are needed.
+   */
+  drain(isNeeded: (session: Session<Data>) => boolean): void;
   /**
    * Takes no more connections, ends all sessions with GOODBYE `wamp.close.system_shutdown` and closes their connections, at the
    * latest after twice the limits' `closeTimeout`. The HTTP server stays open: it is its owner's.
@@ -52,10 +57,11 @@ export function attachWebSockets<Data>(
   router: Router<Data>,
   server: Server | HttpsServer,
   options: WebSocketOptions,
-): WebSocketTransport {
+): WebSocketTransport<Data> {
   const { paths, pingInterval = 0, keepAlive = 30_000, now = Date.now } = options;
   const { limits, logger } = router;
   const peers = new Set<WebSocketPeer<Data>>();
+  let isDraining = false;
   let closing: Promise<void> | null = null;
   // The types of ws do not know closeTimeout yet.
   const serverOptions: ServerOptions & { closeTimeout: number } = {
@@ -101,7 +107,7 @@ export function attachWebSockets<Data>(
     if (!offered.includes(SUBPROTOCOL)) {
       return [400, 'Bad Request', `the WebSocket subprotocol must be ${SUBPROTOCOL}`];
     }
-    if (closing || peers.size >= limits.connections) {
+    if (isDraining || peers.size >= limits.connections) {
       return [503, 'Service Unavailable', 'no more connections are taken now'];
     }
     return null;
@@ -115,7 +121,14 @@ export function attachWebSockets<Data>(
     get connectionCount() {
       return peers.size;
     },
+    drain(isNeeded) {
+      isDraining = true;
+      for (const peer of peers) {
+        if (!peer.session || !isNeeded(peer.session)) void peer.shutDown();
+      }
+    },
     close() {
+      isDraining = true;
       closing ??= Promise.all([...peers].map((peer) => peer.shutDown())).then(() => {
         if (pings) clearInterval(pings);
         server.off('upgrade', onUpgrade);
@@ -172,6 +185,10 @@ class WebSocketPeer<Data> implements Transport {
 
   get bytesReceived(): number {
     return this.#socket.bytesRead;
+  }
+
+  get session(): Session<Data> | null {
+    return this.#connection.session;
   }
 
   send(text: string): void {

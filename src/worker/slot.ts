@@ -38,11 +38,14 @@ export interface SlotOptions extends ResumingOptions {
 
 /** How one connection ended. */
 interface Attendance {
-  readonly end: 'left' | 'answered' | 'refused' | 'failed' | 'lost' | 'unequipped';
+  readonly end: 'left' | 'answered' | 'refused' | 'failed' | 'lost' | 'sent away' | 'unequipped';
   readonly reason: string;
   /** A build was stopped before its end. */
   readonly stopped?: boolean;
 }
+
+/** The ends of a connection that a build may outlive. */
+const OUTLIVED: ReadonlySet<Attendance['end']> = new Set(['lost', 'sent away', 'failed']);
 
 /** Runs a slot until it is asked to leave (then the running build ends first) or, hosted, has no more to do. */
 export async function runSlot(options: SlotOptions, leaving: AbortSignal): Promise<SlotEnd> {
@@ -53,13 +56,14 @@ export async function runSlot(options: SlotOptions, leaving: AbortSignal): Promi
     if (leaving.aborted && stopped) return told(logger, reason, realm === null ? 'interrupted' : 'lost');
     if (leaving.aborted || end === 'left' || (realm !== null && end === 'answered')) return 'left';
     if (realm !== null && end === 'refused') return told(logger, reason, 'rejected');
-    if (realm !== null && end === 'lost') return told(logger, reason, 'lost');
+    if (realm !== null && (end === 'lost' || end === 'sent away')) return told(logger, reason, 'lost');
     if (end === 'answered') {
       failures = 0;
       continue;
     }
-    failures = end === 'lost' ? 1 : failures + 1;
-    const delay = retryDelay(failures);
+    failures = end === 'sent away' ? 0 : end === 'lost' ? 1 : failures + 1;
+    // Whoever is sent away by a manager finds another soon, or is back when it is.
+    const delay = failures === 0 ? options.resumeDelay(1) : retryDelay(failures);
     if (delay === null) return told(logger, reason, end === 'unequipped' ? end : 'unreachable');
     logger.warn({ reason, wait_ms: Math.round(delay) }, 'not ready; trying again');
     await sleep(clock, delay, leaving);
@@ -92,7 +96,7 @@ async function attend(options: SlotOptions, leaving: AbortSignal): Promise<Atten
   transport.end();
   await transport.closed;
   const { link, busy } = builder;
-  if (link !== null && (attendance.end === 'lost' || attendance.end === 'failed')) {
+  if (link !== null && OUTLIVED.has(attendance.end)) {
     const failure = await seeThrough(link, options);
     if (failure === null) return { end: 'answered', reason: 'the build is done' };
     return { end: 'lost', reason: failure, stopped: true };
@@ -138,11 +142,14 @@ async function serve(
   }
   const session = await enlisted;
   logger.info({ extensions: [...session.accepted] }, 'worker is ready');
-  const lost = session.ended.then((reason): Attendance => ({ end: 'lost', reason }));
+  const lost = session.ended.then((reason): Attendance => ({
+    end: session.wasSentAway ? 'sent away' : 'lost',
+    reason,
+  }));
   const unequipped = watchEngine(builder, clock);
   const attendance = await Promise.race([lost, answered.promise, leave, unequipped.promise]);
   unequipped.callOff();
-  if (attendance.end !== 'lost') await session.leave('wamp.close.normal');
+  if (attendance.end !== 'lost' && attendance.end !== 'sent away') await session.leave('wamp.close.normal');
   return attendance;
 }
 

@@ -62,6 +62,23 @@ export function addFarmRoutes(app: FastifyInstance, dependencies: HttpDependenci
     },
   );
 
+  routes.get(
+    '/readyz',
+    {
+      schema: {
+        summary:
+          'Whether a balancer may send anybody to this manager: it reaches its database, and does not stop',
+        tags: ['farm'],
+        response: { 200: z.object({ status: z.literal('ok') }), ...problems(503) },
+      },
+    },
+    async () => {
+      if (managerStatus() === 'stopping') throw new ApiProblem('manager_stopping');
+      if (!(await store.health.ping())) throw new ApiProblem('store_unavailable');
+      return { status: 'ok' as const };
+    },
+  );
+
   app.get(
     '/metrics',
     {

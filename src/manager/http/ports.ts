@@ -59,7 +59,7 @@ export interface HttpDependencies {
   /** As this manager signs the workers that it holds. */
   readonly managerName: string;
   /** What `/status` says of this manager: `running`, `stopping`. */
-  readonly managerStatus: () => string;
+  readonly managerStatus: () => 'running' | 'stopping';
   /** Of the package, for the API's description. */
   readonly version: string;
   readonly limits?: Partial<HttpLimits>;

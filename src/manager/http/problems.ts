@@ -170,6 +170,11 @@ export const problemKinds = {
     message: 'Too many viewers are following logs.',
     help: 'Try again in some seconds, or read the log without following.',
   },
+  manager_stopping: {
+    status: 503,
+    message: 'This manager is being stopped.',
+    help: 'Ask another manager on the same database, or this one when it was started again; builds that run go on.',
+  },
   store_unavailable: {
     status: 503,
     message: 'The manager cannot reach its database at the moment.',

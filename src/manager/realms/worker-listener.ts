@@ -7,7 +7,7 @@ import { listen } from '../listen.ts';
 import type { ManagerMetrics } from '../metrics.ts';
 import type { RegistrationTickets } from './registration-tickets.ts';
 import { registrationPolicy } from './registration.ts';
-import type { WorkerRealm } from './slot-connection.ts';
+import type { SlotConnection, WorkerRealm } from './slot-connection.ts';
 import { workerRealmPolicy, type WorkerRealmDependencies } from './worker-realm.ts';
 
 /** Where workers connect (worker contract 0.3, "How a worker is started"). */
@@ -26,7 +26,12 @@ export interface WorkerListenerOptions extends Omit<WorkerRealmDependencies, 're
 export interface WorkerListener {
   /** Where it listens, the port that was chosen for 0 included. */
   readonly address: ListenAddress;
-  /** Tells all workers that the manager leaves, and lets go of every connection. */
+  /**
+   * Lets nobody in any more, and tells the workers that the manager leaves, but for those whose slot `stays`: they may find another
+   * one. May be called again, when fewer are to stay.
+   */
+  letGo(stays: (slot: SlotConnection) => boolean): void;
+  /** Lets go of all that are left, and of every connection. */
   close(): Promise<void>;
 }
 
@@ -65,9 +70,13 @@ export async function startWorkerListener(options: WorkerListenerOptions): Promi
   const address = await listen(server, options.address);
   return {
     address,
-    async close() {
-      await webSockets.close();
+    letGo(stays) {
       server.close();
+      webSockets.drain(({ realm: { data } }) => data.slot !== null && stays(data.slot));
+    },
+    async close() {
+      server.close();
+      await webSockets.close();
       // Whoever connected and never asked for a WebSocket would keep us.
       server.closeAllConnections();
     },

@@ -36,8 +36,8 @@ export interface Scheduler {
   wake(): void;
   /** Takes no more builds, and resolves when no claim is under way. Tries go on until the manager's signal. */
   stop(): Promise<void>;
-  /** Resolves when no try is left; no lease is renewed any more. */
-  drained(): Promise<void>;
+  /** Resolves when no try is left, after `onEnd` for each; no lease is renewed any more. */
+  drained(onEnd?: () => void): Promise<void>;
 }
 
 /**
@@ -191,8 +191,8 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
       unsubscribe();
       await passing;
     },
-    async drained() {
-      await Promise.all([...attempts.values()].map(({ done }) => done));
+    async drained(onEnd) {
+      await Promise.all([...attempts.values()].map(({ done }) => done.then(onEnd)));
       keeper.stop();
     },
   };

@@ -6,6 +6,9 @@ import type { Transport } from './transport.ts';
 
 type Keywords = Readonly<Record<string, unknown>>;
 
+/** Of GOODBYE. */
+const MANAGER_STOPS = 'wamp.close.system_shutdown';
+
 /** What a procedure answers: its result, or an ERROR where there is a URI. */
 export interface Answer {
   readonly error?: string;
@@ -21,6 +24,8 @@ export interface RealmSession {
   readonly lastStored: number | null;
   /** Resolves when the session has ended, by GOODBYE or with its connection, with why. */
   readonly ended: Promise<string>;
+  /** Whether it ended because the manager stops: another one may be there. */
+  readonly wasSentAway: boolean;
   /** Calls the manager; answers with the first positional of the result. Throws CallError, or LinkError. */
   call(procedure: string, kwargs?: Keywords, withinMs?: number): Promise<unknown>;
   /** Offers a procedure. Its endpoint must not throw: a failure is an answer too. */
@@ -128,7 +133,11 @@ export async function joinRealm(
         session.join(realm, ticket ? ['ticket'] : undefined, ticket?.name, offer ?? undefined);
       }),
   );
-  session.onleave = (reason) => end(`the manager left: ${uri(reason)}`);
+  let wasSentAway = false;
+  session.onleave = (reason) => {
+    wasSentAway = reason === MANAGER_STOPS;
+    end(`the manager left: ${uri(reason)}`);
+  };
   const acceptance = managerAcceptanceSchema.safeParse(welcome['authextra'] ?? {});
   const accepted = (acceptance.data?.extensions ?? []).filter((name) => offer?.extensions.includes(name));
 
@@ -137,6 +146,9 @@ export async function joinRealm(
     accepted: new Set(accepted),
     lastStored: acceptance.data?.resume?.last_seq ?? null,
     ended: ended.promise,
+    get wasSentAway() {
+      return wasSentAway;
+    },
     call: (procedure, kwargs, withinMs = CALL_WITHIN_MS) =>
       within(withinMs, procedure, () =>
         kwargs ? session.call(procedure, [], kwargs) : session.call(procedure),

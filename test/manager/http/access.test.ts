@@ -75,7 +75,7 @@ describe('a manager with tokens', () => {
     expect(http.logged()).not.toContain(writer.token);
   });
 
-  it.each(['/status', '/healthz', '/openapi.json'])('shows %s to everybody', async (url) => {
+  it.each(['/status', '/healthz', '/readyz', '/openapi.json'])('shows %s to everybody', async (url) => {
     expect((await call('GET', url)).status).toBe(200);
   });
 });

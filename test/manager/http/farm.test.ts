@@ -92,6 +92,7 @@ describe('the farm as a whole', () => {
         '/api/v1/workers': {},
         '/status': {},
         '/healthz': {},
+        '/readyz': {},
         '/metrics': {},
       },
     });
@@ -129,7 +130,7 @@ describe('a manager whose database is away', () => {
     await using cut = await openTestHttp(database, { databaseUrl: (await own.createDatabase()).url });
     expect((await cut.app.inject('/healthz')).json()).toEqual({ status: 'ok' });
     await own.stop();
-    for (const url of ['/healthz', '/api/v1/builds']) {
+    for (const url of ['/healthz', '/readyz', '/api/v1/builds']) {
       const answer = await cut.app.inject(url);
       expect(answer.statusCode).toBe(503);
       expect(problemSchema.parse(answer.json()).code).toBe('store_unavailable');

@@ -64,6 +64,7 @@ function modelManager(): ModelManager {
       realm: 'realm',
       accepted: new Set(['log-batch', 'resume']),
       lastStored: stored.length,
+      wasSentAway: false,
       ended: ended.promise,
       call,
       register: unused,
