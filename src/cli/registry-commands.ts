@@ -1,9 +1,15 @@
 import type { Command } from 'commander';
 import { listCredentials, removeCredential, setCredential } from './credentials.ts';
+import { setReadable, showReadable } from './readable.ts';
 import type { InSession } from './session.ts';
 
 /** Adds what is about registries to the command line. */
 export function addRegistryCommands(program: Command, inSession: InSession): void {
+  addCredentials(program, inSession);
+  addReadable(program, inSession);
+}
+
+function addCredentials(program: Command, inSession: InSession): void {
   const credentials = program
     .command('credentials')
     .description("who a namespace's builds are at registries: stored sealed, never shown again");
@@ -44,6 +50,37 @@ export function addRegistryCommands(program: Command, inSession: InSession): voi
     .action(
       inSession((session, options: Parameters<typeof removeCredential>[1]) =>
         removeCredential(session, options),
+      ),
+    );
+}
+
+function addReadable(program: Command, inSession: InSession): void {
+  const readable = program
+    .command('readable')
+    .description(
+      "what a namespace's builds may pull of the manager's registry beside its own; it needs a token with the scope admin",
+    );
+  const namespace = ['-n, --namespace <namespace>', 'whose builds'] as const;
+  const json = ['--json', 'print it as JSON'] as const;
+  readable
+    .command('show')
+    .description('show what a namespace may read')
+    .requiredOption(...namespace)
+    .option(...json)
+    .action(
+      inSession((session, options: Parameters<typeof showReadable>[1]) => showReadable(session, options)),
+    );
+  readable
+    .command('set')
+    .description(
+      'set what a namespace may read, in the place of what it might before; none: nothing more than its own',
+    )
+    .argument('[repositories...]', "repositories, 'NAMESPACE/*' for all of a namespace, '*' for all")
+    .requiredOption(...namespace)
+    .option(...json)
+    .action(
+      inSession((session, repositories: string[], options: Parameters<typeof setReadable>[2]) =>
+        setReadable(session, repositories, options),
       ),
     );
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PLAIN_TEXT_RULE, isPlainText } from './plain-text.ts';
-import { canonicalRegistry, isNamespace, isRegistryHost } from './references.ts';
+import { canonicalRegistry, isNamespace, isRegistryHost, isRepository } from './references.ts';
 
 /** The HTTP API's requests and answers about registries. Times are ISO 8601, UTC. */
 
@@ -34,3 +34,23 @@ export type Credential = z.output<typeof credentialSchema>;
 
 /** `GET /api/v1/namespaces/{namespace}/credentials`, by registry. */
 export const credentialListSchema = z.object({ credentials: z.array(credentialSchema) });
+
+const READABLE_MAX = 100;
+
+/** `GET` and `PUT /api/v1/namespaces/{namespace}/readable`. */
+export const readableSchema = z.strictObject({
+  repositories: z
+    .array(z.string().refine(isReadable, 'must be a repository, NAMESPACE/* or *'))
+    .max(READABLE_MAX, `must be at most ${READABLE_MAX}`)
+    .meta({
+      description:
+        'Repositories; NAMESPACE/* is each repository of a namespace, * every repository of the registry.',
+      examples: [['platform/*', 'tools/linter']],
+    }),
+});
+
+function isReadable(text: string): boolean {
+  return (
+    text === '*' || isRepository(text) || (text.endsWith('/*') && isNamespace(text.slice(0, -'/*'.length)))
+  );
+}

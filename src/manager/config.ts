@@ -9,7 +9,7 @@ import {
 } from '../contract/configuration.ts';
 import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
-import { isRegistryHost } from '../contract/references.ts';
+import { isNamespace, isRegistryHost } from '../contract/references.ts';
 
 /** Where a listener listens. */
 export interface ListenAddress {
@@ -133,6 +133,13 @@ const settings = {
     secret: true,
     file: true,
     read: readText,
+  }),
+  PUBLIC_NAMESPACES: setting({
+    doc: 'Namespaces of that registry whose repositories every build may pull, for bases that all share, where the manager mints credentials. `quay-build readable` lets a single namespace read more.',
+    rule: 'namespaces with commas between them',
+    example: 'library,platform/bases',
+    default: '',
+    read: readNamespaces,
   }),
   MANAGER_ID: setting({
     doc: "The name of this manager among several that share a database. The machine's name when absent.",
@@ -301,6 +308,11 @@ export const managerConfiguration: Configuration<typeof settings> = {
 /** Whether only this machine reaches that address. */
 function isLoopback({ host }: ListenAddress): boolean {
   return LOOPBACK.test(host);
+}
+
+function readNamespaces(text: string): string[] | undefined {
+  const names = text.split(/[,\s]+/).filter((name) => name !== '');
+  return names.every(isNamespace) ? names : undefined;
 }
 
 function readAddress(text: string): ListenAddress | undefined {

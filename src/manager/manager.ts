@@ -27,6 +27,7 @@ import type { SlotConnection } from './realms/slot-connection.ts';
 import { startWorkerListener } from './realms/worker-listener.ts';
 import { createRegistryAccess } from './registry/registry-access.ts';
 import { openTokenServer } from './registry/open-token-server.ts';
+import { everyOf } from './registry/scopes.ts';
 import { findCacheTag } from './scheduling/cache-tag.ts';
 import { buildSecrets, prepareHandOver } from './scheduling/hand-over.ts';
 import { startRetention } from './retention.ts';
@@ -171,6 +172,8 @@ export async function startManager(
   const handOver = {
     capabilities: store.capabilities,
     leases: store.leases,
+    readable: store.readable,
+    publicRepositories: settings.PUBLIC_NAMESPACES.map(everyOf),
     box,
     registryAccess,
     publicUrl,

@@ -14,6 +14,7 @@ export type * from './ports/keys.ts';
 export type * from './ports/leases.ts';
 export type * from './ports/logs.ts';
 export type * from './ports/packages.ts';
+export type * from './ports/readable.ts';
 export type * from './ports/realms.ts';
 export type * from './ports/retention.ts';
 export type * from './ports/store.ts';

@@ -14,6 +14,7 @@ import { loadMigrations, migrate } from './migrations.ts';
 import { createPackageStore } from './packages.ts';
 import type { BlobStore } from './ports/blobs.ts';
 import type { Store } from './ports/store.ts';
+import { createReadableStore } from './readable.ts';
 import { createRealmStore } from './realms.ts';
 import { createRetentionStore } from './retention.ts';
 import { statement } from './statements.ts';
@@ -68,6 +69,7 @@ async function connect(
     hostedWorkers: createHostedWorkerStore(database),
     capabilities: createCapabilityStore(database),
     credentials: createCredentialStore(database),
+    readable: createReadableStore(database),
     packages: createPackageStore(database),
     keys: createKeyStore(database),
     wakeUps,

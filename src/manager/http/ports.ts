@@ -42,7 +42,15 @@ export type FollowLog = (buildId: string, after: LogPosition, signal: AbortSigna
 export interface HttpDependencies {
   readonly store: Pick<
     Store,
-    'audit' | 'builds' | 'logs' | 'workers' | 'packages' | 'capabilities' | 'credentials' | 'health'
+    | 'audit'
+    | 'builds'
+    | 'logs'
+    | 'workers'
+    | 'packages'
+    | 'capabilities'
+    | 'credentials'
+    | 'readable'
+    | 'health'
   >;
   /** Seals the credentials that namespaces store. */
   readonly box: SecretBox;

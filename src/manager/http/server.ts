@@ -22,6 +22,7 @@ import { openApiOptions } from './openapi.ts';
 import { addPackageRoutes } from './package-routes.ts';
 import type { HttpDependencies } from './ports.ts';
 import { ApiProblem, type ProblemCode } from './problems.ts';
+import { addReadableRoutes } from './readable-routes.ts';
 import { addRegistryRoutes } from './registry-routes.ts';
 
 /**
@@ -64,6 +65,7 @@ export async function createHttpServer(dependencies: HttpDependencies): Promise<
   addFarmRoutes(app, dependencies);
   addAuditRoutes(app, dependencies);
   addCredentialRoutes(app, dependencies);
+  addReadableRoutes(app, dependencies);
   addPackageRoutes(app, dependencies);
   addRegistryRoutes(app, dependencies.registryTokens);
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => reply.send(app.swagger()));

@@ -24,14 +24,20 @@ const EVERYWHERE = '*';
 /** The scope that gives access to a build's package. */
 export const PACKAGE_SCOPE = 'package';
 
-/** What a try may push to: its own repository; and pull from, for mounting layers: its namespace. */
-export function pushScopes(repository: string): string[] {
-  return [`repository:${repository}:pull,push`, ...pullScopes(repository)];
+/** What a try may push to: its own repository; and pull from, for mounting layers: all that it may pull. */
+export function pushScopes(repository: string, readable: readonly string[]): string[] {
+  return [`repository:${repository}:pull,push`, ...pullScopes(repository, readable)];
 }
 
-/** What a build of this repository may pull: whatever lies in its namespace. */
-export function pullScopes(repository: string): string[] {
-  return [`repository:${namespaceOf(repository)}${EVERY}:pull`];
+/** What a build of this repository may pull: whatever lies in its namespace, and what else that may read. */
+export function pullScopes(repository: string, readable: readonly string[]): string[] {
+  const patterns = new Set([everyOf(namespaceOf(repository)), ...readable]);
+  return [...patterns].map((pattern) => `repository:${pattern}:pull`);
+}
+
+/** Each repository of a namespace. */
+export function everyOf(namespace: string): string {
+  return namespace + EVERY;
 }
 
 /** What a user of the API may do with `docker login`: who may submit builds can push anywhere through them anyway. */

@@ -18,6 +18,8 @@ export interface MintRequest {
   readonly lease: Lease;
   /** Whether the registry takes tokens of this manager: `RegistryAccess.tokens`. */
   readonly tokens: boolean;
+  /** What it may pull there beside its own namespace: repositories, `NAMESPACE/*` or `*`. */
+  readonly readable: readonly string[];
   /** Whether it has an uploaded package. */
   readonly hasPackage: boolean;
   /** How long the try may last at most. */
@@ -27,7 +29,7 @@ export interface MintRequest {
 /** Mints the credentials of a try. Null: the try has ended meanwhile. */
 export async function mintTryCredentials(
   capabilities: Pick<CapabilityStore, 'grant'>,
-  { build, lease, tokens, hasPackage, expiresInSeconds }: MintRequest,
+  { build, lease, tokens, readable, hasPackage, expiresInSeconds }: MintRequest,
 ): Promise<TryCredentials | null> {
   const grants: { secret: string; scopes: string[] }[] = [];
   const mint = (wanted: boolean, scopes: string[]): string => {
@@ -36,8 +38,8 @@ export async function mintTryCredentials(
     grants.push({ secret, scopes });
     return secret;
   };
-  const push = mint(tokens, pushScopes(build.repository));
-  const pull = mint(tokens, pullScopes(build.repository));
+  const push = mint(tokens, pushScopes(build.repository, readable));
+  const pull = mint(tokens, pullScopes(build.repository, readable));
   const packageCapability = mint(hasPackage, [PACKAGE_SCOPE]);
   for (const { secret, scopes } of grants) {
     const granted = await capabilities.grant(lease, { hash: hashSecret(secret), scopes, expiresInSeconds });

@@ -1,6 +1,6 @@
 import { buildArgumentsSchema, type BuildArgumentsMessage } from '../../contract/build-arguments.ts';
 import { secretsOf } from '../../contract/masking.ts';
-import type { CapabilityStore, Claim, LeaseStore } from '../../store/index.ts';
+import type { CapabilityStore, Claim, LeaseStore, ReadableStore } from '../../store/index.ts';
 import { TRY_MAX_SECONDS } from '../limits.ts';
 import { mergeUsers, storedUsers } from '../registry/credentials.ts';
 import type { RegistryAccess } from '../registry/registry-access.ts';
@@ -19,6 +19,9 @@ import { optionArguments } from '../submission/option-arguments.ts';
 export interface HandOverDependencies {
   readonly capabilities: Pick<CapabilityStore, 'grant'>;
   readonly leases: Pick<LeaseStore, 'makeResumable'>;
+  readonly readable: Pick<ReadableStore, 'get'>;
+  /** What every build may pull of the registry whose token server we are: repositories, or `NAMESPACE/*`. */
+  readonly publicRepositories: readonly string[];
   readonly box: SecretBox;
   readonly registryAccess: (host: string) => RegistryAccess;
   /** Where workers reach our HTTP listener, without a slash at its end. */
@@ -39,11 +42,13 @@ export async function prepareHandOver(
   dependencies: HandOverDependencies,
 ): Promise<BuildArgumentsMessage | null> {
   const { build, lease } = claim;
-  const { capabilities, leases, registryAccess, resumeGraceSeconds } = dependencies;
+  const { capabilities, leases, readable, publicRepositories, registryAccess } = dependencies;
+  const { tokens } = registryAccess(build.registry);
   const credentials = await mintTryCredentials(capabilities, {
     build,
     lease,
-    tokens: registryAccess(build.registry).tokens,
+    tokens,
+    readable: tokens ? [...publicRepositories, ...(await readable.get(build.namespace))] : [],
     hasPackage: imageSpecSchema.parse(build.spec).source.type === 'package',
     expiresInSeconds: TRY_MAX_SECONDS,
   });
@@ -52,7 +57,12 @@ export async function prepareHandOver(
   if (!mayResume) return args;
   const token = newSecret();
   if (!(await leases.makeResumable(lease, hashSecret(token)))) return null;
-  const shown = { build: lease.buildId, try: lease.try, token, grace_seconds: resumeGraceSeconds };
+  const shown = {
+    build: lease.buildId,
+    try: lease.try,
+    token,
+    grace_seconds: dependencies.resumeGraceSeconds,
+  };
   return { ...args, lease: shown };
 }
 

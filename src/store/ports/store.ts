@@ -8,6 +8,7 @@ import type { KeyStore } from './keys.ts';
 import type { LeaseStore } from './leases.ts';
 import type { LogStore } from './logs.ts';
 import type { PackageStore } from './packages.ts';
+import type { ReadableStore } from './readable.ts';
 import type { RealmStore } from './realms.ts';
 import type { RetentionStore } from './retention.ts';
 import type { WakeUps } from './wake-ups.ts';
@@ -24,6 +25,7 @@ export interface Store {
   readonly hostedWorkers: HostedWorkerStore;
   readonly capabilities: CapabilityStore;
   readonly credentials: CredentialStore;
+  readonly readable: ReadableStore;
   readonly packages: PackageStore;
   readonly keys: KeyStore;
   readonly retention: RetentionStore;

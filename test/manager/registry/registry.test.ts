@@ -64,7 +64,7 @@ afterAll(async () => {
 /** A try that runs, of a build of this repository, and what it was given. */
 async function runningTry(
   repository: string,
-  expiresInSeconds = 3600,
+  { expiresInSeconds = 3600, readable = [] as readonly string[] } = {},
 ): Promise<{ credentials: TryCredentials; buildId: string }> {
   const { id } = await http.store.builds.submit({
     id: randomUUID(),
@@ -83,6 +83,7 @@ async function runningTry(
     build,
     lease,
     tokens: true,
+    readable,
     hasPackage: false,
     expiresInSeconds,
   });
@@ -147,6 +148,23 @@ describe('a registry whose token server is the manager', () => {
     expect(http.logged()).not.toContain(credentials.push_token);
   });
 
+  it('mounts the layers of a base that the namespace may read, and of no other', async () => {
+    const { credentials: owner } = await runningTry('bases/tools');
+    await push(`$token:${owner.push_token}`, 'bases/tools');
+    const base = `${registry.host}/bases/tools:latest`;
+    const reader = await runningTry('readers/app', { readable: ['bases/*'] });
+    await docker(`$token:${reader.credentials.pull_token}`, ['pull', base]);
+    const mounted = await push(`$token:${reader.credentials.push_token}`, 'readers/app');
+    expect(mounted).toMatch(/Mounted from \S+/);
+    const stranger = await runningTry('nobodys/app');
+    await expect(docker(`$token:${stranger.credentials.pull_token}`, ['pull', base])).rejects.toThrow(
+      /denied|unauthorized/,
+    );
+    const pushed = await push(`$token:${stranger.credentials.push_token}`, 'nobodys/app');
+    expect(pushed).toContain('digest');
+    expect(pushed).not.toContain('Mounted');
+  });
+
   it('lets people log in and pull', async () => {
     const { credentials } = await runningTry('people/app');
     await push(`$token:${credentials.push_token}`, 'people/app');
@@ -192,7 +210,7 @@ describe('the token server', () => {
     expect(answer.claims).toMatchObject({ iss: TOKEN_ISSUER, aud: SERVICE });
     const { exp = 0, iat = 0 } = answer.claims ?? {};
     expect(exp - iat).toBe(300);
-    const short = (await runningTry('a/b', 20)).credentials;
+    const short = (await runningTry('a/b', { expiresInSeconds: 20 })).credentials;
     const { claims } = await token(`service=${SERVICE}&${scope}`, basic('$token', short.push_token));
     expect((claims?.exp ?? 0) - (claims?.iat ?? 0)).toBeLessThanOrEqual(20);
   });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  everyOf,
   grantedAccess,
   PACKAGE_SCOPE,
   pullScopes,
@@ -8,7 +9,7 @@ import {
   userScopes,
 } from '../../../src/manager/registry/scopes.ts';
 
-const own = pushScopes('team/app');
+const own = pushScopes('team/app', []);
 
 describe('the credentials of a try', () => {
   it.each([
@@ -29,6 +30,18 @@ describe('the credentials of a try', () => {
     ['nonsense', []],
   ])('asked for %j give %j', (asked, granted) => {
     expect(grantedAccess([asked], own).map(({ name, actions }) => [name, actions])).toEqual(granted);
+  });
+
+  it('reach what the namespace may read beside its own, by pulling alone', () => {
+    const asked = ['bases/alpine', 'bases/deeper/app', 'tools/linter', 'tools/other', 'strangers/app'].map(
+      (name) => `repository:${name}:pull,push`,
+    );
+    const granted = grantedAccess(asked, pushScopes('team/app', [everyOf('bases'), 'tools/linter']));
+    expect(granted.map(({ name, actions }) => [name, actions])).toEqual([
+      ['bases/alpine', ['pull']],
+      ['tools/linter', ['pull']],
+    ]);
+    expect(grantedAccess(asked, pullScopes('team/app', ['*']))).toHaveLength(asked.length);
   });
 
   it('are granted for each repository that is asked for, apart by spaces or repeated, as a push that mounts asks', () => {
@@ -65,7 +78,7 @@ describe('the credentials of a try', () => {
 describe('other credentials', () => {
   it('pull only, where they are for pulling, and reach no registry, where they are for a package', () => {
     const asked = ['repository:team/app:pull,push'];
-    expect(grantedAccess(asked, pullScopes('team/app'))).toMatchObject([{ actions: ['pull'] }]);
+    expect(grantedAccess(asked, pullScopes('team/app', []))).toMatchObject([{ actions: ['pull'] }]);
     expect(grantedAccess(asked, [PACKAGE_SCOPE])).toEqual([]);
   });
 
