@@ -18,10 +18,14 @@ import { pathInPackage } from './package-paths.ts';
 import { buildStates, workerPhases } from './phases.ts';
 import { isPlainText, PLAIN_TEXT_RULE, requirePlainTexts } from './plain-text.ts';
 import { isRegistryHost, isRepository, isTag } from './references.ts';
+import { workerSelectorsSchema } from './worker-labels.ts';
 
 /** The HTTP API's requests and answers, shared by the manager, the command line and the page. Times are ISO 8601, UTC. */
 
 const time = z.iso.datetime();
+
+/** The highest priority of a build, and with a minus the lowest. */
+const PRIORITY_MAX = 1000;
 
 /** `POST /api/v1/builds`. Exactly one source: the part `package`, `build_package`, or `git`. */
 const buildRequestFields = z.strictObject({
@@ -142,6 +146,33 @@ const buildRequestFields = z.strictObject({
   network: networkSchema.default('default').meta({
     description: 'What steps are connected to. host is for workers whose operator allows it (ENTITLEMENTS).',
   }),
+  worker_labels: workerSelectorsSchema.default([]).meta({
+    description:
+      'What the worker must say of itself: NAME=VALUE (several with | between them), NAME=* for any value, NAME!=VALUE, or !NAME for a worker without it.',
+    examples: [['zone=north', 'disk=*', '!shared']],
+  }),
+  require_worker: z.boolean().default(false).meta({
+    description:
+      'Whether the build is refused when no worker that is connected, and no executor, could ever take it. Else it waits for one.',
+  }),
+  priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).default(0).meta({
+    description: 'Among the waiting builds of its namespace: higher goes first.',
+  }),
+  not_before: time.nullable().default(null).meta({ description: 'It starts at this time, or later.' }),
+  exclusive: z.boolean().default(false).meta({
+    description: 'Whether it waits while another build of its repository runs that has one of its tags.',
+  }),
+  dedupe_key: z
+    .string()
+    .min(1)
+    .max(256)
+    .nullable()
+    .default(null)
+    .meta({
+      description:
+        'While a build of its namespace with this key has not ended, no other is made: the answer is that build, with status 200.',
+      examples: ['push 8f2c1e'],
+    }),
 });
 export const buildRequestSchema = buildRequestFields
   .superRefine(requirePlainTexts)
@@ -226,6 +257,11 @@ export const buildSchema = z.object({
   timeout: z.int().nullable(),
   silence_timeout: z.int().nullable(),
   network: networkSchema,
+  worker_labels: z.array(z.string()),
+  priority: z.int(),
+  not_before: time.nullable().meta({ description: 'null once its time has come.' }),
+  exclusive: z.boolean(),
+  dedupe_key: z.string().nullable(),
   progress: progressSchema.nullable(),
   error: buildFailureSchema.nullable(),
   image_id: z.string().nullable(),

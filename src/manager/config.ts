@@ -8,6 +8,7 @@ import {
   type SettingValues,
 } from '../contract/configuration.ts';
 import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
+import { NAMESPACE_LIMIT_MAX } from '../contract/namespaces.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import { isNamespace, isRegistryHost } from '../contract/references.ts';
 
@@ -189,6 +190,20 @@ const settings = {
     default: '2147483648',
     read: readInteger(1024, 2 ** 40),
   }),
+  NAMESPACE_MAX_RUNNING: setting({
+    doc: 'How many builds of a namespace may run at a time: further ones wait. A namespace may have a limit of its own (docs/scheduling.md).',
+    rule: '`none`, or a whole number from 0 to 1000000',
+    example: '20',
+    default: 'none',
+    read: readLimit,
+  }),
+  NAMESPACE_MAX_WAITING: setting({
+    doc: 'How many builds of a namespace may wait at a time: further ones are refused. A namespace may have a limit of its own.',
+    rule: '`none`, or a whole number from 0 to 1000000',
+    example: '500',
+    default: '10000',
+    read: readLimit,
+  }),
   KEEP_BUILDS_DAYS: setting({
     doc: 'How long builds are kept after their end, with their tries, steps and logs.',
     rule: 'a whole number of days from 1 to 36500',
@@ -319,6 +334,11 @@ function readAddress(text: string): ListenAddress | undefined {
   const match = ADDRESS.exec(text);
   const port = Number(match?.[3]);
   return match && port <= 65_535 ? { host: match[1] ?? match[2] ?? '', port } : undefined;
+}
+
+/** null: there is no limit. */
+function readLimit(text: string): number | null | undefined {
+  return text === 'none' ? null : readInteger(0, NAMESPACE_LIMIT_MAX)(text);
 }
 
 function readPostgresUrl(text: string): string | undefined {

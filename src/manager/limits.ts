@@ -31,6 +31,9 @@ export const WORKER_WRITE_MS = 5_000;
 /** How often the queue is looked at without being woken, in milliseconds. */
 export const QUEUE_POLL_MS = 5_000;
 
+/** How many ready slots of one sort, and of the others together, a claim may choose from: those that were freed last. */
+export const CLAIM_SLOTS_MAX = 64;
+
 /** How often what has run out is swept, in milliseconds. */
 export const SWEEP_MS = 10_000;
 
@@ -53,6 +56,9 @@ export const ARCHIVE_AFTER_SECONDS = 60;
 /** How old a blob that nothing names must be: what writes it has died by then. Looked for every so many times. */
 export const ORPHAN_SECONDS = 86_400;
 export const ORPHANS_EVERY = 60;
+
+/** The longest name of a base image that is remembered of a try; a longer one is cut. */
+export const BASE_IMAGE_MAX_CHARACTERS = 512;
 
 /** The longest `base_error` that is kept, in characters; its middle is cut. */
 export const BASE_ERROR_MAX_CHARACTERS = 8_192;

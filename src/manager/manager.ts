@@ -8,6 +8,7 @@ import { proxiesOf } from '../contract/network/settings.ts';
 import { openBlobFolder, openStore } from '../store/index.ts';
 import { managerConfiguration, type ListenAddress, type ManagerSettings } from './config.ts';
 import { depart } from './departure.ts';
+import { announceExecutors } from './executors/announce.ts';
 import { beginHosted } from './executors/begin-hosted.ts';
 import type { Executor } from './executors/executor.ts';
 import { readExecutorsFile } from './executors/executors-file.ts';
@@ -108,6 +109,7 @@ export async function startManager(
     box,
     submit: createSubmit({
       builds: store.builds,
+      workers: store.workers,
       box,
       resolveRef: await openRefResolver({
         directory: join(dataDirectory, `git-${encodeURIComponent(manager)}`),
@@ -119,6 +121,7 @@ export async function startManager(
       }),
       defaultRegistry: settings.REGISTRY,
       registryAccess,
+      defaultMaxWaiting: settings.NAMESPACE_MAX_WAITING,
       newId: randomUUID,
     }),
     followLog: createFollowLog(store),
@@ -158,8 +161,11 @@ export async function startManager(
     now,
   });
   starting.defer(() => roster.stop());
+  const executors = await openExecutors(settings, join(dataDirectory, `executors-${manager}`));
+  const announced = announceExecutors({ store: store.executors, manager, executors, logger });
+  starting.defer(() => announced.stop());
   const fleet = createFleet({
-    executors: await openExecutors(settings, join(dataDirectory, `executors-${manager}`)),
+    executors,
     hostedWorkers: store.hostedWorkers,
     leases: store.leases,
     manager,
@@ -186,6 +192,7 @@ export async function startManager(
     wakeUps: store.wakeUps,
     manager,
     leaseSeconds: settings.LEASE_SECONDS,
+    defaultMaxRunning: settings.NAMESPACE_MAX_RUNNING,
     prepare: (claim, slot) => prepareHandOver(claim, slot.extensions.includes('resume'), handOver),
     secretsOf: (claim) => buildSecrets(claim, handOver),
     cacheTag: (build) => findCacheTag(store.builds, build),

@@ -1,6 +1,6 @@
 import { buildStates, type BuildState } from '../contract/phases.ts';
 import type { Database, Run } from './database.ts';
-import { PackageNotPending } from './errors.ts';
+import { NamespaceFull, PackageNotPending } from './errors.ts';
 import type { BuildRow, BuildStore, BuildWithTries, NewBuild, StepRow, TryRow } from './ports/builds.ts';
 import { statement } from './statements.ts';
 import { toJsonb } from './values.ts';
@@ -25,11 +25,17 @@ const submitBuild = statement<
     secrets: Uint8Array | null,
     packageId: string | null,
     submittedFrom: string | null,
+    workerLabels: readonly string[],
+    exclusive: boolean,
+    defaultMaxWaiting: number | null,
   ],
   StoredBuild
 >('submit-build');
-const findDuplicate = statement<[id: string, dedupeKey: string | null], { id: string }>(
+const findDuplicate = statement<[id: string, namespace: string, dedupeKey: string | null], { id: string }>(
   'find-duplicate-build',
+);
+const waitingLimit = statement<[namespace: string, defaultMaxWaiting: number | null], { limit: number }>(
+  'waiting-limit',
 );
 const getBuilds = statement<[ids: readonly string[]], StoredBuild>('get-builds');
 const getTries = statement<[ids: readonly string[]], TryRow>('get-tries');
@@ -64,13 +70,15 @@ const DEFAULT_MAX_TRIES = 3;
 export function createBuildStore({ run }: Database): BuildStore {
   return {
     async submit(build) {
-      const { id, dedupeKey = null, packageId = null } = build;
+      const { id, namespace, dedupeKey = null, packageId = null, defaultMaxWaiting = null } = build;
       for (;;) {
         const [submitted] = await insert(run, build);
         if (submitted) return { ...submitted, tries: [] };
-        const [duplicate] = await run(findDuplicate, [id, dedupeKey]);
+        const [duplicate] = await run(findDuplicate, [id, namespace, dedupeKey]);
         const [row] = duplicate ? await withTries(run, await run(getBuilds, [[duplicate.id]])) : [];
         if (row) return row;
+        const [full] = await run(waitingLimit, [namespace, defaultMaxWaiting]);
+        if (full) throw new NamespaceFull(namespace, full.limit);
         if (packageId !== null) throw new PackageNotPending(packageId);
         // What was in the way has ended between the two statements.
       }
@@ -152,6 +160,9 @@ function insert(run: Run, build: NewBuild): Promise<readonly StoredBuild[]> {
     build.secrets,
     build.packageId ?? null,
     build.submittedFrom ?? null,
+    build.workerLabels ?? [],
+    build.exclusive ?? false,
+    build.defaultMaxWaiting ?? null,
   ]);
 }
 

@@ -17,6 +17,18 @@ export class PackageNotPending extends Error {
   }
 }
 
+/** As many builds of a namespace wait as may. */
+export class NamespaceFull extends Error {
+  override readonly name = 'NamespaceFull';
+  /** How many may. */
+  readonly limit: number;
+
+  constructor(namespace: string, limit: number) {
+    super(`${limit} builds of ${namespace} wait, and no more may.`);
+    this.limit = limit;
+  }
+}
+
 /** A blob is larger than it may be. */
 export class BlobTooLarge extends Error {
   override readonly name = 'BlobTooLarge';

@@ -27,15 +27,16 @@ const claimBuild = statement<
   [
     kinds: readonly string[],
     extensions: readonly string[],
-    manager: string,
-    worker: string | null,
-    slot: number | null,
-    realm: string | null,
-    leaseSeconds: number,
+    labels: string | null,
     namespaces: readonly string[] | null,
+    slots: string | null,
+    manager: string,
+    leaseSeconds: number,
+    defaultMaxRunning: number | null,
   ],
-  ClaimedBuild
+  ClaimedBuild & { realm: string | null }
 >('claim-build', { repeatable: false });
+const anyClaimable = statement<[], { any: boolean }>('any-claimable');
 const beginRunning =
   statement<[...Fence, manager: string, worker: string, slot: number, realm: string, leaseSeconds: number]>(
     'begin-running',
@@ -44,7 +45,7 @@ const renewLeases = statement<
   [manager: string, tokens: readonly string[], leaseSeconds: number],
   { leaseToken: string; fate: 'renewed' | 'cancelled' }
 >('renew-leases');
-const enterPhase = statement<[...Fence, phase: string]>('enter-phase');
+const enterPhase = statement<[...Fence, phase: string, baseImage: string | null]>('enter-phase');
 const beginStep = statement<[...Fence, ordinal: number, name: string, progress: string | null]>('begin-step');
 const finishTry =
   statement<[...Fence, outcome: string, error: string | null, outputs: string | null]>('finish-try');
@@ -68,19 +69,35 @@ const expireLeases = statement<
 export function createLeaseStore(database: Database, health: HealthMonitor, now: () => Date): LeaseStore {
   const { run } = database;
   return {
-    async claim({ manager, worker, kinds, extensions, namespaces = null, leaseSeconds }) {
-      const { id = null, slot = null, realm = null } = worker ?? {};
+    async claim({
+      manager,
+      worker,
+      others = [],
+      kinds,
+      extensions,
+      labels = {},
+      namespaces = null,
+      leaseSeconds,
+      defaultMaxRunning = null,
+    }) {
       const [row] = await run(claimBuild, [
         kinds,
         extensions,
-        manager,
-        id,
-        slot,
-        realm,
-        leaseSeconds,
+        toJsonb(labels),
         namespaces,
+        worker && toJsonb([worker, ...others]),
+        manager,
+        leaseSeconds,
+        defaultMaxRunning,
       ]);
-      return row ? claimOf(row) : null;
+      if (!row) return null;
+      const { realm, ...claimed } = row;
+      return { ...claimOf(claimed), realm };
+    },
+
+    async anyClaimable() {
+      const [row] = await run(anyClaimable, []);
+      return row?.any === true;
     },
 
     async beginRunning(lease, { manager, id, slot, realm, leaseSeconds }) {
@@ -121,8 +138,9 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
       return (await run(forsakeTry, proven(proof))).length > 0;
     },
 
-    async enterPhase(lease, phase) {
-      return (await run(enterPhase, [...fence(lease), phase])).length > 0;
+    async enterPhase(lease, phase, baseImage) {
+      const base = baseImage === undefined ? null : keepableText(baseImage);
+      return (await run(enterPhase, [...fence(lease), phase, base])).length > 0;
     },
 
     async beginStep(lease, { ordinal, name, total }) {

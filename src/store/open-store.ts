@@ -5,12 +5,14 @@ import { createCapabilityStore } from './capabilities.ts';
 import { createCredentialStore } from './credentials.ts';
 import { openDatabase, type Address } from './database.ts';
 import { startEmbeddedServer, type EmbeddedServer } from './embedded/server.ts';
+import { createExecutorStore } from './executors.ts';
 import { createHealth, createHealthMonitor } from './health.ts';
 import { createHostedWorkerStore } from './hosted-workers.ts';
 import { createKeyStore } from './keys.ts';
 import { createLeaseStore } from './leases.ts';
 import { createLogStore } from './logs.ts';
 import { loadMigrations, migrate } from './migrations.ts';
+import { createNamespaceStore } from './namespaces.ts';
 import { createPackageStore } from './packages.ts';
 import type { BlobStore } from './ports/blobs.ts';
 import type { Store } from './ports/store.ts';
@@ -66,10 +68,12 @@ async function connect(
     retention: createRetentionStore(database, blobs),
     realms: createRealmStore(database),
     workers: createWorkerStore(database),
+    executors: createExecutorStore(database),
     hostedWorkers: createHostedWorkerStore(database),
     capabilities: createCapabilityStore(database),
     credentials: createCredentialStore(database),
     readable: createReadableStore(database),
+    namespaces: createNamespaceStore(database),
     packages: createPackageStore(database),
     keys: createKeyStore(database),
     wakeUps,

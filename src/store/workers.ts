@@ -6,6 +6,16 @@ import { toJsonb } from './values.ts';
 const putWorkers = statement<[workers: string | null]>('put-workers');
 const removeWorkers = statement<[realms: readonly string[]]>('remove-workers');
 const sweepWorkers = statement<[manager: string | null, unseenForSeconds: number | null]>('sweep-workers');
+const canTake = statement<
+  [
+    kind: string,
+    extensions: readonly string[],
+    labels: readonly string[],
+    platform: string | null,
+    namespace: string,
+  ],
+  { can: boolean }
+>('can-take');
 const listWorkers = statement<[], WorkerRow>('list-workers');
 
 /** The port's implementation. */
@@ -21,5 +31,9 @@ export function createWorkerStore({ run }: Database): WorkerStore {
       await run(sweepWorkers, 'manager' in which ? [which.manager, null] : [null, which.unseenForSeconds]);
     },
     list: () => run(listWorkers, []),
+    async canTake({ kind, requiredExtensions, workerLabels, platform, namespace }) {
+      const [row] = await run(canTake, [kind, requiredExtensions, workerLabels, platform, namespace]);
+      return row?.can === true;
+    },
   };
 }

@@ -13,6 +13,7 @@ import { readDiskBudget } from './disk/budget.ts';
 import { readTagReference } from '../contract/references.ts';
 import { entitlementNames, type Entitlement } from './entitlements.ts';
 import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
+import { workerLabelsSchema } from '../contract/worker-labels.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import type { Ticket } from './link/session.ts';
 import type { TlsPaths } from './link/tls.ts';
@@ -111,9 +112,9 @@ const settings = {
     read: (text) => (isWorkerId(text) ? text : undefined),
   }),
   LABELS: setting({
-    doc: 'What the worker says of itself, so that builds can ask for it.',
-    rule: 'NAME=VALUE pairs with commas between them; names of letters, digits, dots, dashes and underscores',
-    example: 'zone=north,disk=fast',
+    doc: 'What the worker says of itself, so that builds can ask for it: `*` is any value, `|` stands between several, and `!` before a name keeps the worker for builds that ask for it. `platform` is what it builds for.',
+    rule: 'NAME=VALUE pairs with commas between them; names of letters, digits, dots, dashes and underscores, after a `!` or none; values of these and `/`, `:`, `@`, `+`, `|`, or `*`',
+    example: 'platform=linux/amd64,zone=north,disk=fast|large',
     default: '',
     read: readLabels,
   }),
@@ -335,9 +336,9 @@ function readPlaces(text: string): readonly string[] | undefined {
 function readLabels(text: string): Record<string, string> | undefined {
   const labels: Record<string, string> = {};
   for (const pair of text.split(',').filter((each) => each.trim() !== '')) {
-    const match = /^\s*([\w.-]{1,64})=([^,]{0,256}?)\s*$/.exec(pair);
+    const match = /^\s*([^=\s]+)=(\S*)\s*$/.exec(pair);
     if (!match) return undefined;
     labels[match[1] ?? ''] = match[2] ?? '';
   }
-  return labels;
+  return workerLabelsSchema.safeParse(labels).success ? labels : undefined;
 }

@@ -1,3 +1,5 @@
+import { extensionNames } from '../../contract/extensions.ts';
+
 /**
  * What a hosted worker is started with. Realm and token are secrets: an executor hands them over in the worker's environment, and
  * they reach no log, no error, no argument of a process, no label.
@@ -20,6 +22,9 @@ export interface StartedWorker {
   readonly reason: string | null;
 }
 
+/** What every hosted worker offers: it is of this package. */
+export const hostedOffering = { kinds: ['image'], extensions: extensionNames } as const;
+
 /** What an operator says of an executor, whatever its type. */
 export interface ExecutorSettings {
   /** Lower-case letters, digits and dashes. */
@@ -30,6 +35,8 @@ export interface ExecutorSettings {
   readonly setupSeconds: number;
   /** How long a worker may live, its build included. */
   readonly lifetimeSeconds: number;
+  /** What its workers say of themselves to builds that ask (docs/running-a-worker.md). */
+  readonly labels: Readonly<Record<string, string>>;
   /** The namespaces that it builds for; null for all. */
   readonly namespaces: readonly string[] | null;
   /** The manager's WAMP URL as its workers reach it, where that is not `PUBLIC_WAMP_URL`. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { workerLabelsSchema } from '../../contract/worker-labels.ts';
 import {
   CAPACITY_MAX,
   EXECUTORS_MAX,
@@ -39,6 +40,7 @@ const common = {
     .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be up to 32 lower-case letters, digits and dashes'),
   capacity: z.int().min(1).max(CAPACITY_MAX),
   namespaces: z.array(z.string().min(1).max(255)).min(1).max(1000).nullable().default(null),
+  labels: workerLabelsSchema.default({}),
   setup_seconds: z.int().min(1).max(SETUP_MAX_SECONDS).default(SETUP_DEFAULT_SECONDS),
   lifetime_seconds: z.int().min(1).max(LIFETIME_MAX_SECONDS).default(LIFETIME_DEFAULT_SECONDS),
   server: z

@@ -28,6 +28,9 @@ export const LIFETIME_MAX_SECONDS = 86_400;
 export const EXECUTORS_MAX = 32;
 export const CAPACITY_MAX = 1_000;
 
+/** How often a manager says again which executors it has, in milliseconds: `REALM_KEEP_SECONDS` without, and they are forgotten. */
+export const ANNOUNCE_MS = 60_000;
+
 /** How often an executor is asked what it runs, in milliseconds, while a worker is on its way or about to leave, and else. */
 export const LOOK_STARTING_MS = 1_000;
 export const LOOK_MS = 5_000;

@@ -29,6 +29,7 @@ export async function openExecutor(
     capacity: entry.capacity,
     setupSeconds: entry.setup_seconds,
     lifetimeSeconds: entry.lifetime_seconds,
+    labels: entry.labels,
     namespaces: entry.namespaces,
     server: entry.server,
   };

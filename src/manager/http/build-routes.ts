@@ -42,15 +42,23 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
         description:
           'JSON, or multipart/form-data with the same JSON as the part request and then the file as package.',
         tags: ['builds'],
-        response: { 201: buildSchema, ...problems(400, 401, 403, 408, 413, 415, 422, 502, 503) },
+        response: {
+          200: buildSchema,
+          201: buildSchema,
+          ...problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 502, 503),
+        },
       },
     },
     async (request, reply) => {
       const { request: build, uploaded } = await receive(request);
       try {
-        const row = await submit(build, uploaded, actorOf(request));
-        request.log.info({ build: row.id, submittedBy: row.submittedBy }, 'a build was submitted');
-        return await reply.code(201).header('location', `/api/v1/builds/${row.id}`).send(viewBuild(row));
+        const { build: row, isNew } = await submit(build, uploaded, actorOf(request));
+        if (isNew) request.log.info({ build: row.id, submittedBy: row.submittedBy }, 'a build was submitted');
+        else request.log.info({ build: row.id }, 'a build with its dedupe_key was there');
+        return await reply
+          .code(isNew ? 201 : 200)
+          .header('location', `/api/v1/builds/${row.id}`)
+          .send(viewBuild(row));
       } catch (error) {
         // Where the database went away in mid-answer the build may be there: its package stays, and is swept if it is not.
         if (uploaded && error instanceof ApiProblem) await dependencies.blobs.delete(uploaded.id);

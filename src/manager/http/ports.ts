@@ -19,13 +19,14 @@ export interface UploadedPackage {
 
 /**
  * Validates a build, resolves its ref and puts it into the queue. Who submits is named for the audit trail. Throws an
- * ApiProblem when it is refused; the package is then still the caller's to remove.
+ * ApiProblem when it is refused; the package is then still the caller's to remove. A build that is not new is one of the same
+ * `dedupe_key`.
  */
 export type SubmitBuild = (
   request: BuildRequest,
   uploaded: UploadedPackage | null,
   submittedBy: Actor,
-) => Promise<BuildWithTries>;
+) => Promise<{ readonly build: BuildWithTries; readonly isNew: boolean }>;
 
 /** What a viewer of a log is told, in order. */
 export type LogEvent =

@@ -130,6 +130,11 @@ export const problemKinds = {
     message: 'The namespace has credentials for as many registries as it may.',
     help: 'Remove those of a registry that it needs no more.',
   },
+  no_worker_fits: {
+    status: 409,
+    message: 'No worker that is connected, and no executor, could ever take this build.',
+    help: 'Ask for other worker_labels, another platform or fewer options, have such a worker started, or leave out require_worker (--require-worker): then the build waits for one.',
+  },
   body_too_large: {
     status: 413,
     message: 'The request is larger than this endpoint takes.',
@@ -149,6 +154,11 @@ export const problemKinds = {
     status: 415,
     message: 'This endpoint does not take a body of this media type.',
     help: 'Use application/json, or multipart/form-data for a build with a package.',
+  },
+  namespace_full: {
+    status: 429,
+    message: 'As many builds of this namespace wait as may.',
+    help: 'Submit again when some of them have started, cancel those that nobody needs any more, or ask the operator for a higher limit (quay-build namespaces set --max-waiting).',
   },
   headers_too_large: {
     status: 431,

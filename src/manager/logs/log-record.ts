@@ -35,11 +35,15 @@ export function readLogMessage(jsonData: string): LogMessageContent {
 /** The part of a record that a message decides; who stores it adds try, seq, time, phase and step. */
 export type LogEntry = Pick<LogRecord, 'stream' | 'text' | 'progress'>;
 
+/** The base image that a phase change says is pulled. */
+export function baseImageOf({ base_image, base_image_tag }: StatusData): string | undefined {
+  return base_image ? `${base_image}${separator(base_image_tag)}${base_image_tag ?? ''}` : undefined;
+}
+
 /** What a phase change looks like in the log. */
 export function phaseEntry(phase: string, status: StatusData): LogEntry {
-  const base = status.base_image
-    ? ` ${status.base_image}${separator(status.base_image_tag)}${status.base_image_tag ?? ''}`
-    : '';
+  const image = baseImageOf(status);
+  const base = image === undefined ? '' : ` ${image}`;
   const user = status.pull_username ? ` as ${status.pull_username}` : '';
   return { stream: 'phase', text: `${phase}${base}${user}` };
 }

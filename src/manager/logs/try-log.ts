@@ -3,9 +3,21 @@ import type { LogRecord } from '../../contract/api.ts';
 import type { LogBatch } from '../../contract/extensions.ts';
 import { isWorkerPhase, type WorkerPhase } from '../../contract/phases.ts';
 import type { Lease, LeaseStore, LogStore } from '../../store/index.ts';
-import { LOG_FLUSH_CHARACTERS, LOG_FLUSH_MS, LOG_WAITING_MAX_CHARACTERS } from '../limits.ts';
+import {
+  BASE_IMAGE_MAX_CHARACTERS,
+  LOG_FLUSH_CHARACTERS,
+  LOG_FLUSH_MS,
+  LOG_WAITING_MAX_CHARACTERS,
+} from '../limits.ts';
 import { persist } from '../persist.ts';
-import { beginningStep, engineEntries, phaseEntry, readLogMessage, type LogEntry } from './log-record.ts';
+import {
+  baseImageOf,
+  beginningStep,
+  engineEntries,
+  phaseEntry,
+  readLogMessage,
+  type LogEntry,
+} from './log-record.ts';
 
 /**
  * The log of one try, on its way from the worker to the store: numbered, masked, in order, each phase and step noted as it
@@ -135,7 +147,13 @@ export function createTryLog(
     if (content.type === 'phase') {
       phase = nextPhase;
       addEntry(phaseEntry(nextPhase, content.statusData), time);
-      if (!(await persist(() => leases.enterPhase(lease, nextPhase), signal))) end();
+      const base = baseImageOf(content.statusData);
+      const entered = await persist(
+        () =>
+          leases.enterPhase(lease, nextPhase, base && masker.mask(base).slice(0, BASE_IMAGE_MAX_CHARACTERS)),
+        signal,
+      );
+      if (!entered) end();
       return;
     }
     phase ??= nextPhase;

@@ -1,4 +1,3 @@
-import { extensionNames } from '../../contract/extensions.ts';
 import {
   DatabaseAway,
   type Claim,
@@ -6,18 +5,22 @@ import {
   type ResumedTry,
   type WakeUps,
 } from '../../store/index.ts';
+import { hostedOffering } from '../executors/executor.ts';
 import type { Fleet } from '../executors/fleet.ts';
 import type { Launch } from '../executors/launch.ts';
 import { QUEUE_POLL_MS } from '../limits.ts';
 import type { Slot } from '../realms/slot.ts';
 import { resumeAttempt, startAttempt, type Attempt, type AttemptDependencies } from './attempt.ts';
 import { keepLeases } from './lease-keeper.ts';
+import { createReadySlots } from './ready-slots.ts';
 
 export interface SchedulerDependencies extends Omit<AttemptDependencies, 'lossCounts'> {
   readonly leases: LeaseStore;
   readonly wakeUps: WakeUps;
   readonly manager: string;
   readonly leaseSeconds: number;
+  /** How many builds of a namespace may run that has no limit of its own; null for any number. */
+  readonly defaultMaxRunning: number | null;
   /** Starts hosted workers for what no slot takes. */
   readonly fleet: Pick<Fleet, 'rooms' | 'launch' | 'answered'>;
   /** Called when a slot takes a build (its id) and when it is free again (null). */
@@ -45,8 +48,9 @@ export interface Scheduler {
  * One claim at a time: it takes a millisecond, and slots that are alike need not ask the same question twice.
  */
 export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
-  const { leases, wakeUps, manager, leaseSeconds, fleet, logger, onSlotBusy } = dependencies;
-  const ready = new Set<Slot>();
+  const { leases, wakeUps, manager, leaseSeconds, defaultMaxRunning, fleet, logger, onSlotBusy } =
+    dependencies;
+  const ready = createReadySlots();
   const gone = new WeakSet<Slot>();
   const attempts = new Map<string, Attempt | Launch>();
   const launches = new Map<string, Launch>();
@@ -86,20 +90,17 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
   /** Asks once for every sort of slot, until there is nothing for that sort. */
   const claimForAll = async (): Promise<void> => {
     const nothingFor = new Set<string>();
-    for (const slot of ready) {
-      const sort = JSON.stringify([slot.worker.kinds, slot.extensions]);
-      if (stopped || nothingFor.has(sort)) continue;
-      const claim = await leases.claim({
-        manager,
-        worker: { id: slot.worker.id, slot: slot.worker.slot, realm: slot.realm },
-        kinds: slot.worker.kinds,
-        extensions: slot.extensions,
-        leaseSeconds,
-      });
+    while (!stopped) {
+      const asking = ready.ask(nothingFor);
+      if (asking === null) return;
+      const claim = await leases.claim({ ...asking.request, manager, leaseSeconds, defaultMaxRunning });
       if (claim === null) {
-        nothingFor.add(sort);
+        nothingFor.add(asking.sort);
+        // Where many sorts are ready, they are not all asked about an empty queue.
+        if (ready.ask(nothingFor) !== null && !(await leases.anyClaimable())) return;
         continue;
       }
+      const slot = asking.slotOf(claim.realm);
       ready.delete(slot);
       run(claim, slot, () => {
         if (!gone.has(slot)) ready.add(slot);
@@ -113,14 +114,15 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
     while (!stopped) {
       const executor = fleet.rooms().find(({ settings }) => !nothingFor.has(settings.name));
       if (executor === undefined) return;
-      const { name, namespaces } = executor.settings;
+      const { name, namespaces, labels } = executor.settings;
       const claim = await leases.claim({
         manager,
         worker: null,
-        kinds: ['image'],
-        extensions: extensionNames,
+        ...hostedOffering,
+        labels,
         namespaces,
         leaseSeconds,
+        defaultMaxRunning,
       });
       if (claim === null) nothingFor.add(name);
       else launch(executor, claim);

@@ -35,6 +35,8 @@ export function startSweeper({ store, blobs, leaseSeconds, resumeSeconds, logger
     await store.realms.sweep();
     await store.capabilities.sweep();
     await store.workers.sweep({ unseenForSeconds: REALM_KEEP_SECONDS });
+    await store.executors.sweep(REALM_KEEP_SECONDS);
+    await store.namespaces.sweep();
     const condemned = await store.packages.condemn({
       pendingSeconds: PACKAGE_KEEP_SECONDS,
       endedSeconds: PACKAGE_KEEP_SECONDS,

@@ -17,3 +17,6 @@ export const LIST_MAX = 16 * 1024 * 1024;
 export const REDIRECTS_MAX = 10;
 /** How much of git's own words goes into the refusal, in characters. */
 export const GIT_WORDS_MAX = 300;
+
+/** What `Retry-After` says where as many builds of a namespace wait as may, in seconds. */
+export const NAMESPACE_RETRY_AFTER_SECONDS = 30;

@@ -1,11 +1,18 @@
 import type { BuildRequest } from '../../contract/api.ts';
 import { extensionsNeeded } from '../../contract/build-arguments.ts';
 import { namespaceOf } from '../../contract/references.ts';
-import type { BuildStore } from '../../store/index.ts';
+import {
+  NamespaceFull,
+  type BuildStore,
+  type BuildWithTries,
+  type Demand,
+  type WorkerStore,
+} from '../../store/index.ts';
 import type { SubmitBuild, UploadedPackage } from '../http/ports.ts';
 import { ApiProblem } from '../http/problems.ts';
 import type { RegistryAccess } from '../registry/registry-access.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
+import { NAMESPACE_RETRY_AFTER_SECONDS } from './limits.ts';
 import { IMAGE_KIND, secretsContext, type ImageSecrets, type ImageSpec } from './image-build.ts';
 import { optionArguments } from './option-arguments.ts';
 import type { ResolveRef } from './resolve-ref.ts';
@@ -13,18 +20,21 @@ import { readGitUrl, readPackageUrl } from './source-url.ts';
 
 export interface SubmissionDependencies {
   readonly builds: Pick<BuildStore, 'submit'>;
+  readonly workers: Pick<WorkerStore, 'canTake'>;
   readonly box: SecretBox;
   readonly resolveRef: ResolveRef;
   /** Where builds go that name no registry; null when there is no such place. */
   readonly defaultRegistry: string | null;
   readonly registryAccess: (host: string) => RegistryAccess;
+  /** How many builds of a namespace may wait that has no limit of its own; null for any number. */
+  readonly defaultMaxWaiting: number | null;
   /** A new UUID. */
   readonly newId: () => string;
 }
 
 /** Makes the one way in which a build gets into the queue: validated, its ref resolved to a commit, its secrets sealed. */
 export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild {
-  const { builds, box, defaultRegistry, registryAccess, newId } = dependencies;
+  const { builds, workers, box, defaultRegistry, registryAccess, defaultMaxWaiting, newId } = dependencies;
 
   return async (request, uploaded, submittedBy) => {
     const registry = request.registry ?? defaultRegistry;
@@ -53,26 +63,57 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
     };
     const id = newId();
     const hasSecrets = Object.keys(secrets).length > 0;
-    return builds.submit({
-      id,
+    const demand: Demand = {
       kind: IMAGE_KIND,
-      spec,
-      secrets: hasSecrets ? box.seal(secretsContext(id), JSON.stringify(secrets)) : null,
       namespace: namespaceOf(request.repository),
-      repository: request.repository,
-      registry,
-      tagNames: [...new Set(request.tag_names)],
-      submittedBy: submittedBy.name,
-      submittedFrom: submittedBy.address,
       requiredExtensions: [
         ...new Set([
           ...registryAccess(registry).requiredExtensions,
           ...extensionsNeeded(optionArguments(spec, secrets)),
         ]),
       ],
+      // In one order: builds that ask for the same are one queue.
+      workerLabels: [...new Set(request.worker_labels)].sort(),
+      platform: request.platform === '' ? null : request.platform,
+    };
+    if (request.require_worker && !(await workers.canTake(demand))) {
+      throw new ApiProblem('no_worker_fits');
+    }
+    const build = await put(builds, {
+      ...demand,
+      id,
+      spec,
+      secrets: hasSecrets ? box.seal(secretsContext(id), JSON.stringify(secrets)) : null,
+      repository: request.repository,
+      registry,
+      tagNames: [...new Set(request.tag_names)],
+      submittedBy: submittedBy.name,
+      submittedFrom: submittedBy.address,
+      priority: request.priority,
+      exclusive: request.exclusive,
+      defaultMaxWaiting,
+      ...(request.not_before === null ? {} : { notBefore: new Date(request.not_before) }),
+      ...(request.dedupe_key === null ? {} : { dedupeKey: request.dedupe_key }),
       ...(uploaded ? { packageId: uploaded.id } : {}),
     });
+    return { build, isNew: build.id === id };
   };
+}
+
+async function put(
+  builds: SubmissionDependencies['builds'],
+  build: Parameters<BuildStore['submit']>[0],
+): Promise<BuildWithTries> {
+  try {
+    return await builds.submit(build);
+  } catch (error) {
+    if (!(error instanceof NamespaceFull)) throw error;
+    throw new ApiProblem('namespace_full', {
+      cause: error,
+      specifically: `${error.limit} of ${build.namespace} wait.`,
+      retryAfterSeconds: NAMESPACE_RETRY_AFTER_SECONDS,
+    });
+  }
 }
 
 async function resolveSource(

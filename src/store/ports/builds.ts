@@ -28,9 +28,15 @@ export interface NewBuild {
   /** Higher goes first; 0 when absent. */
   readonly priority?: number;
   readonly parentId?: string;
-  readonly platform?: string;
-  /** While a build with this key is unfinished, submitting another answers with that one. */
+  readonly platform?: string | null;
+  /** While a build of its namespace with this key is unfinished, submitting another answers with that one. */
   readonly dedupeKey?: string;
+  /** What a worker must say of itself: `KEY=VALUE`, `KEY=*`, `KEY!=VALUE` or `!KEY`. */
+  readonly workerLabels?: readonly string[];
+  /** Whether it waits while another build of its repository runs that has one of its tags. */
+  readonly exclusive?: boolean;
+  /** How many builds of a namespace may wait that has no limit of its own; any number when absent or null. */
+  readonly defaultMaxWaiting?: number | null;
   /** A package that waits for its build: attached in the same transaction. */
   readonly packageId?: string;
 }
@@ -84,6 +90,9 @@ export interface BuildRow {
   readonly priority: number;
   readonly parentId: string | null;
   readonly platform: string | null;
+  readonly dedupeKey: string | null;
+  readonly workerLabels: readonly string[];
+  readonly exclusive: boolean;
   readonly createdAt: Date;
   /** When its first try began. */
   readonly startedAt: Date | null;
@@ -125,7 +134,7 @@ export interface BuildCounts {
 export interface BuildStore {
   /**
    * Puts a build into the queue and wakes the managers. Fails with {@link PackageNotPending} when the package is not there,
-   * or is another build's.
+   * or is another build's, and with {@link NamespaceFull} when as many of its namespace wait as may.
    */
   submit(build: NewBuild): Promise<BuildWithTries>;
   get(id: string): Promise<BuildWithTries | null>;

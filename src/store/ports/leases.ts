@@ -9,17 +9,34 @@ export interface Lease {
   readonly token: string;
 }
 
-export interface ClaimRequest {
-  readonly manager: string;
-  /** null for a hosted worker that is still to be started. */
-  readonly worker: { readonly id: string; readonly slot: number; readonly realm: string } | null;
+/** What a worker says of itself. */
+export interface WorkerOffering {
   /** Only builds of these kinds. */
   readonly kinds: readonly string[];
   /** What the worker has: only builds that need no more. */
   readonly extensions: readonly string[];
+  /** By name; none when absent. docs/running-a-worker.md has what they mean. */
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** A slot that is ready, by its worker. */
+export interface ReadySlot {
+  readonly id: string;
+  readonly slot: number;
+  readonly realm: string;
+}
+
+export interface ClaimRequest extends WorkerOffering {
+  readonly manager: string;
+  /** Who asks. null for a hosted worker that is still to be started. */
+  readonly worker: ReadySlot | null;
+  /** Other slots that are ready: one that is warmer for the build gets it in the place of who asks. Alike unless they say what they offer. */
+  readonly others?: readonly (ReadySlot & Partial<WorkerOffering>)[];
   /** Only builds of these namespaces; of all when absent or null. */
   readonly namespaces?: readonly string[] | null;
   readonly leaseSeconds: number;
+  /** How many builds of a namespace may run that has no limit of its own; any number when absent or null. */
+  readonly defaultMaxRunning?: number | null;
 }
 
 export interface Claim {
@@ -87,10 +104,12 @@ export interface ExpiryRules {
  */
 export interface LeaseStore {
   /**
-   * Takes the next build, by priority and then by age, which becomes `running`, or `starting` when there is no worker yet. null:
-   * there is none for this worker.
+   * Takes the next build that fits who asks: of the namespace that is furthest behind its share, and in it by priority and then by
+   * age. It becomes `running`, or `starting` when there is no worker yet. `realm`: of the slot that gets it. null: there is none.
    */
-  claim(request: ClaimRequest): Promise<Claim | null>;
+  claim(request: ClaimRequest): Promise<(Claim & { readonly realm: string | null }) | null>;
+  /** Whether a build could be claimed now by somebody who fits it. */
+  anyClaimable(): Promise<boolean>;
   /** A `starting` build becomes `running`: its worker is there. Whatever manager it joined holds the lease from now on. */
   beginRunning(
     lease: Lease,
@@ -126,7 +145,8 @@ export interface LeaseStore {
   ): Promise<ResumedTry | TryOutcome | 'unknown'>;
   /** The worker will not come back: the try is `lost`, at once. `false`: it had ended. */
   forsake(proof: ResumeProof): Promise<boolean>;
-  enterPhase(lease: Lease, phase: string): Promise<boolean>;
+  /** `baseImage`: what the phase begins to pull, where the worker says it. */
+  enterPhase(lease: Lease, phase: string, baseImage?: string): Promise<boolean>;
   /** A step begins: the one before is complete, and the build's progress says so. */
   beginStep(lease: Lease, step: NewStep): Promise<boolean>;
   /** The build ends. Repeating the call with the same outcome answers `true` again. */

@@ -1,3 +1,5 @@
+import type { BuildRow } from './builds.ts';
+
 /** A slot: one connection in one realm. The names are those of the API's worker. */
 export interface WorkerRow {
   readonly realm: string;
@@ -19,6 +21,12 @@ export interface WorkerRow {
   readonly registeredAs: string | null;
 }
 
+/** What a build asks of who takes it. */
+export type Demand = Pick<
+  BuildRow,
+  'kind' | 'requiredExtensions' | 'workerLabels' | 'platform' | 'namespace'
+>;
+
 /** Which workers are connected, to whichever manager. */
 export interface WorkerStore {
   /** Writes many, by their realms, in one statement: new ones, changed ones, and those that were only seen again. */
@@ -28,4 +36,9 @@ export interface WorkerStore {
   sweep(which: { readonly manager: string } | { readonly unseenForSeconds: number }): Promise<void>;
   /** By id and slot. */
   list(): Promise<readonly WorkerRow[]>;
+  /**
+   * Whether any connected enterprise worker, whatever it does now, or any executor of any manager could take a build that asks for
+   * this. Not whether it will soon.
+   */
+  canTake(demand: Demand): Promise<boolean>;
 }

@@ -7,7 +7,7 @@ with held as (
   for update of builds, tries
 ),
 entered as (
-  update tries set phase = $4
+  update tries set phase = $4, base_image = coalesce($5, base_image)
   from held
   where tries.build_id = held.id and tries.number = held.number
 )

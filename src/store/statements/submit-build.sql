@@ -7,12 +7,16 @@ with pending as (
 submitted as (
   insert into builds (
     id, kind, spec, namespace, repository, registry, tag_names, submitted_by, required_extensions, max_tries,
-    not_before, priority, parent_id, platform, dedupe_key
+    not_before, priority, parent_id, platform, dedupe_key,
+    worker_labels, exclusive
   )
   select
     $1::uuid, $2, $3::jsonb, $4, $5, $6, $7::text[], $8, $9::text[], $10::integer,
-    $11::timestamptz, $12::integer, $13::uuid, $14, $15
-  where $17::text is null or exists (select from pending)
+    $11::timestamptz, $12::integer, $13::uuid, $14, $15,
+    $19::text[], $20
+  where
+    ($17::text is null or exists (select from pending))
+    and has_room($4, $21)
   on conflict do nothing
   returning *
 ),

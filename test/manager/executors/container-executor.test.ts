@@ -35,6 +35,7 @@ async function make(): Promise<ExecutorUnderTest & { readonly entry: ContainerEn
       type: 'container',
       capacity: 10,
       namespaces: null,
+      labels: {},
       setup_seconds: 60,
       lifetime_seconds: 600,
       server: null,

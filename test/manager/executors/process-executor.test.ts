@@ -20,6 +20,7 @@ async function make(): Promise<ExecutorUnderTest> {
     type: 'process',
     capacity: 10,
     namespaces: null,
+    labels: {},
     setup_seconds: 60,
     lifetime_seconds: 600,
     server: null,

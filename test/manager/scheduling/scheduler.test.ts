@@ -30,15 +30,19 @@ const build: BuildRow = {
   priority: 0,
   parentId: null,
   platform: null,
+  dedupeKey: null,
+  workerLabels: [],
+  exclusive: false,
   createdAt: new Date(0),
   startedAt: new Date(0),
   endedAt: null,
 };
-const claim: Claim = {
+const claim: Claim & { readonly realm: string } = {
   build,
   secrets: null,
   credentials: [],
   lease: { buildId: build.id, try: 1, token: 'token-1' },
+  realm: 'realm-1',
 };
 
 const scheduler: { running: Scheduler | null } = { running: null };
@@ -82,6 +86,7 @@ function start(claims: Subject['claims']): Subject {
   const running = startScheduler({
     leases: {
       claim: claims,
+      anyClaimable: unexpected,
       renew: renewals,
       finish: () => Promise.resolve(false),
       giveBack: () => Promise.resolve(null),
@@ -107,6 +112,7 @@ function start(claims: Subject['claims']): Subject {
     },
     manager: 'manager-1',
     leaseSeconds: 60,
+    defaultMaxRunning: null,
     fleet: { rooms: () => [], launch: () => expect.fail('there is no executor'), answered: () => undefined },
     prepare: () =>
       Promise.resolve({
@@ -151,7 +157,7 @@ it('misses no hint, however close to the end of a look it comes', async () => {
 
 it('asks what became of every try when hints may have been missed', async () => {
   const { tell, handedOver, renewals, tellCancelled, answer } = start(
-    vi.fn(() => Promise.resolve<Claim | null>(null)).mockResolvedValueOnce(claim),
+    vi.fn<SchedulerDependencies['leases']['claim']>(() => Promise.resolve(null)).mockResolvedValueOnce(claim),
   );
   await handedOver;
   renewals.mockResolvedValueOnce({ renewed: [], cancelled: ['token-1'], lost: [] });

@@ -70,6 +70,7 @@ export async function openTestHttp(
     box,
     submit: createSubmit({
       builds: store.builds,
+      workers: store.workers,
       box,
       resolveRef: await openRefResolver({
         directory: join(folder, 'git'),
@@ -81,6 +82,7 @@ export async function openTestHttp(
       }),
       defaultRegistry: 'registry.example:5000',
       registryAccess: createRegistryAccess({ registry: null, tokens: false, user: null }),
+      defaultMaxWaiting: null,
       newId: randomUUID,
     }),
     followLog: createFollowLog(store),
