@@ -50,6 +50,16 @@ export const RETENTION_AT_ONCE = 500;
 /** How many entries of the audit trail go at a time. */
 export const AUDIT_AT_ONCE = 10_000;
 
+/** How long an answer to who asks for metrics waits for the database, in milliseconds; then it comes without the farm's. */
+export const PROBE_WITHIN_MS = 3_000;
+
+/** How many namespaces the metrics name; the others are one. */
+export const QUEUE_NAMESPACES = 20;
+
+/** How often what costs more is read for the metrics at most, in milliseconds. */
+export const QUEUE_FIGURES_MS = 10_000;
+export const SIZE_FIGURES_MS = 60_000;
+
 /** How long the log of a try that ended stays as it was written; then it is packed. */
 export const ARCHIVE_AFTER_SECONDS = 60;
 

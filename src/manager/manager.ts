@@ -20,7 +20,9 @@ import { createHttpServer } from './http/server.ts';
 import { STORE_WITHIN_MS } from './limits.ts';
 import { portOf } from './listen.ts';
 import { createFollowLog } from './logs/follow.ts';
-import { createMetrics } from './metrics.ts';
+import { meterStore } from './metrics/meter-store.ts';
+import { createMetrics } from './metrics/metrics.ts';
+import { probeStore } from './metrics/probe-store.ts';
 import { createResumption } from './realms/resumption.ts';
 import { loadRegistrationTickets } from './realms/registration-tickets.ts';
 import { startRoster } from './realms/roster.ts';
@@ -69,13 +71,21 @@ export async function startManager(
   await using starting = new AsyncDisposableStack();
   const box = await openSecretBox(settings, dataDirectory, logger);
   const blobs = await openBlobFolder(join(dataDirectory, 'blobs'));
-  const store = await openStore({
+  const metrics = createMetrics();
+  metrics.info.set({ manager, version }, 1);
+  const opened = await openStore({
     dataDirectory,
     blobs,
     databaseUrl: settings.DATABASE_URL ?? undefined,
     log: logger,
+    onStatement: (statement, end, seconds) => {
+      metrics.statements.observe({ statement }, seconds);
+      if (end !== 'done') metrics.statementFailures.inc({ reason: end });
+    },
   });
-  starting.defer(() => store.close());
+  starting.defer(() => opened.close());
+  const store = meterStore(opened, metrics, now);
+  probeStore(metrics, store, now);
   await demandOwnKey(store.keys, box);
   await store.workers.sweep({ manager });
   const tokens =
@@ -99,7 +109,6 @@ export async function startManager(
         : { username: settings.REGISTRY_USERNAME, password: settings.REGISTRY_PASSWORD },
   });
 
-  const metrics = createMetrics();
   let status: 'running' | 'stopping' = 'running';
   const lookUps = new AbortController();
   const app = await createHttpServer({
@@ -134,7 +143,7 @@ export async function startManager(
       now,
     }),
     tokens,
-    metrics: metrics.registry,
+    metrics,
     logger,
     managerName: manager,
     managerStatus: () => status,
@@ -169,7 +178,10 @@ export async function startManager(
     hostedWorkers: store.hostedWorkers,
     leases: store.leases,
     manager,
-    onLaunchEnd: metrics.onLaunchEnd,
+    onLaunchEnd: (executor, end, seconds) => {
+      metrics.executorLaunches.inc({ executor, end });
+      if (end === 'came') metrics.executorSetup.observe({ executor }, seconds);
+    },
     logger,
     now,
     signal: stopping.signal,
@@ -263,9 +275,18 @@ export async function startManager(
       scheduler.slotGone(slot);
       roster.remove(slot);
     },
-    metrics,
+    onDrop: (kind) => metrics.dropped.inc({ kind }),
+    onRefused: (result) => metrics.registrations.inc({ result }),
     logger,
     now,
+  });
+  metrics.addProbe(() => {
+    metrics.sessions.set(listener.sessionCount());
+    for (const { executor, workers, capacity, isUp } of fleet.posts()) {
+      metrics.executorWorkers.set({ executor }, workers);
+      metrics.executorCapacity.set({ executor }, capacity);
+      metrics.executorUp.set({ executor }, isUp ? 1 : 0);
+    }
   });
 
   const wampUrl = settings.PUBLIC_WAMP_URL?.href ?? `ws://${authority(listener.address)}`;

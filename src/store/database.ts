@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { DatabaseAway } from './errors.ts';
 import { meaningOf } from './failures.ts';
 import type { HealthMonitor } from './health.ts';
+import type { Connections, StatementObserver } from './ports/health.ts';
 import {
   ANSWER_TIMEOUT_MS,
   AWAY_RETRY_MS,
@@ -34,6 +35,7 @@ export interface Database {
    * others are never seen.
    */
   readonly run: Run;
+  readonly connections: () => Connections;
   /** After what is under way. */
   close(): Promise<void>;
 }
@@ -60,7 +62,12 @@ export async function disconnect(client: pg.Client): Promise<void> {
 }
 
 /** Opens a pool. Connections are made when they are needed, so that this asks nothing of the server. */
-export function openDatabase(address: Address, health: HealthMonitor, log: Logger): Database {
+export function openDatabase(
+  address: Address,
+  health: HealthMonitor,
+  log: Logger,
+  onStatement: StatementObserver = () => undefined,
+): Database {
   const pool = new pg.Pool({
     ...connectionOptions(address),
     max: POOL_CONNECTIONS,
@@ -77,13 +84,19 @@ export function openDatabase(address: Address, health: HealthMonitor, log: Logge
     { name, text }: Statement<Values, Row>,
     values: Values,
   ): Promise<readonly Row[]> => {
+    const began = performance.now();
+    const tell = (end: Parameters<StatementObserver>[1]): void =>
+      onStatement(name, end, (performance.now() - began) / 1000);
     try {
       const { rows } = await pool.query<Record<string, unknown>>({ name, text, values: [...values] });
       health.answered();
+      tell('done');
       // The one place where the statements' word for what they give is taken: the tests run each of them.
       return rows.map(camelCaseRow) as Row[];
     } catch (error) {
-      if (meaningOf(error) === 'away') health.lost();
+      const meaning = meaningOf(error);
+      if (meaning === 'away') health.lost();
+      tell(meaning);
       throw error;
     }
   };
@@ -104,6 +117,11 @@ export function openDatabase(address: Address, health: HealthMonitor, log: Logge
         }
       }
     },
+    connections: () => ({
+      busy: pool.totalCount - pool.idleCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     close: () => pool.end(),
   };
 }

@@ -1,4 +1,4 @@
-import type { Health } from './ports/health.ts';
+import type { Connections, Health } from './ports/health.ts';
 
 /** Keeps what the database's answers, and their absence, say of it. */
 export interface HealthMonitor {
@@ -34,7 +34,11 @@ export function createHealthMonitor(now: () => Date): HealthMonitor {
 }
 
 /** The port: what was seen, and a question to ask now. */
-export function createHealth(monitor: HealthMonitor, ask: () => Promise<unknown>): Health {
+export function createHealth(
+  monitor: HealthMonitor,
+  ask: () => Promise<unknown>,
+  connections: () => Connections,
+): Health {
   return {
     async ping() {
       return ask().then(
@@ -47,6 +51,9 @@ export function createHealth(monitor: HealthMonitor, ask: () => Promise<unknown>
     },
     get upSince() {
       return monitor.upSince;
+    },
+    get connections() {
+      return connections();
     },
   };
 }

@@ -16,6 +16,7 @@ export type * from './ports/builds.ts';
 export type * from './ports/capabilities.ts';
 export type * from './ports/credentials.ts';
 export type * from './ports/executors.ts';
+export type * from './ports/figures.ts';
 export type * from './ports/health.ts';
 export type * from './ports/hosted-workers.ts';
 export type * from './ports/keys.ts';

@@ -6,6 +6,7 @@ import { createCredentialStore } from './credentials.ts';
 import { openDatabase, type Address } from './database.ts';
 import { startEmbeddedServer, type EmbeddedServer } from './embedded/server.ts';
 import { createExecutorStore } from './executors.ts';
+import { createFigureStore } from './figures.ts';
 import { createHealth, createHealthMonitor } from './health.ts';
 import { createHostedWorkerStore } from './hosted-workers.ts';
 import { createKeyStore } from './keys.ts';
@@ -15,6 +16,7 @@ import { loadMigrations, migrate } from './migrations.ts';
 import { createNamespaceStore } from './namespaces.ts';
 import { createPackageStore } from './packages.ts';
 import type { BlobStore } from './ports/blobs.ts';
+import type { StatementObserver } from './ports/health.ts';
 import type { Store } from './ports/store.ts';
 import { createReadableStore } from './readable.ts';
 import { createRealmStore } from './realms.ts';
@@ -31,6 +33,7 @@ export interface StoreOptions {
   readonly blobs: BlobStore;
   readonly log: Logger;
   readonly now?: () => Date;
+  readonly onStatement?: StatementObserver;
 }
 
 const ping = statement<[]>('ping');
@@ -51,11 +54,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 async function connect(
   address: Address,
   server: EmbeddedServer | null,
-  { blobs, log, now = () => new Date() }: StoreOptions,
+  { blobs, log, now = () => new Date(), onStatement }: StoreOptions,
 ): Promise<Store> {
   await migrate(address, loadMigrations());
   const monitor = createHealthMonitor(now);
-  const database = openDatabase(address, monitor, log);
+  const database = openDatabase(address, monitor, log, onStatement);
   const wakeUps = listen(address, monitor, log);
   server?.subscribe(({ type }) => {
     if (type === 'down') monitor.lost();
@@ -77,7 +80,8 @@ async function connect(
     packages: createPackageStore(database),
     keys: createKeyStore(database),
     wakeUps,
-    health: createHealth(monitor, () => database.run(ping, [])),
+    figures: createFigureStore(database),
+    health: createHealth(monitor, () => database.run(ping, []), database.connections),
     async close() {
       await wakeUps.close();
       await database.close();

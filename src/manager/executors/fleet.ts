@@ -8,8 +8,8 @@ export interface FleetDependencies extends Omit<LaunchDependencies, 'hostedWorke
   /** In their order of fallback. */
   readonly executors: readonly Executor[];
   readonly hostedWorkers: Omit<HostedWorkerStore, 'begin'>;
-  /** Called with what became of each launch, for the metrics. */
-  readonly onLaunchEnd: (executor: string, end: LaunchEnd) => void;
+  /** Called with what became of each launch, and how long after it began, for the metrics. */
+  readonly onLaunchEnd: (executor: string, end: LaunchEnd, seconds: number) => void;
   readonly now: () => number;
 }
 
@@ -22,12 +22,23 @@ export interface Fleet {
   open(server: string, onRoom: () => void): void;
   /** The executors that would take a build now, in their order. */
   rooms(): readonly Executor[];
+  /** How each executor does, for the metrics. */
+  posts(): readonly PostReport[];
   /** Starts a worker for a build that is `starting`. */
   launch(executor: Executor, claim: Claim): Launch;
   /** A hosted worker has answered, and is about to leave. */
   answered(): void;
   /** Gives back the builds whose workers are on their way, and ends those. Workers that build are left to themselves. */
   stop(): Promise<void>;
+}
+
+interface PostReport {
+  readonly executor: string;
+  /** Workers that it runs or starts, as far as is known. */
+  readonly workers: number;
+  readonly capacity: number;
+  /** Whether it answers, and is not left alone for a while. */
+  readonly isUp: boolean;
 }
 
 /** What is known of an executor. */
@@ -166,9 +177,17 @@ export function createFleet(dependencies: FleetDependencies): Fleet {
         });
     },
     rooms: () => posts.filter(hasRoom).map(({ executor }) => executor),
+    posts: () =>
+      posts.map(({ executor, running, launches, heldUntil }) => ({
+        executor: executor.settings.name,
+        workers: new Set([...(running ?? []), ...launches.keys()]).size,
+        capacity: executor.settings.capacity,
+        isUp: running !== null && heldUntil <= now(),
+      })),
     launch(executor, claim) {
       const post = posts.find((each) => each.executor === executor);
       if (!post) throw new Error(`the executor ${executor.settings.name} is not of this fleet`);
+      const began = now();
       const launch = startLaunch(executor, claim, {
         ...dependencies,
         server,
@@ -179,7 +198,7 @@ export function createFleet(dependencies: FleetDependencies): Fleet {
       void launch.done.then((end) => {
         post.launches.delete(workerId);
         if (end === 'came') post.running = post.running && [...post.running, workerId];
-        onLaunchEnd(executor.settings.name, end);
+        onLaunchEnd(executor.settings.name, end, (now() - began) / 1000);
       });
       return launch;
     },

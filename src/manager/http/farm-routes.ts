@@ -85,6 +85,6 @@ export function addFarmRoutes(app: FastifyInstance, dependencies: HttpDependenci
       onRequest: requireScope(tokens, 'read'),
       schema: { summary: 'Metrics in the text format of Prometheus', tags: ['farm'] },
     },
-    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()),
+    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.expose()),
   );
 }

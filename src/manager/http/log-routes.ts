@@ -41,8 +41,9 @@ const lastEventIdSchema = z.object({
 
 /** Adds `GET /api/v1/builds/{id}/log`, in three forms. Those who follow are let go when the listener closes. */
 export function addLogRoutes(app: FastifyInstance, dependencies: HttpDependencies): void {
-  const { store, tokens, limits } = dependencies;
+  const { store, tokens, limits, metrics } = dependencies;
   const viewers = new Set<AbortController>();
+  metrics.addProbe(() => metrics.viewers.set(viewers.size));
   app.addHook('preClose', (done) => {
     for (const viewer of viewers) viewer.abort();
     done();

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify';
-import type { Registry } from 'prom-client';
 import type { BuildRequest, LogPosition, LogRecord } from '../../contract/api.ts';
 import type { Actor, BlobStore, BuildWithTries, Store } from '../../store/index.ts';
+import type { ManagerMetrics } from '../metrics/metrics.ts';
 import type { RegistryTokenServer } from '../registry/token-server.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
 import type { ApiTokens } from './api-tokens.ts';
@@ -62,8 +62,8 @@ export interface HttpDependencies {
   readonly registryTokens: RegistryTokenServer | null;
   /** Null leaves the API open, which is only safe on the loopback. */
   readonly tokens: ApiTokens | null;
-  /** Served at `/metrics`, with what the listener adds to it. */
-  readonly metrics: Registry;
+  /** Served at `/metrics`; the listener counts its requests there. */
+  readonly metrics: ManagerMetrics;
   readonly logger: FastifyBaseLogger;
   /** As this manager signs the workers that it holds. */
   readonly managerName: string;

@@ -17,7 +17,7 @@ import {
   REQUEST_TIMEOUT_MS,
 } from './limits.ts';
 import { addLogRoutes } from './log-routes.ts';
-import { registerMetrics } from './metrics.ts';
+import { measureRequests } from './metrics.ts';
 import { openApiOptions } from './openapi.ts';
 import { addPackageRoutes } from './package-routes.ts';
 import type { HttpDependencies } from './ports.ts';
@@ -56,7 +56,7 @@ export async function createHttpServer(dependencies: HttpDependencies): Promise<
   app.setNotFoundHandler((_request, reply) => sendProblem(new ApiProblem('not_found'), reply));
   app.decorateRequest('caller', null);
   addRequestLog(app);
-  registerMetrics(app, dependencies);
+  measureRequests(app, dependencies.metrics);
 
   await app.register(multipart);
   await app.register(swagger, openApiOptions(dependencies.version));

@@ -5,10 +5,14 @@ import { askForTicket, WampError, type ProcedureHandler, type RealmPolicy } from
 import { REALM_JOIN_SECONDS, REGISTRATIONS_PER_MINUTE } from '../limits.ts';
 import type { RegistrationTickets } from './registration-tickets.ts';
 
+/** Why a registration was refused: more than the rate limit, or a ticket that is not known. */
+export type RegistrationRefusal = 'too_many' | 'wrong_ticket';
+
 interface RegistrationDependencies {
   readonly realms: Pick<RealmStore, 'allocate'>;
   /** null: whoever connects may register. */
   readonly tickets: RegistrationTickets | null;
+  readonly onRefused: (reason: RegistrationRefusal) => void;
   readonly logger: {
     info(fields: object, message: string): void;
     warn(fields: object, message: string): void;
@@ -18,11 +22,12 @@ interface RegistrationDependencies {
 
 /** The realm in which an enterprise worker asks for a realm of its own (worker contract 0.3, "Connecting"). */
 export function registrationPolicy<Data>(dependencies: RegistrationDependencies): RealmPolicy<Data> {
-  const { realms, tickets, logger, now } = dependencies;
+  const { realms, tickets, onRefused, logger, now } = dependencies;
   const isTooMany = createRateLimit(REGISTRATIONS_PER_MINUTE, now);
   const register: ProcedureHandler<Data> = async (_args, _kwargs, { caller }) => {
     const address = caller?.transport.address ?? '';
     if (isTooMany(hostOf(address))) {
+      onRefused('too_many');
       throw new WampError('io.quay.buildworker.toomanyregistrations', [
         `more than ${REGISTRATIONS_PER_MINUTE} registrations a minute from this address: wait a minute`,
       ]);
@@ -49,8 +54,10 @@ export function registrationPolicy<Data>(dependencies: RegistrationDependencies)
             askForTicket(hello, 'tickets', async (authid, ticket) => {
               const isRight = await tickets.verify(authid, ticket);
               const { address } = hello.transport;
-              if (!isRight)
+              if (!isRight) {
+                onRefused('wrong_ticket');
                 logger.warn({ address, authid: authid.slice(0, 128) }, 'a wrong ticket was shown');
+              }
               return isRight;
             }),
         }),

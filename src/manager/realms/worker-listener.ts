@@ -1,12 +1,11 @@
 import { createServer } from 'node:http';
 import { REGISTRATION_REALM } from '../../contract/uris.ts';
 import type { RealmStore } from '../../store/index.ts';
-import { attachWebSockets, createRouter, type Logger } from '../../wamp/index.ts';
+import { attachWebSockets, createRouter, type Drop, type Logger } from '../../wamp/index.ts';
 import type { ListenAddress } from '../config.ts';
 import { listen } from '../listen.ts';
-import type { ManagerMetrics } from '../metrics.ts';
 import type { RegistrationTickets } from './registration-tickets.ts';
-import { registrationPolicy } from './registration.ts';
+import { registrationPolicy, type RegistrationRefusal } from './registration.ts';
 import type { SlotConnection, WorkerRealm } from './slot-connection.ts';
 import { workerRealmPolicy, type WorkerRealmDependencies } from './worker-realm.ts';
 
@@ -18,7 +17,9 @@ export interface WorkerListenerOptions extends Omit<WorkerRealmDependencies, 're
   readonly realms: RealmStore;
   /** Who may ask for a realm: whoever connects, who shows a ticket, or nobody. */
   readonly registration: 'open' | RegistrationTickets | 'off';
-  readonly metrics: Pick<ManagerMetrics, 'onDrop' | 'watchSessions'>;
+  /** Told of what the router drops, and of registrations that are refused. */
+  readonly onDrop: (drop: Drop) => void;
+  readonly onRefused: (reason: RegistrationRefusal) => void;
   readonly logger: Logger;
 }
 
@@ -26,6 +27,8 @@ export interface WorkerListenerOptions extends Omit<WorkerRealmDependencies, 're
 export interface WorkerListener {
   /** Where it listens, the port that was chosen for 0 included. */
   readonly address: ListenAddress;
+  /** Open WAMP sessions: workers, and those who are about to be. */
+  sessionCount(): number;
   /**
    * Lets nobody in any more, and tells the workers that the manager leaves, but for those whose slot `stays`: they may find another
    * one. May be called again, when fewer are to stay.
@@ -37,17 +40,18 @@ export interface WorkerListener {
 
 /** Opens the realms that the store knows to the workers that connect. Fails as `listen` does. */
 export async function startWorkerListener(options: WorkerListenerOptions): Promise<WorkerListener> {
-  const { realms, registration, metrics, logger, now } = options;
+  const { realms, registration, onDrop, onRefused, logger, now } = options;
   const workers = workerRealmPolicy(options);
   const register = registrationPolicy<WorkerRealm>({
     realms,
     tickets: typeof registration === 'string' ? null : registration,
+    onRefused,
     logger,
     now,
   });
   const router = createRouter<WorkerRealm>({
     logger,
-    onDrop: metrics.onDrop,
+    onDrop,
     openRealm: async (name) => {
       if (name === REGISTRATION_REALM) {
         const data = { kind: 'enterprise', tokenHash: null, registeredAs: null, slot: null } as const;
@@ -59,7 +63,6 @@ export async function startWorkerListener(options: WorkerListenerOptions): Promi
       return { policy: workers, data: { kind, tokenHash, registeredAs, slot: null } };
     },
   });
-  metrics.watchSessions(() => router.sessionCount);
   const server = createServer((_request, response) => response.writeHead(426).end('WebSocket only\n'));
   const webSockets = attachWebSockets(router, server, {
     paths: PATHS,
@@ -70,6 +73,7 @@ export async function startWorkerListener(options: WorkerListenerOptions): Promi
   const address = await listen(server, options.address);
   return {
     address,
+    sessionCount: () => router.sessionCount,
     letGo(stays) {
       server.close();
       webSockets.drain(({ realm: { data } }) => data.slot !== null && stays(data.slot));

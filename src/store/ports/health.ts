@@ -1,3 +1,18 @@
+/** The connections of one manager. */
+export interface Connections {
+  /** With a statement under way. */
+  readonly busy: number;
+  readonly idle: number;
+  /** Statements that wait for a connection. */
+  readonly waiting: number;
+}
+
+/** How one attempt at a statement ended: `conflict` and, mostly, `away` are tried again. */
+export type StatementEnd = 'done' | 'conflict' | 'away' | 'failed';
+
+/** Told of each attempt at a statement. */
+export type StatementObserver = (statement: string, end: StatementEnd, seconds: number) => void;
+
 export interface Health {
   /** Asks the database for an answer. `false`: it is away. */
   ping(): Promise<boolean>;
@@ -5,4 +20,5 @@ export interface Health {
   readonly awaySince: Date | null;
   /** Since when it has answered without a break; null while it does not. */
   readonly upSince: Date | null;
+  readonly connections: Connections;
 }

@@ -3,6 +3,7 @@ import type { BuildStore } from './builds.ts';
 import type { CapabilityStore } from './capabilities.ts';
 import type { CredentialStore } from './credentials.ts';
 import type { ExecutorStore } from './executors.ts';
+import type { FigureStore } from './figures.ts';
 import type { Health } from './health.ts';
 import type { HostedWorkerStore } from './hosted-workers.ts';
 import type { KeyStore } from './keys.ts';
@@ -34,6 +35,7 @@ export interface Store {
   readonly keys: KeyStore;
   readonly retention: RetentionStore;
   readonly wakeUps: WakeUps;
+  readonly figures: FigureStore;
   readonly health: Health;
   /** Ends the connections, and the server when it is ours, after what is under way. */
   close(): Promise<void>;

@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import pino from 'pino';
-import { Registry } from 'prom-client';
 import type { LabDatabaseServer } from '../../../lab/database.ts';
 import { problemSchema, type Problem } from '../../../src/contract/api.ts';
 import { createHttpServer } from '../../../src/manager/http/server.ts';
 import type { HttpDependencies } from '../../../src/manager/http/ports.ts';
 import { noProxies } from '../../../src/contract/network/proxies.ts';
 import { createFollowLog } from '../../../src/manager/logs/follow.ts';
+import { createMetrics } from '../../../src/manager/metrics/metrics.ts';
+import { probeStore } from '../../../src/manager/metrics/probe-store.ts';
 import { createRegistryAccess } from '../../../src/manager/registry/registry-access.ts';
 import { createSecretBox, type SecretBox } from '../../../src/manager/secrets/secret-box.ts';
 import { openRefResolver } from '../../../src/manager/submission/open-ref-resolver.ts';
@@ -62,6 +63,8 @@ export async function openTestHttp(
   });
   stack.defer(() => store.close());
   const box = createSecretBox([randomBytes(32)]);
+  const metrics = createMetrics();
+  probeStore(metrics, store, Date.now);
   let logged = '';
   const app = await createHttpServer({
     version: '0.0.0',
@@ -88,7 +91,7 @@ export async function openTestHttp(
     followLog: createFollowLog(store),
     registryTokens: null,
     tokens: null,
-    metrics: new Registry(),
+    metrics,
     logger: pino({ level: 'debug' }, { write: (line) => (logged += line) }),
     managerName: 'manager-1',
     managerStatus: () => 'running',
