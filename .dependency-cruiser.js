@@ -7,13 +7,21 @@ const room = (name, allowed) => ({
   comment: `src/${name} may import, of ours, only itself${allowed.length ? ` and ${allowed.join(', ')}` : ''}.`,
   severity: 'error',
   from: { path: `^src/${name}/` },
-  to: { path: '^(src|lab|test|bench|scripts)/', pathNot: [name, ...allowed].map((each) => `^src/${each}/`) },
+  to: {
+    path: '^(src|lab|test|bench|faults|scripts)/',
+    pathNot: [name, ...allowed].map((each) => `^src/${each}/`),
+  },
 });
 
 export default {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'no-orphans', severity: 'error', from: { orphan: true, path: '^src/', pathNot: '[.]d[.]ts$' }, to: {} },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { orphan: true, path: '^src/', pathNot: '[.]d[.]ts$' },
+      to: {},
+    },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'not-to-dev-dependencies',

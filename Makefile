@@ -9,7 +9,7 @@ SOURCES := $(shell find src -type f) scripts/build scripts/bundle.ts
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 .PHONY: build
 build: dist/.built ## Leave bin/quay-builder, bin/quay-build-manager and bin/quay-build ready to run
@@ -30,13 +30,18 @@ lint: node_modules/.package-lock.json ## Check format, types, rules, import dire
 bench: build engine ## Measure ratios, print them and write bench-results.json
 	scripts/as-root node bench/main.ts
 
+.PHONY: test-faults
+test-faults: build engine ## Strike a farm while it builds, and check that nothing was lost (SEED=x BUILDS=n FAULTS=n MINUTES=n)
+	scripts/as-root env $(if $(SEED),SEED='$(SEED)') $(if $(BUILDS),BUILDS='$(BUILDS)') $(if $(FAULTS),FAULTS='$(FAULTS)') \
+		$(if $(MINUTES),MINUTES='$(MINUTES)') node faults/main.ts
+
 .PHONY: docs
 docs: node_modules/.package-lock.json ## Write the generated parts of docs/ anew
 	scripts/docs
 
 .PHONY: format
 format: node_modules/.package-lock.json ## Format the source
-	prettier --write --log-level warn src lab test bench 'scripts/*.ts' './*.js' './*.ts' './*.json'
+	prettier --write --log-level warn src lab test bench faults 'scripts/*.ts' './*.js' './*.ts' './*.json'
 
 .PHONY: clean
 clean: ## Remove what was built and what the demo kept

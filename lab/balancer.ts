@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { folderPrefix } from './orphans.ts';
 import { startProcess, type LabProcess } from './process.ts';
 
-/** What operators are shown is what is started here, on ports of the loopback. */
+/** What operators are shown is what is started here, before managers on ports of the loopback. */
 const EXAMPLE = resolve(import.meta.dirname, '../examples/several-managers/haproxy.cfg');
 const LOOK_MS = 20;
 
@@ -22,14 +22,18 @@ export interface LabBalancer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Starts Debian's HAProxy before managers, which need not run yet: it finds out who does. As many as the example has at most. */
+/**
+ * Starts Debian's HAProxy before managers, which need not run yet: it finds out who does. As many as the example has at most. It
+ * listens on the loopback, or on another address of this machine.
+ */
 export async function startBalancer(
   ports: ManagerPorts,
   managers: readonly ManagerPorts[],
+  address = '127.0.0.1',
 ): Promise<LabBalancer> {
   const directory = await mkdtemp(`${folderPrefix()}balancer-`);
   const config = join(directory, 'haproxy.cfg');
-  await writeFile(config, configOf(await readFile(EXAMPLE, 'utf8'), ports, managers));
+  await writeFile(config, configOf(await readFile(EXAMPLE, 'utf8'), address, ports, managers));
   const started = startProcess('haproxy', ['-db', '-f', config]);
   const stop = async (): Promise<void> => {
     // HAProxy takes SIGTERM for the end of everything, at once.
@@ -37,7 +41,7 @@ export async function startBalancer(
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    for (const port of [ports.wamp, ports.http]) await listens(port, started);
+    for (const port of [ports.wamp, ports.http]) await listens(address, port, started);
   } catch (error) {
     await stop();
     throw error;
@@ -45,13 +49,18 @@ export async function startBalancer(
   return { process: started, stop, [Symbol.asyncDispose]: stop };
 }
 
-function configOf(example: string, ports: ManagerPorts, managers: readonly ManagerPorts[]): string {
+function configOf(
+  example: string,
+  address: string,
+  ports: ManagerPorts,
+  managers: readonly ManagerPorts[],
+): string {
   return (
     example
       // More than this machine lets a process open.
       .replace('maxconn 20000', 'maxconn 1000')
-      .replace('bind :8787', `bind 127.0.0.1:${ports.wamp}`)
-      .replace('bind :8686', `bind 127.0.0.1:${ports.http}`)
+      .replace('bind :8787', `bind ${address}:${ports.wamp}`)
+      .replace('bind :8686', `bind ${address}:${ports.http}`)
       .split('\n')
       .flatMap((line) => {
         const number = /^ +server manager-(\d+) /.exec(line)?.[1];
@@ -70,13 +79,13 @@ function configOf(example: string, ports: ManagerPorts, managers: readonly Manag
 }
 
 /** HAProxy says nothing when it is ready. */
-async function listens(port: number, balancer: LabProcess): Promise<void> {
+async function listens(address: string, port: number, balancer: LabProcess): Promise<void> {
   const ended = balancer.exited.then(() => {
     throw new Error(`haproxy ended before it was ready:\n${balancer.output()}`);
   });
   ended.catch(() => undefined);
   for (;;) {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(port, address);
     const isOpen = await once(socket, 'connect').then(
       () => true,
       () => false,

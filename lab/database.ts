@@ -28,11 +28,19 @@ export interface LabDatabaseServer extends AsyncDisposable {
 
 const TEMPLATE = 'lab_template';
 
-/** Starts a PostgreSQL in a temporary folder, reached through its socket alone: ours, or the older one of Debian's packages. */
+interface DatabaseServerOptions {
+  /** Ours, or the older ones of Debian's packages. */
+  readonly programs?: 'ours' | 'of the machine';
+  /** An empty folder for its data, which its owner removes; a temporary one when absent. */
+  readonly directory?: string;
+}
+
+/** Starts a PostgreSQL that is reached through its socket alone, and started again whenever it ends. */
 export async function startDatabaseServer({
   programs = 'ours',
-}: { readonly programs?: 'ours' | 'of the machine' } = {}): Promise<LabDatabaseServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'qlab-pg-'));
+  directory,
+}: DatabaseServerOptions = {}): Promise<LabDatabaseServer> {
+  const folder = directory ?? (await mkdtemp(join(tmpdir(), 'qlab-pg-')));
   // The server runs as another user when we are root: it must pass through.
   await chmod(folder, 0o711);
   const server = await startEmbeddedServer({
@@ -44,12 +52,12 @@ export async function startDatabaseServer({
   // A test that dies leaves no server behind.
   const onExit = (): void => {
     process.kill(server.pid, 'SIGKILL');
-    rmSync(folder, { recursive: true, force: true });
+    if (directory === undefined) rmSync(folder, { recursive: true, force: true });
   };
   process.once('exit', onExit);
 
   const urlOf = (database: string): string =>
-    `postgresql://${user}@/${database}?host=${encodeURIComponent(host)}`;
+    `postgresql://${user}@localhost/${database}?host=${encodeURIComponent(host)}`;
   const admin = async (statement: string): Promise<void> => {
     const client = new pg.Client(server.address);
     await client.connect();
@@ -74,7 +82,7 @@ export async function startDatabaseServer({
       await wait(20);
     }
     process.off('exit', onExit);
-    await rm(folder, { recursive: true, force: true });
+    if (directory === undefined) await rm(folder, { recursive: true, force: true });
   };
   return {
     get pid() {

@@ -6,7 +6,7 @@ import { freePort, run, startProcess, type LabProcess } from './process.ts';
 import { startRegistry, type LabRegistry, type RegistryAuth } from './registry.ts';
 
 /** The `service` of a registry whose token server is the manager. */
-const TOKEN_SERVICE = 'lab-registry';
+export const TOKEN_SERVICE = 'lab-registry';
 const BIN = resolve(import.meta.dirname, '../bin');
 
 /** One of the managers of a farm. */

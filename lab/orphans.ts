@@ -22,6 +22,11 @@ export function bridgeName(suffix: string): string {
   return `qlab${process.pid}-${suffix}`;
 }
 
+/** A name for a network namespace. */
+export function namespaceName(suffix: string): string {
+  return `qlab-${process.pid}-${suffix}`;
+}
+
 /** Ends what was started below a folder, and removes it. */
 export async function removeWithProcesses(directory: string): Promise<void> {
   await endProcessesOf(directory);
@@ -39,7 +44,7 @@ export async function unmountBelow(directory: string): Promise<void> {
   for (const path of below.reverse()) await run('umount', ['--lazy', path]).catch(() => undefined);
 }
 
-/** Removes the folders and bridges of those who are no more. */
+/** Removes the folders, bridges and network namespaces of those who are no more. */
 export async function sweepOrphans(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     if (isOrphan(FOLDER.exec(name))) await removeWithProcesses(join(tmpdir(), name)).catch(() => undefined);
@@ -47,6 +52,10 @@ export async function sweepOrphans(): Promise<void> {
   const bridges = await readdir('/sys/class/net');
   for (const name of bridges) {
     if (isOrphan(BRIDGE.exec(name))) await run('ip', ['link', 'del', name]).catch(() => undefined);
+  }
+  // The folder comes with the first namespace of a machine.
+  for (const name of await readdir('/run/netns').catch(() => [])) {
+    if (isOrphan(FOLDER.exec(name))) await run('ip', ['netns', 'del', name]).catch(() => undefined);
   }
 }
 

@@ -13,8 +13,11 @@ export interface LabTcpProxy extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Starts a proxy on a free loopback port, to a port of the loopback. */
-export async function startTcpProxy(target: number): Promise<LabTcpProxy> {
+/** Starts a proxy on a free loopback port, to a port of the loopback; a connection may take a while to get through, in milliseconds. */
+export async function startTcpProxy(
+  target: number,
+  { delayMs = 0 }: { readonly delayMs?: number } = {},
+): Promise<LabTcpProxy> {
   const sockets = new Set<Socket>();
   let isOpen = true;
   let waiting: (() => void)[] = [];
@@ -35,8 +38,8 @@ export async function startTcpProxy(target: number): Promise<LabTcpProxy> {
         sockets.delete(one);
         other.destroy();
       });
-      one.pipe(other);
     }
+    setTimeout(() => near.pipe(far).pipe(near), delayMs);
     far.on('connect', () => {
       for (const resolve of waiting) resolve();
       waiting = [];

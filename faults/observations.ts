@@ -1,0 +1,77 @@
+import type { Build, LogRecord } from '../src/contract/api.ts';
+import type { BuildState } from '../src/contract/phases.ts';
+import type { Fault, Order, StrikePoint } from './schedule.ts';
+
+/** Everything that a run saw of the farm, from outside: what the checker judges. Times are milliseconds since 1970. */
+export interface Observations {
+  /** Submits that were answered with an id. */
+  readonly accepted: readonly Accepted[];
+  /** Submits whose answer never came: they may have been accepted. */
+  readonly doubtful: readonly Order[];
+  /** The states in which builds were seen, in the order of the answers. One that says what the last one said is left out. */
+  readonly sightings: readonly Sighting[];
+  /** What the API lists at the end. */
+  readonly builds: readonly Build[];
+  /** The records of each listed build, in the order in which the API gives them. */
+  readonly logs: ReadonlyMap<string, readonly LogRecord[]>;
+  /** What the registry has under each digest that a build recorded. */
+  readonly manifests: ReadonlyMap<string, Manifest>;
+  readonly leftovers: readonly Leftover[];
+  readonly strikes: readonly Strike[];
+}
+
+export interface Accepted {
+  readonly id: string;
+  readonly order: Order;
+}
+
+export interface Sighting {
+  readonly build: string;
+  /** Which manager said so. */
+  readonly manager: string;
+  /** When it was asked, and when it had answered. */
+  readonly askedAt: number;
+  readonly answeredAt: number;
+  readonly state: BuildState;
+  /** All that must not change any more once the build has ended. */
+  readonly end: string;
+}
+
+/** `absent`, or what hangs below the manifest. */
+export type Manifest =
+  | { readonly type: 'absent' }
+  | {
+      readonly type: 'found';
+      /** The digest of the image's configuration, which is the image's id. */
+      readonly config: string;
+      /** Digests of blobs that the manifest names and the registry has not. */
+      readonly missingBlobs: readonly string[];
+    };
+
+/** Something that should not be there when every build has ended. */
+export interface Leftover {
+  readonly kind:
+    | 'worker'
+    | 'process'
+    | 'lease'
+    | 'realm'
+    | 'credential'
+    | 'secret'
+    | 'hosted worker'
+    | 'container'
+    | 'image name'
+    | 'package'
+    | 'file'
+    | 'folder';
+  readonly name: string;
+}
+
+/** A fault that was inflicted, and where it met a build. null: no build was anywhere any more. */
+export interface Strike {
+  readonly fault: Fault;
+  readonly victim: string;
+  readonly build: string | null;
+  readonly at: StrikePoint | null;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
