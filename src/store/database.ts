@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
-import { DatabaseAway } from './errors.ts';
+import { reasonOf } from '../contract/reason.ts';
+import { DatabaseAway, DatabaseFull } from './errors.ts';
 import { meaningOf } from './failures.ts';
 import type { HealthMonitor } from './health.ts';
 import type { Connections, StatementObserver } from './ports/health.ts';
@@ -13,6 +14,7 @@ import {
   CONFLICT_TRIES,
   CONNECT_TIMEOUT_MS,
   DISCONNECT_TIMEOUT_MS,
+  FULL_TELL_MS,
   POOL_CONNECTIONS,
   STATEMENT_TIMEOUT_MS,
 } from './limits.ts';
@@ -80,6 +82,16 @@ export function openDatabase(
     log.debug({ err: error }, 'A connection to the database was lost.');
   });
 
+  let toldFullAt = Number.NEGATIVE_INFINITY;
+  const tellFull = (error: unknown): void => {
+    if (performance.now() - toldFullAt < FULL_TELL_MS) return;
+    toldFullAt = performance.now();
+    log.error(
+      { reason: reasonOf(error) },
+      'The disk of the database is full: make room. What must be stored waits for it.',
+    );
+  };
+
   const attempt = async <Values extends readonly unknown[], Row>(
     { name, text }: Statement<Values, Row>,
     values: Values,
@@ -95,7 +107,8 @@ export function openDatabase(
       return rows.map(camelCaseRow) as Row[];
     } catch (error) {
       const meaning = meaningOf(error);
-      if (meaning === 'away') health.lost();
+      if (meaning === 'away' || meaning === 'full') health.lost();
+      if (meaning === 'full') tellFull(error);
       tell(meaning);
       throw error;
     }
@@ -112,6 +125,9 @@ export function openDatabase(
           const lastTry = !statement.repeatable || tries >= AWAY_TRIES || health.awayForMs() > AWAY_RETRY_MS;
           if (meaning === 'away' && lastTry) {
             throw new DatabaseAway('The database does not answer.', { cause: error });
+          }
+          if (meaning === 'full' && lastTry) {
+            throw new DatabaseFull('The disk of the database is full.', { cause: error });
           }
           await wait(pause);
         }

@@ -1,6 +1,11 @@
 /** The database cannot be reached, or went away before it answered: what was asked may or may not have happened. */
 export class DatabaseAway extends Error {
-  override readonly name = 'DatabaseAway';
+  override readonly name: string = 'DatabaseAway';
+}
+
+/** The database has no room on its disk for what was asked: nothing of it happened. It is as good as away until somebody makes room. */
+export class DatabaseFull extends DatabaseAway {
+  override readonly name = 'DatabaseFull';
 }
 
 /** The store cannot be used as it is; the message says what to do about it. */

@@ -2,10 +2,11 @@
  * What a failure of the database means for who asked.
  *
  * - `conflict`: others were in the way; everything was undone, and may be asked again.
+ * - `full`: the server has no room on its disk for it; everything was undone.
  * - `away`: there is no server, or no way to it. What was asked may have happened.
  * - `failed`: asking again would fail again.
  */
-type Meaning = 'conflict' | 'away' | 'failed';
+type Meaning = 'conflict' | 'full' | 'away' | 'failed';
 
 /** By SQLSTATE (PostgreSQL, appendix A), or by its class. */
 const bySqlState: Readonly<Record<string, Meaning>> = {
@@ -13,7 +14,8 @@ const bySqlState: Readonly<Record<string, Meaning>> = {
   '40001': 'conflict', // serialization_failure
   '40P01': 'conflict', // deadlock_detected
   '25006': 'away', // read_only_sql_transaction: the server that we knew is a standby now
-  '53300': 'away', // too_many_connections
+  '53': 'away', // insufficient_resources: memory, connections
+  '53100': 'full', // disk_full
   '57P01': 'away', // admin_shutdown
   '57P02': 'away', // crash_shutdown
   '57P03': 'away', // cannot_connect_now

@@ -4,6 +4,7 @@ export {
   BackupUnusable,
   BlobTooLarge,
   DatabaseAway,
+  DatabaseFull,
   NamespaceFull,
   PackageNotPending,
   StoreUnusable,

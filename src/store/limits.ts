@@ -19,6 +19,9 @@ export const AWAY_RETRY_WAIT_MS = 25;
 /** Once the database has been away for so long, nothing is tried again. */
 export const AWAY_RETRY_MS = 5000;
 
+/** How often it is said that the database's disk is full, while it is. */
+export const FULL_TELL_MS = 30_000;
+
 /** How often the listening connection is tried while nothing else is heard on it; no answer within this, and it is replaced. */
 export const LISTEN_HEARTBEAT_MS = 5000;
 /** The waits between attempts to listen again. */
@@ -34,8 +37,10 @@ export const LOG_READ_CHUNKS = 8;
 /** How many blobs are looked up at a time. */
 export const ORPHANS_AT_ONCE = 1000;
 
-/** How long our own server may take to be ready: replaying its log after a crash takes its time. */
-export const SERVER_START_TIMEOUT_MS = 120_000;
+/** How often it is said that our own server is not ready yet: replaying its log after a crash takes its time. */
+export const SERVER_TELL_MS = 5_000;
+/** How long our own server's data may look as if another server held them; then starting it has failed. */
+export const SERVER_OCCUPIED_MS = 120_000;
 /** How long a lock of our own server may be empty, as it is while it is made; then whoever made it is dead. */
 export const SERVER_LOCK_EMPTY_MS = 2000;
 /** How often, and how far apart, the connections of others are looked for when we stop: our own take a moment to go. */
@@ -44,5 +49,7 @@ export const SERVER_CLIENTS_LOOKS = { times: 10, apartMs: 100 } as const;
 export const SERVER_STOP_TIMEOUT_MS = 60_000;
 /** The waits between restarts of a crashing server. It starts at the first again once it has stayed up for the longest. */
 export const SERVER_RESTART_MS = { first: 100, most: 30_000 } as const;
-/** How much of our own server's log is kept, in bytes; over it, the older half goes when it starts. */
+/** How much of our own server's log is kept, in bytes; over it, the older half goes. */
 export const SERVER_LOG_BYTES = 4 * 1024 * 1024;
+/** How often that log is looked at. */
+export const SERVER_LOG_LOOK_MS = 60_000;

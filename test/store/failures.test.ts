@@ -20,6 +20,8 @@ test.each([
   ['a connection that ended', new Error('Connection terminated unexpectedly'), 'away'],
   ['a server that shuts down', coded('57P01'), 'away'],
   ['any connection exception', coded('08P01'), 'away'],
+  ['a server without memory', coded('53200'), 'away'],
+  ['a full disk', coded('53100'), 'full'],
   ['a deadlock', coded('40P01'), 'conflict'],
   ['a broken constraint', coded('23505'), 'failed'],
   ['anything else', 'x', 'failed'],

@@ -1,14 +1,17 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
-import { DatabaseAway } from '../../store/index.ts';
+import { DatabaseAway, DatabaseFull } from '../../store/index.ts';
 import { RETRY_AFTER_SECONDS } from './limits.ts';
 import { ApiProblem, type ProblemCode } from './problems.ts';
 import { validationProblem } from './validation.ts';
 
 /** Every failure of a request becomes one problem of the catalogue here. */
 
-/** Errors of fastify and its plugins that are the caller's to mend. Their own messages may quote the body, so they are not used. */
+/** Errors of fastify and its plugins that are the caller's to mend, and of the system that are the operator's. Their own messages may quote the body, so they are not used. */
 const KNOWN: Readonly<Record<string, ProblemCode>> = {
+  // The folder of packages and logs.
+  ENOSPC: 'store_full',
+  EDQUOT: 'store_full',
   FST_ERR_CTP_INVALID_JSON_BODY: 'json_invalid',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'json_invalid',
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
@@ -31,7 +34,8 @@ const KNOWN: Readonly<Record<string, ProblemCode>> = {
 export function asProblem(error: unknown): ApiProblem {
   if (error instanceof ApiProblem) return error;
   if (error instanceof DatabaseAway) {
-    return new ApiProblem('store_unavailable', { cause: error, retryAfterSeconds: RETRY_AFTER_SECONDS });
+    const code = error instanceof DatabaseFull ? 'store_full' : 'store_unavailable';
+    return new ApiProblem(code, { cause: error, retryAfterSeconds: RETRY_AFTER_SECONDS });
   }
   if (hasZodFastifySchemaValidationErrors(error)) {
     const where = error.validationContext ?? 'request';

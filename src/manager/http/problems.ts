@@ -185,6 +185,11 @@ export const problemKinds = {
     message: 'This manager is being stopped.',
     help: 'Ask another manager on the same database, or this one when it was started again; builds that run go on.',
   },
+  store_full: {
+    status: 503,
+    message: 'The manager has no room to store this: a disk is full.',
+    help: 'Ask the operator to make room where DATA_DIR and the database are, then try again; builds that run wait for it.',
+  },
   store_unavailable: {
     status: 503,
     message: 'The manager cannot reach its database at the moment.',

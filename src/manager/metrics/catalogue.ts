@@ -198,10 +198,10 @@ export const metricCatalogue = {
   statementFailures: {
     type: 'counter',
     name: 'quay_build_database_failures_total',
-    help: 'Statements that failed: away (no database), conflict (tried again), failed (a mistake of ours, or a full disk).',
+    help: 'Statements that failed: away (no database), full (its disk), conflict (tried again), failed (a mistake of ours).',
     of: 'manager',
     labels: ['reason'],
-    bad: '`failed` at all: the log has it. `conflict` now and then is normal.',
+    bad: '`full`: make room on the disk of the database. `failed` at all: the log has it. `conflict` now and then is normal.',
   },
   connections: {
     type: 'gauge',

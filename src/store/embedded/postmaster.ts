@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile, readlink, realpath, stat, truncate, writeFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { StoreUnusable } from '../errors.ts';
-import { SERVER_LOG_BYTES, SERVER_START_TIMEOUT_MS } from '../limits.ts';
+import { SERVER_OCCUPIED_MS, SERVER_TELL_MS } from '../limits.ts';
 import { prepareSocketFolder, runAs, type Home } from './home.ts';
-import { readPidFile, removeDeadLocks } from './locks.ts';
+import { isServerOf, readPidFile, removeDeadLocks } from './locks.ts';
 import { isAlive } from './process-state.ts';
+import { readLog, shortenLog } from './server-log.ts';
 
 /** How often a file or a process that tells nothing of itself is looked at. */
 const LOOK_MS = 10;
@@ -36,38 +37,58 @@ class StartFailed extends Error {
   }
 }
 
+/** What a server that is being started has to say. */
+export interface StartingServer {
+  readonly home: Home;
+  /** Aborted when nobody wants it any more. */
+  readonly signal: AbortSignal;
+  /** Called now and then while it is not ready, with how long that has been, in seconds, and what it said last. */
+  readonly onSlow: (seconds: number, said: string) => void;
+}
+
 /**
- * Attaches to the server that runs on this data, or starts it. A server that is dying, or that another manager is starting, is waited
- * for.
+ * Attaches to the server that runs on this data, or starts it. One that is alive is waited for, however long it replays its log after a crash:
+ * it would begin anew if it were ended. One that is dying, or that another manager is starting, is waited for, too.
  */
-export async function startPostmaster(home: Home, signal: AbortSignal): Promise<Postmaster> {
-  const timeout = AbortSignal.any([signal, AbortSignal.timeout(SERVER_START_TIMEOUT_MS)]);
+export async function startPostmaster(starting: StartingServer): Promise<Postmaster> {
+  const { home, signal } = starting;
+  const since = performance.now();
   for (;;) {
-    timeout.throwIfAborted();
+    signal.throwIfAborted();
     const running = await findRunning(home);
-    if (running) return await attach(home, running, timeout);
+    if (running !== null) {
+      const attached = await attach(starting, running);
+      if (attached) return attached;
+      continue;
+    }
     try {
-      return await spawnPostmaster(home, timeout);
+      return await spawnPostmaster(starting);
     } catch (error) {
       if (!(error instanceof StartFailed)) throw error;
-      if (!error.occupied) {
-        throw new StoreUnusable(`PostgreSQL did not start on ${home.data}: ${error.message}`, {
-          cause: error,
-        });
+      if (!error.occupied || performance.now() - since > SERVER_OCCUPIED_MS) {
+        throw new StoreUnusable(whyNot(home, error), { cause: error });
       }
-      await wait(WATCH_MS, undefined, { signal: timeout });
+      await wait(WATCH_MS, undefined, { signal });
     }
   }
 }
 
-async function attach(home: Home, pid: number, signal: AbortSignal): Promise<Postmaster> {
-  const ended = watch(pid);
-  const socketFolder = await ready(home, pid, () => isAlive(pid), signal);
-  if (socketFolder === null) return startPostmaster(home, signal);
-  return { pid, socketFolder, ended };
+function whyNot({ data }: Home, { message }: StartFailed): string {
+  // Its own words are about data that may be corrupted.
+  return /No space left on device|Disk quota exceeded/.test(message)
+    ? `PostgreSQL cannot start: the disk of ${data} is full. Make room.`
+    : `PostgreSQL did not start on ${data}: ${message}`;
 }
 
-async function spawnPostmaster(home: Home, signal: AbortSignal): Promise<Postmaster> {
+/** null: it has ended before it was ready. */
+async function attach(starting: StartingServer, pid: number): Promise<Postmaster | null> {
+  const ended = watch(pid);
+  const socketFolder = await ready(starting, pid, () => isAlive(pid));
+  return socketFolder === null ? null : { pid, socketFolder, ended };
+}
+
+async function spawnPostmaster(starting: StartingServer): Promise<Postmaster> {
+  const { home } = starting;
   const socketFolder = await prepareSocketFolder(home);
   await removeDeadLocks(home.data, socketFolder);
   const logOffset = await shortenLog(home.log);
@@ -100,13 +121,13 @@ async function spawnPostmaster(home: Home, signal: AbortSignal): Promise<Postmas
     throw new Error('A process without an id was started.');
   }
   child.unref();
-  const found = await ready(home, child.pid, () => !exited, signal).catch(async (error: unknown) => {
+  const found = await ready(starting, child.pid, () => !exited).catch(async (error: unknown) => {
     // Told to stop while it starts: no server is left that nobody watches.
     child.kill('SIGINT');
     await ended;
     throw error;
   });
-  if (found === null) throw new StartFailed(await readFrom(home.log, logOffset));
+  if (found === null) throw new StartFailed(await readLog(home.log, logOffset));
   return { pid: child.pid, socketFolder: found, ended };
 }
 
@@ -128,44 +149,34 @@ const settings = [
 async function findRunning({ data }: Home): Promise<number | null> {
   const pid = Number((await readPidFile(data))[0]);
   if (!Number.isSafeInteger(pid) || pid <= 1 || !isAlive(pid)) return null;
-  const folder = await readlink(`/proc/${pid}/cwd`).catch(() => null);
-  return folder === (await realpath(data)) ? pid : null;
+  return (await isServerOf(data, pid)) === true ? pid : null;
 }
 
 /** Waits until this server takes connections; answers with the folder of its socket, or null when it ended instead. */
 async function ready(
-  { data }: Home,
+  { home, signal, onSlow }: StartingServer,
   pid: number,
   runs: () => boolean,
-  signal: AbortSignal,
 ): Promise<string | null> {
+  const since = performance.now();
+  let toldAt = since;
   while (runs()) {
-    const [file, , , , socketFolder = '', , , status = ''] = await readPidFile(data);
+    const [file, , , , socketFolder = '', , , status = ''] = await readPidFile(home.data);
     if (Number(file) === pid && status.startsWith('ready')) return socketFolder;
+    if (performance.now() - toldAt > SERVER_TELL_MS) {
+      toldAt = performance.now();
+      onSlow(Math.round((toldAt - since) / 1000), lastLine(await readLog(home.log)));
+    }
     await wait(LOOK_MS, undefined, { signal });
   }
   return null;
 }
 
+function lastLine(text: string): string {
+  return text.slice(text.lastIndexOf('\n') + 1);
+}
+
 /** Only a parent is told of a process's end. */
 async function watch(pid: number): Promise<void> {
   while (isAlive(pid)) await wait(WATCH_MS, undefined, { ref: false });
-}
-
-/** Drops the older half of a log that has grown too long. Answers with where new lines will begin. */
-async function shortenLog(path: string): Promise<number> {
-  const size = await stat(path).then(
-    (found) => found.size,
-    () => 0,
-  );
-  if (size <= SERVER_LOG_BYTES) return size;
-  const newer = await readFrom(path, size - SERVER_LOG_BYTES / 2);
-  await truncate(path);
-  await writeFile(path, newer);
-  return Buffer.byteLength(newer);
-}
-
-async function readFrom(path: string, offset: number): Promise<string> {
-  const text = await readFile(path);
-  return text.subarray(offset).toString('utf8').trim();
 }

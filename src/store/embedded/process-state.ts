@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readlink } from 'node:fs/promises';
 
 /** The letter of proc(5), or null when there is no such process. */
 function stateOf(pid: number): string | null {
@@ -24,6 +25,11 @@ export function isAlive(pid: number): boolean {
 export function isUnburied(pid: number): boolean {
   const state = stateOf(pid);
   return state !== null && isEnd(state);
+}
+
+/** The folder that a process works in; null when there is no such process, or it may not be asked. */
+export async function workingFolderOf(pid: number): Promise<string | null> {
+  return readlink(`/proc/${pid}/cwd`).catch(() => null);
 }
 
 function isEnd(state: string): boolean {

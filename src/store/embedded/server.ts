@@ -2,11 +2,17 @@ import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { connectionOptions, disconnect, type Address } from '../database.ts';
-import { SERVER_CLIENTS_LOOKS, SERVER_RESTART_MS, SERVER_STOP_TIMEOUT_MS } from '../limits.ts';
+import {
+  SERVER_CLIENTS_LOOKS,
+  SERVER_LOG_LOOK_MS,
+  SERVER_RESTART_MS,
+  SERVER_STOP_TIMEOUT_MS,
+} from '../limits.ts';
 import { prepareHome, removeSocketFolder, SUPERUSER } from './home.ts';
-import { startPostmaster, type Postmaster } from './postmaster.ts';
+import { startPostmaster, type Postmaster, type StartingServer } from './postmaster.ts';
 import { isAlive } from './process-state.ts';
 import { findPackage } from './programs.ts';
+import { shortenLog } from './server-log.ts';
 
 /** `down`: it ended without being told to; it is started again, and `up` follows. */
 type ServerEvent = { readonly type: 'up' } | { readonly type: 'down' };
@@ -38,7 +44,13 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   const home = await prepareHome(dataDirectory, packageDirectory);
   const listeners = new Set<(event: ServerEvent) => void>();
   const stopping = new AbortController();
-  let postmaster = await startPostmaster(home, stopping.signal);
+  const starting: StartingServer = {
+    home,
+    signal: stopping.signal,
+    onSlow: (seconds, said) =>
+      log.warn({ seconds, said, log: home.log }, 'PostgreSQL is not ready yet; it is waited for.'),
+  };
+  let postmaster = await startPostmaster(starting);
   log.info({ pid: postmaster.pid, data: home.data }, 'PostgreSQL is up.');
 
   const tell = (event: ServerEvent): void => {
@@ -49,7 +61,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
     for (let pause: number = SERVER_RESTART_MS.first; ; pause = Math.min(pause * 2, SERVER_RESTART_MS.most)) {
       await wait(pause, undefined, { signal: stopping.signal });
       try {
-        postmaster = await startPostmaster(home, stopping.signal);
+        postmaster = await startPostmaster(starting);
         return;
       } catch (error) {
         if (stopping.signal.aborted) throw error;
@@ -73,6 +85,12 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
     if (!stopping.signal.aborted) log.fatal({ err: error }, 'PostgreSQL is no longer watched.');
   });
 
+  const logWatch = setInterval(() => {
+    shortenLog(home.log).catch((error: unknown) =>
+      log.warn({ err: error, log: home.log }, 'The log of PostgreSQL could not be shortened.'),
+    );
+  }, SERVER_LOG_LOOK_MS).unref();
+
   return {
     address: { host: postmaster.socketFolder, user: SUPERUSER, database: 'postgres' },
     get pid() {
@@ -84,6 +102,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
     },
     async stop() {
       if (stopping.signal.aborted) return;
+      clearInterval(logWatch);
       const shared = await hasOtherClients(postmaster);
       stopping.abort();
       if (shared) return;

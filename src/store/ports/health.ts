@@ -7,8 +7,8 @@ export interface Connections {
   readonly waiting: number;
 }
 
-/** How one attempt at a statement ended: `conflict` and, mostly, `away` are tried again. */
-export type StatementEnd = 'done' | 'conflict' | 'away' | 'failed';
+/** How one attempt at a statement ended: `conflict` and, mostly, `away` and `full` (its disk) are tried again. */
+export type StatementEnd = 'done' | 'conflict' | 'full' | 'away' | 'failed';
 
 /** Told of each attempt at a statement. */
 export type StatementObserver = (statement: string, end: StatementEnd, seconds: number) => void;

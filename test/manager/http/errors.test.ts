@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { answerError } from '../../../src/manager/http/errors.ts';
 import { ApiProblem } from '../../../src/manager/http/problems.ts';
-import { DatabaseAway } from '../../../src/store/index.ts';
+import { DatabaseAway, DatabaseFull } from '../../../src/store/index.ts';
 
 const lineSchema = z.looseObject({ level: z.number(), msg: z.string() });
 const { info, warn, error } = pino.levels.values;
@@ -17,6 +17,8 @@ it.each([
     level: info,
   },
   { thrown: new DatabaseAway('no answer'), status: 503, level: warn },
+  { thrown: new DatabaseFull('no room'), status: 503, level: warn },
+  { thrown: Object.assign(new Error('no room'), { code: 'ENOSPC' }), status: 503, level: warn },
   { thrown: new TypeError('what nobody thought of'), status: 500, level: error },
 ])('$thrown is answered with $status and logged as what it is', async ({ thrown, status, level }) => {
   let logged = '';

@@ -125,6 +125,30 @@ describe('our own server', () => {
   });
 });
 
+test('a process of the server that is killed takes all connections with it, and nothing that was accepted', async () => {
+  await using folder = await makeDataFolder();
+  const watcher = await start(folder.path);
+  const store = await openStore({ dataDirectory: folder.path, blobs: noBlobs, log });
+  const build = newBuild();
+  await store.builds.submit(build);
+  const { pid } = watcher;
+  const client = new pg.Client(watcher.address);
+  client.on('error', () => undefined);
+  await client.connect();
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const ended = new Promise((resolve) => client.once('end', resolve));
+  process.kill(rows[0]?.pid ?? 0, 'SIGKILL');
+  await ended;
+  const next = newBuild();
+  await expect
+    .poll(() => store.builds.submit(next).then(({ id }) => id, String), { timeout: 30_000 })
+    .toBe(next.id);
+  expect(await store.builds.get(build.id)).not.toBeNull();
+  expect(watcher.pid).toBe(pid);
+  await store.close();
+  await watcher.stop();
+});
+
 test('a server whose end nobody has asked for, as in a container without an init, does not keep the next from starting', async () => {
   await using folder = await makeDataFolder();
   // Its parent stops before it could ask.

@@ -1,10 +1,27 @@
-import { chmod, cp, lstat, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
+import pino from 'pino';
 import { expect, test } from 'vitest';
+import { startProcess } from '../../../lab/process.ts';
 import { findPackage } from '../../../src/store/embedded/programs.ts';
+import { readLog, shortenLog } from '../../../src/store/embedded/server-log.ts';
 import { startEmbeddedServer, type EmbeddedServer } from '../../../src/store/embedded/server.ts';
 import { StoreUnusable } from '../../../src/store/index.ts';
+import { SERVER_LOG_BYTES } from '../../../src/store/limits.ts';
 import { loadMigrations, migrate } from '../../../src/store/migrations.ts';
 import { makeDataFolder, uidOf } from '../support/data-folder.ts';
 import { log } from '../support/store.ts';
@@ -136,6 +153,73 @@ test('a lock that a server was killed before it could write does not keep the ne
   }
   const server = await startEmbeddedServer({ dataDirectory: folder.path, log });
   await expectWorks(server);
+  await server.stop();
+});
+
+test('locks that survived a restart of the machine, whose ids name other processes now, do not keep it from starting', async () => {
+  await using folder = await makeDataFolder();
+  const first = await startEmbeddedServer({ dataDirectory: folder.path, log });
+  const data = join(folder.path, 'postgresql/data');
+  const socket = join(folder.path, 'postgresql/run/.s.PGSQL.5432');
+  const locks = [join(data, 'postmaster.pid'), `${socket}.lock`];
+  const left = await Promise.all(locks.map((lock) => readFile(lock, 'utf8')));
+  const uid = await uidOf(first.pid);
+  await first.stop();
+  // Of the same user, which PostgreSQL by itself takes for a server.
+  await using other = startProcess('/usr/bin/setpriv', [`--reuid=${uid}`, '--clear-groups', 'sleep', '600']);
+  for (const [index, lock] of locks.entries()) {
+    await writeFile(lock, (left[index] ?? '').replace(/^\d+/, String(other.pid)));
+  }
+  await writeFile(socket, '');
+  const server = await startEmbeddedServer({ dataDirectory: folder.path, log });
+  await expectWorks(server);
+  await server.stop();
+});
+
+test('a server that takes long to be ready, as after a crash, is waited for, and the manager says so', async () => {
+  await using folder = await makeDataFolder();
+  const packageDirectory = await copyPackage(join(folder.path, 'package'));
+  const program = join(packageDirectory, 'native/bin/postgres');
+  const hold = join(folder.path, 'hold');
+  await rename(program, `${program}.slow`);
+  await writeFile(program, `#!/bin/sh\nwhile [ -e '${hold}' ]; do sleep 0.1; done\nexec "$0.slow" "$@"\n`, {
+    mode: 0o755,
+  });
+  const dataDirectory = join(folder.path, 'data');
+  const first = await startEmbeddedServer({ dataDirectory, log, packageDirectory });
+  const said = Promise.withResolvers<undefined>();
+  const telling = pino(
+    { level: 'info' },
+    { write: (line) => line.includes('not ready yet') && said.resolve(undefined) },
+  );
+  const second = await startEmbeddedServer({ dataDirectory, log: telling, packageDirectory });
+  const down = Promise.withResolvers<undefined>();
+  const up = Promise.withResolvers<undefined>();
+  second.subscribe(({ type }) => (type === 'up' ? up : down).resolve(undefined));
+  await writeFile(hold, '');
+  process.kill(first.pid, 'SIGKILL');
+  await down.promise;
+  await said.promise;
+  await rm(hold);
+  await up.promise;
+  await expectWorks(second);
+  await first.stop();
+  await second.stop();
+});
+
+test('what the server says is kept within its bound while it runs, its newest lines last', async () => {
+  await using folder = await makeDataFolder();
+  const server = await startEmbeddedServer({ dataDirectory: folder.path, log });
+  const path = join(folder.path, 'postgresql/server.log');
+  await appendFile(path, 'an old line\n'.repeat(SERVER_LOG_BYTES / 10));
+  await shortenLog(path);
+  const client = new pg.Client(server.address);
+  await client.connect();
+  await expect(client.query('select a_column_that_is_not_there')).rejects.toThrow();
+  await client.end();
+  await expect.poll(() => readLog(path)).toContain('a_column_that_is_not_there');
+  expect((await stat(path)).size).toBeLessThan(SERVER_LOG_BYTES);
+  expect(await readLog(path, 0)).toMatch(/an old line\n.*a_column_that_is_not_there/s);
   await server.stop();
 });
 

@@ -1,0 +1,99 @@
+import { chmod, open, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import pg from 'pg';
+import pino from 'pino';
+import { expect, test } from 'vitest';
+import { mountSmallDisk, type SmallDisk } from '../../../lab/small-disk.ts';
+import { startEmbeddedServer } from '../../../src/store/embedded/server.ts';
+import { DatabaseAway, openStore, type Store } from '../../../src/store/index.ts';
+import { log, newBuild, nextWakeUp, noBlobs } from '../support/store.ts';
+
+/** A disk that fills up under our own server, and has room again later. */
+
+const DISK_BYTES = 150 * 1024 ** 2;
+
+async function mountDisk(): Promise<SmallDisk> {
+  const disk = await mountSmallDisk(DISK_BYTES);
+  for (const folder of [dirname(disk.path), disk.path]) await chmod(folder, 0o711);
+  return disk;
+}
+
+const ballastOf = ({ path }: SmallDisk): string => join(path, 'ballast');
+
+/** Takes all the room that there is. */
+async function fill(disk: SmallDisk): Promise<void> {
+  await using file = await open(ballastOf(disk), 'a');
+  for (let bytes = 1024 ** 2; bytes >= 1024;) {
+    // With a full disk, a write may also be a short one.
+    const written = await file.write(Buffer.alloc(bytes)).then(
+      ({ bytesWritten }) => bytesWritten,
+      () => 0,
+    );
+    if (written < bytes) bytes /= 4;
+  }
+}
+
+async function submitUntilFull(store: Store, accepted: string[]): Promise<unknown> {
+  for (;;) {
+    const build = newBuild({ spec: { filler: 'x'.repeat(1500) } });
+    try {
+      accepted.push((await store.builds.submit(build)).id);
+    } catch (error) {
+      return error;
+    }
+  }
+}
+
+test('a full disk is said so; nothing that was accepted is lost, and it goes on when there is room', async () => {
+  await using disk = await mountDisk();
+  const told: string[] = [];
+  const telling = pino({ level: 'error' }, { write: (line) => told.push(line) });
+  const store = await openStore({ dataDirectory: disk.path, blobs: noBlobs, log: telling });
+  const accepted: string[] = [];
+  await nextWakeUp(store, ({ type }) => type === 'resync');
+  await fill(disk);
+  const error = await submitUntilFull(store, accepted);
+  // Without room, a statement fails, or the server ends.
+  expect(error).toBeInstanceOf(DatabaseAway);
+  await expect.poll(() => told.join(''), { timeout: 30_000 }).toMatch(/disk of .+ is full/);
+  await rm(ballastOf(disk));
+  await expect
+    .poll(() => store.builds.submit(newBuild()).then(() => 'accepted', String), { timeout: 60_000 })
+    .toBe('accepted');
+  for (const id of accepted) expect(await store.builds.get(id)).not.toBeNull();
+  await store.close();
+});
+
+test('a server that a full disk has ended is back when there is room', async () => {
+  await using disk = await mountDisk();
+  const told = Promise.withResolvers<undefined>();
+  const telling = pino(
+    { level: 'error' },
+    { write: (line) => line.includes('the disk of ') && told.resolve(undefined) },
+  );
+  const server = await startEmbeddedServer({ dataDirectory: disk.path, log: telling });
+  const store = await openStore({ dataDirectory: disk.path, blobs: noBlobs, log });
+  const { id } = await store.builds.submit(newBuild());
+  const client = new pg.Client(server.address);
+  client.on('error', () => undefined);
+  await client.connect();
+  await fill(disk);
+  const up = new Promise<void>((resolve) => {
+    server.subscribe(({ type }) => {
+      if (type === 'up') resolve();
+    });
+  });
+  // What cannot be written ahead ends the server.
+  const filling = async (): Promise<void> => {
+    for (;;) await client.query("select pg_logical_emit_message(false, 'filler', repeat('x', 1000000))");
+  };
+  await expect(filling()).rejects.toThrow();
+  await told.promise;
+  await rm(ballastOf(disk));
+  await up;
+  await expect
+    .poll(() => store.builds.get(id).then((build) => build?.id, String), { timeout: 60_000 })
+    .toBe(id);
+  await store.close();
+  await server.stop();
+});
