@@ -135,6 +135,13 @@ const settings = {
     file: true,
     read: readText,
   }),
+  INSECURE_REGISTRIES: setting({
+    doc: "Registries that the manager asks by plain http where they speak no https, as the engines' `insecure-registries`; those of the loopback need not be named. It asks them which image may prime a build's cache.",
+    rule: 'hosts, or hosts and ports, with commas between them',
+    example: 'registry.internal:5000',
+    default: '',
+    read: readRegistries,
+  }),
   PUBLIC_NAMESPACES: setting({
     doc: 'Namespaces of that registry whose repositories every build may pull, for bases that all share, where the manager mints credentials. `quay-build readable` lets a single namespace read more.',
     rule: 'namespaces with commas between them',
@@ -247,11 +254,11 @@ const settings = {
   }),
   PRIVATE_ADDRESSES: setting({
     ...privateAddressesSpec,
-    doc: 'At which loopback and private addresses git refs may be looked up. Link-local addresses and the metadata services of clouds are refused whatever is set. Workers have a setting of the same name for what they fetch.',
+    doc: 'At which loopback and private addresses git refs may be looked up, and registries other than `REGISTRY` asked for an image that may prime a cache. Link-local addresses and the metadata services of clouds are refused whatever is set. Workers have a setting of the same name for what they fetch.',
   }),
   HTTP_PROXY: setting({
     ...proxySpec,
-    doc: 'The proxy through which git refs at http URLs are looked up. It may hold a user and a password. The name in small letters counts too.',
+    doc: 'The proxy through which git refs at http URLs are looked up, and registries by http asked. It may hold a user and a password. The name in small letters counts too.',
   }),
   HTTPS_PROXY: setting({
     ...proxySpec,
@@ -326,8 +333,16 @@ function isLoopback({ host }: ListenAddress): boolean {
 }
 
 function readNamespaces(text: string): string[] | undefined {
+  return readList(text, isNamespace);
+}
+
+function readRegistries(text: string): string[] | undefined {
+  return readList(text, isRegistryHost);
+}
+
+function readList(text: string, isOne: (name: string) => boolean): string[] | undefined {
   const names = text.split(/[,\s]+/).filter((name) => name !== '');
-  return names.every(isNamespace) ? names : undefined;
+  return names.every(isOne) ? names : undefined;
 }
 
 function readAddress(text: string): ListenAddress | undefined {

@@ -90,8 +90,18 @@ export const TRY_MAX_SECONDS = 86_400;
 /** How many of a repository's last builds are looked at for an image that may prime the cache. */
 export const CACHE_LOOK_BACK_BUILDS = 20;
 
+/** How long looking for one may take, in milliseconds; then the build has no cache. */
+export const CACHE_TAG_WITHIN_MS = 900;
+
+/** How many tags its registry is asked for, and how many of them at once. */
+export const CACHE_TAGS_MAX = 16;
+export const CACHE_TAGS_AT_ONCE = 4;
+
 /** How long a token for the registry lives at most, since it cannot be taken back before. */
 export const REGISTRY_TOKEN_MAX_SECONDS = 300;
+
+/** How long a token lives with which the manager itself asks its registry. */
+export const OWN_TOKEN_SECONDS = 60;
 
 /** How far the clock of a registry may be behind ours: it takes a new token at once all the same. */
 export const CLOCK_SKEW_SECONDS = 10;

@@ -17,7 +17,7 @@ import { LEAVE_WITHIN_MS } from './executors/limits.ts';
 import { openExecutor } from './executors/open-executor.ts';
 import { loadApiTokens } from './http/api-tokens.ts';
 import { createHttpServer } from './http/server.ts';
-import { STORE_WITHIN_MS } from './limits.ts';
+import { CACHE_TAG_WITHIN_MS, STORE_WITHIN_MS } from './limits.ts';
 import { portOf } from './listen.ts';
 import { createFollowLog } from './logs/follow.ts';
 import { meterStore } from './metrics/meter-store.ts';
@@ -28,11 +28,12 @@ import { loadRegistrationTickets } from './realms/registration-tickets.ts';
 import { startRoster } from './realms/roster.ts';
 import type { SlotConnection } from './realms/slot-connection.ts';
 import { startWorkerListener } from './realms/worker-listener.ts';
+import { openRegistryClient } from './registry/client/open-registry-client.ts';
 import { createRegistryAccess } from './registry/registry-access.ts';
 import { openTokenServer } from './registry/open-token-server.ts';
 import { everyOf } from './registry/scopes.ts';
 import { findCacheTag } from './scheduling/cache-tag.ts';
-import { buildSecrets, prepareHandOver } from './scheduling/hand-over.ts';
+import { buildSecrets, cacheAccess, prepareHandOver } from './scheduling/hand-over.ts';
 import { startRetention } from './retention.ts';
 import { startScheduler } from './scheduling/scheduler.ts';
 import { startSweeper } from './scheduling/sweeper.ts';
@@ -109,6 +110,24 @@ export async function startManager(
         : { username: settings.REGISTRY_USERNAME, password: settings.REGISTRY_PASSWORD },
   });
 
+  const registryTokens = await openTokenServer({
+    service: settings.REGISTRY_TOKEN_SERVICE,
+    store,
+    box,
+    tokens,
+    dataDirectory,
+    now,
+  });
+  const registries = starting.use(
+    openRegistryClient({
+      registry: settings.REGISTRY,
+      privateAddresses: settings.PRIVATE_ADDRESSES,
+      proxies: proxiesOf(settings),
+      insecure: settings.INSECURE_REGISTRIES,
+      logger,
+      now: () => performance.now(),
+    }),
+  );
   let status: 'running' | 'stopping' = 'running';
   const lookUps = new AbortController();
   const app = await createHttpServer({
@@ -134,14 +153,7 @@ export async function startManager(
       newId: randomUUID,
     }),
     followLog: createFollowLog(store),
-    registryTokens: await openTokenServer({
-      service: settings.REGISTRY_TOKEN_SERVICE,
-      store,
-      box,
-      tokens,
-      dataDirectory,
-      now,
-    }),
+    registryTokens,
     tokens,
     metrics,
     logger,
@@ -207,7 +219,14 @@ export async function startManager(
     defaultMaxRunning: settings.NAMESPACE_MAX_RUNNING,
     prepare: (claim, slot) => prepareHandOver(claim, slot.extensions.includes('resume'), handOver),
     secretsOf: (claim) => buildSecrets(claim, handOver),
-    cacheTag: (build) => findCacheTag(store.builds, build),
+    cacheTag: (claim) =>
+      findCacheTag(claim, {
+        builds: store.builds,
+        registries: registries.client,
+        accessOf: (each) => cacheAccess(each, handOver, registryTokens),
+        withinMs: CACHE_TAG_WITHIN_MS,
+        logger,
+      }),
     onSlotBusy: (slot, buildId) => roster.busy(slot, buildId),
     logger,
     now,

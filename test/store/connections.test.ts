@@ -161,6 +161,7 @@ describe('keys', () => {
           kind: 'registry',
           material: Buffer.from([index]),
           certificate: 'PEM',
+          isActive: true,
         }),
       ),
     );
@@ -170,12 +171,33 @@ describe('keys', () => {
       kind: 'registry',
       material: Buffer.of(9),
       certificate: null,
+      isActive: false,
     });
-    await store.keys.retire('registry-1');
     expect(await store.keys.list('registry')).toMatchObject([
-      { name: 'registry-2', retiredAt: null, certificate: null },
-      { name: 'registry-1', retiredAt: expect.any(Date) as Date },
+      { name: 'registry-2', activeSince: null, certificate: null },
+      { name: 'registry-1', activeSince: expect.any(Date) as Date },
     ]);
     expect(await store.keys.list('other')).toEqual([]);
+  });
+
+  test('become active once, and are retired but for the one that is used', async () => {
+    await using store = await openTestStore(server);
+    const by = { name: 'command:root', address: null };
+    const key = { kind: 'registry', material: Buffer.of(1), certificate: null };
+    await store.keys.create({ ...key, name: 'registry-1', isActive: true });
+    await store.keys.create({ ...key, name: 'registry-2', isActive: false });
+    expect(await store.keys.retire('registry-1', by)).toBe(false);
+    expect(await store.keys.activate('registry-2', by)).toBe(true);
+    expect(await store.keys.activate('registry-2', by)).toBe(false);
+    expect(await store.keys.activate('registry-3', by)).toBe(false);
+    expect(await store.keys.retire('registry-2', by)).toBe(false);
+    expect(await store.keys.retire('registry-1', by)).toBe(true);
+    expect(await store.keys.retire('registry-1', by)).toBe(false);
+    expect((await store.keys.list('registry')).map(({ name }) => name)).toEqual(['registry-2']);
+    const { entries } = await store.audit.list({ action: 'key' }, { limit: 10 });
+    expect(entries.map(({ action, object }) => [action, object])).toEqual([
+      ['key.retire', 'registry-1'],
+      ['key.activate', 'registry-2'],
+    ]);
   });
 });

@@ -57,7 +57,7 @@ export function addRegistryRoutes(app: FastifyInstance, server: RegistryTokenSer
 
   app.get('/registry/certificates.pem', { schema: { hide: true } }, async (_request, reply) => {
     if (server === null) throw new ApiProblem('not_found');
-    return reply.type('application/x-pem-file').send(server.certificates);
+    return reply.type('application/x-pem-file').send(await server.certificates());
   });
 }
 

@@ -1,10 +1,9 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Store } from '../../store/index.ts';
 import type { ApiTokens } from '../http/api-tokens.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
 import { userScopes } from './scopes.ts';
-import { ensureSigningKey } from './signing-key.ts';
+import { openSigningKeys } from './signing-keys.ts';
+import { writeCertificates } from './certificates-file.ts';
 import { createRegistryTokenServer, type RegistryTokenServer } from './token-server.ts';
 
 export interface OwnTokenServerOptions {
@@ -28,15 +27,15 @@ export interface OwnTokenServerOptions {
 export async function openTokenServer(options: OwnTokenServerOptions): Promise<RegistryTokenServer | null> {
   const { service, store, box, tokens, dataDirectory, now } = options;
   if (service === null) return null;
-  const signingKey = await ensureSigningKey(store.keys, box, now);
-  await writeFile(join(dataDirectory, 'registry-token.pem'), signingKey.certificates);
+  const signingKeys = await openSigningKeys(store.keys, box, now);
+  await writeCertificates(dataDirectory, signingKeys);
   return createRegistryTokenServer({
     capabilities: store.capabilities,
     users: async ({ username, password }) => {
       const caller = (await tokens?.authenticate(password)) ?? null;
       return caller?.name === username ? userScopes(caller.scopes) : null;
     },
-    signingKey,
+    signingKeys,
     service,
     now,
   });

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { CapabilityStore } from '../../store/index.ts';
-import { CLOCK_SKEW_SECONDS, REGISTRY_TOKEN_MAX_SECONDS } from '../limits.ts';
+import { CLOCK_SKEW_SECONDS, OWN_TOKEN_SECONDS, REGISTRY_TOKEN_MAX_SECONDS } from '../limits.ts';
 import { hashSecret } from '../secrets/tokens.ts';
-import { grantedAccess } from './scopes.ts';
-import type { SigningKey } from './signing-key.ts';
+import { grantedAccess, type AccessEntry } from './scopes.ts';
+import type { SigningKey, SigningKeys } from './signing-keys.ts';
 
 /**
  * The token server of a registry (Docker Registry v2 "Token Authentication Specification"): an engine that pushes shows the
@@ -49,15 +49,17 @@ interface TokenAnswer {
 export interface RegistryTokenServer {
   /** `denied`: no credentials, or none that are good; `wrong-service`: the token would be for another registry. */
   answer(request: TokenRequest): Promise<TokenAnswer | 'denied' | 'wrong-service'>;
+  /** A token for ourselves, to ask the registry about a repository. */
+  pullToken(repository: string): Promise<string>;
   /** PEM, for the registry's `rootcertbundle`. */
-  readonly certificates: string;
+  certificates(): Promise<string>;
 }
 
 export interface TokenServerOptions {
   readonly capabilities: Pick<CapabilityStore, 'find'>;
   /** What a person who logs in may do, as scopes, or null; absent where nobody can. */
   readonly users?: ((credentials: Credentials) => Promise<readonly string[] | null>) | undefined;
-  readonly signingKey: SigningKey;
+  readonly signingKeys: Pick<SigningKeys, 'current' | 'certificates'>;
   /** The registry's `service`: the tokens' audience. */
   readonly service: string;
   /** Milliseconds since 1970. */
@@ -65,9 +67,20 @@ export interface TokenServerOptions {
 }
 
 export function createRegistryTokenServer(options: TokenServerOptions): RegistryTokenServer {
-  const { signingKey, service, now } = options;
+  const { signingKeys, service, now } = options;
   return {
-    certificates: signingKey.certificates,
+    certificates: () => signingKeys.certificates(),
+
+    async pullToken(repository) {
+      const issuedAt = Math.floor(now() / 1000);
+      return signToken(await signingKeys.current(), {
+        access: [{ type: 'repository', name: repository, actions: ['pull'] }],
+        service,
+        subject: 'manager',
+        issuedAt,
+        expiresAt: issuedAt + OWN_TOKEN_SECONDS,
+      });
+    },
 
     async answer({ service: asked, scopes, credentials }) {
       if (asked !== service) return 'wrong-service';
@@ -77,16 +90,13 @@ export function createRegistryTokenServer(options: TokenServerOptions): Registry
       const issuedAt = Math.floor(now() / 1000);
       const endsAt = Math.floor((subject.endsAt ?? Infinity) / 1000);
       const expiresAt = Math.min(issuedAt + REGISTRY_TOKEN_MAX_SECONDS, endsAt);
-      const token = await new SignJWT({ access: grantedAccess(scopes, subject.scopes) })
-        .setProtectedHeader({ alg: 'ES256', typ: 'JWT', x5c: [signingKey.x5c] })
-        .setIssuer(TOKEN_ISSUER)
-        .setAudience(service)
-        .setSubject(subject.name)
-        .setIssuedAt(issuedAt)
-        .setNotBefore(issuedAt - CLOCK_SKEW_SECONDS)
-        .setExpirationTime(expiresAt)
-        .setJti(randomUUID())
-        .sign(signingKey.privateKey);
+      const token = await signToken(await signingKeys.current(), {
+        access: grantedAccess(scopes, subject.scopes),
+        service,
+        subject: subject.name,
+        issuedAt,
+        expiresAt,
+      });
       return {
         token,
         access_token: token,
@@ -95,6 +105,32 @@ export function createRegistryTokenServer(options: TokenServerOptions): Registry
       };
     },
   };
+}
+
+interface TokenClaims {
+  readonly access: readonly AccessEntry[];
+  readonly service: string;
+  readonly subject: string;
+  /** Seconds since 1970. */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+}
+
+/** A token as the registry reads it (Docker Registry v2 "Token Authentication Implementation"). */
+export function signToken(
+  { privateKey, x5c }: SigningKey,
+  { access, service, subject, issuedAt, expiresAt }: TokenClaims,
+): Promise<string> {
+  return new SignJWT({ access })
+    .setProtectedHeader({ alg: 'ES256', typ: 'JWT', x5c: [x5c] })
+    .setIssuer(TOKEN_ISSUER)
+    .setAudience(service)
+    .setSubject(subject)
+    .setIssuedAt(issuedAt)
+    .setNotBefore(issuedAt - CLOCK_SKEW_SECONDS)
+    .setExpirationTime(expiresAt)
+    .setJti(randomUUID())
+    .sign(privateKey);
 }
 
 /** A try by its push or pull token, or a person who logs in. */

@@ -36,7 +36,7 @@ export interface AttemptDependencies {
   /** The secrets of a try that came back to us, as far as they can be known again: of its credentials there are only hashes. */
   readonly secretsOf: (claim: Claim) => readonly string[];
   /** The tag of an image of this repository that may prime the cache, or `''`. */
-  readonly cacheTag: (build: BuildRow) => Promise<string>;
+  readonly cacheTag: (claim: Claim) => Promise<string>;
   /** Whether a worker that vanishes now uses up a try: not when it is us who leave. */
   readonly lossCounts: () => boolean;
   readonly logger: AttemptLogger;
@@ -95,11 +95,12 @@ export function resumeAttempt(resumed: ResumedTry, slot: Slot, dependencies: Att
 type Listen = (masker: Masker, from?: LogPosition) => SlotListener | null;
 
 function runAttempt(
-  { lease, build }: Claim,
+  claim: Claim,
   slot: Slot,
   dependencies: AttemptDependencies,
   begin: (listen: Listen) => Promise<BuildAnswer | null> | null,
 ): Attempt {
+  const { lease, build } = claim;
   const { leases, logger, signal } = dependencies;
   const fields = { build: lease.buildId, try: lease.try, worker: slot.worker.id, slot: slot.worker.slot };
   const concluded = Promise.withResolvers<boolean>();
@@ -115,7 +116,7 @@ function runAttempt(
     return {
       message: (phase, jsonData) => log.message(phase, jsonData),
       batch: (batch) => log.batch(batch),
-      cacheTag: () => dependencies.cacheTag(build),
+      cacheTag: () => dependencies.cacheTag(claim),
       concluded: concluded.promise,
     };
   };

@@ -1,9 +1,12 @@
 import { buildArgumentsSchema, type BuildArgumentsMessage } from '../../contract/build-arguments.ts';
 import { secretsOf } from '../../contract/masking.ts';
+import { canonicalRegistry } from '../../contract/references.ts';
 import type { CapabilityStore, Claim, LeaseStore, ReadableStore } from '../../store/index.ts';
 import { TRY_MAX_SECONDS } from '../limits.ts';
-import { mergeUsers, storedUsers } from '../registry/credentials.ts';
+import type { Access } from '../registry/client/registry-client.ts';
+import { mergeUsers, storedUsers, type RegistryUsers } from '../registry/credentials.ts';
 import type { RegistryAccess } from '../registry/registry-access.ts';
+import type { RegistryTokenServer } from '../registry/token-server.ts';
 import { mintTryCredentials, type TryCredentials } from '../registry/try-credentials.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
 import { hashSecret, newSecret } from '../secrets/tokens.ts';
@@ -74,24 +77,41 @@ export function buildSecrets(claim: Claim, dependencies: HandOverDependencies): 
 
 const NO_CREDENTIALS: TryCredentials = { push_token: '', pull_token: '', package_capability: null };
 
+/**
+ * Who a build is when its registry is asked for an image that may prime the cache.
+ *
+ * @throws SealError when its credentials were sealed with a key that is not known here.
+ */
+export async function cacheAccess(
+  claim: Claim,
+  dependencies: Pick<HandOverDependencies, 'box' | 'registryAccess'>,
+  registryTokens: Pick<RegistryTokenServer, 'pullToken'> | null,
+): Promise<Access> {
+  const { registry, repository } = claim.build;
+  if (registryTokens !== null && dependencies.registryAccess(registry).tokens) {
+    return { token: await registryTokens.pullToken(repository) };
+  }
+  const users = registryUsers(claim, openSecrets(claim, dependencies.box), dependencies);
+  const user = Object.entries(users).find(
+    ([host]) => canonicalRegistry(host) === canonicalRegistry(registry),
+  )?.[1];
+  return user ? { user } : null;
+}
+
 function buildArguments(
   claim: Claim,
   { push_token, pull_token, package_capability }: TryCredentials,
-  { box, registryAccess, publicUrl }: HandOverDependencies,
+  dependencies: HandOverDependencies,
 ): BuildArgumentsMessage {
-  const { build, secrets: sealed } = claim;
+  const { build } = claim;
   const spec = imageSpecSchema.parse(build.spec);
-  const secrets: ImageSecrets =
-    sealed === null ? {} : imageSecretsSchema.parse(JSON.parse(box.open(secretsContext(build.id), sealed)));
-  // What the build says of a registry goes before what its namespace has stored, and that before what this manager has.
-  const users = mergeUsers(
-    registryAccess(build.registry).users,
-    storedUsers(claim, box),
-    secrets.registry_auth,
-  );
+  const secrets = openSecrets(claim, dependencies.box);
+  const users = registryUsers(claim, secrets, dependencies);
   return {
     ...sourceArguments(spec.source, secrets),
-    ...(package_capability === null ? {} : { build_package: `${publicUrl}/packages/${package_capability}` }),
+    ...(package_capability === null
+      ? {}
+      : { build_package: `${dependencies.publicUrl}/packages/${package_capability}` }),
     // Deployed workers take an empty path for a missing Dockerfile.
     context: spec.context || '/',
     dockerfile_path: spec.dockerfile_path || 'Dockerfile',
@@ -104,6 +124,21 @@ function buildArguments(
     ...optionArguments(spec, secrets),
     ...(Object.keys(users).length === 0 ? {} : { registry_auth: users }),
   };
+}
+
+function openSecrets({ build, secrets }: Claim, box: SecretBox): ImageSecrets {
+  return secrets === null
+    ? {}
+    : imageSecretsSchema.parse(JSON.parse(box.open(secretsContext(build.id), secrets)));
+}
+
+/** What the build says of a registry goes before what its namespace has stored, and that before what this manager has. */
+function registryUsers(
+  claim: Claim,
+  { registry_auth }: ImageSecrets,
+  { box, registryAccess }: Pick<HandOverDependencies, 'box' | 'registryAccess'>,
+): RegistryUsers {
+  return mergeUsers(registryAccess(claim.build.registry).users, storedUsers(claim, box), registry_auth);
 }
 
 function sourceArguments(

@@ -14,7 +14,13 @@ export async function demandOwnKey(keys: Pick<KeyStore, 'list' | 'create'>, box:
   const [known] = await keys.list(MARK);
   const { material } =
     known ??
-    (await keys.create({ name: MARK, kind: MARK, material: box.seal(MARK, MARK), certificate: null }));
+    (await keys.create({
+      name: MARK,
+      kind: MARK,
+      material: box.seal(MARK, MARK),
+      certificate: null,
+      isActive: true,
+    }));
   try {
     box.open(MARK, material);
   } catch (error) {

@@ -33,6 +33,7 @@ create table readable_repositories (
   primary key (namespace, pattern)
 );
 
--- Since when a key signs; null while it is only made known. The newest of them signs.
+-- Since when a key is used; null while it is only made known. The newest of them is the one that is. A key that is retired is deleted.
 alter table keys add column active_since timestamptz;
 update keys set active_since = created_at;
+alter table keys drop column retired_at;

@@ -1,2 +1,3 @@
-insert into keys (name, kind, material, certificate) values ($1, $2, $3, $4)
+insert into keys (name, kind, material, certificate, active_since)
+values ($1, $2, $3, $4, case when $5 then now() end)
 on conflict (name) do nothing

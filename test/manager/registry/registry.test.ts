@@ -9,7 +9,7 @@ import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/databa
 import { startEngine, type LabEngine } from '../../../lab/engine.ts';
 import { startRegistry, type LabRegistry } from '../../../lab/registry.ts';
 import { createRegistryAccess } from '../../../src/manager/registry/registry-access.ts';
-import { ensureSigningKey } from '../../../src/manager/registry/signing-key.ts';
+import { openSigningKeys } from '../../../src/manager/registry/signing-keys.ts';
 import { createRegistryTokenServer, TOKEN_ISSUER } from '../../../src/manager/registry/token-server.ts';
 import { mintTryCredentials, type TryCredentials } from '../../../src/manager/registry/try-credentials.ts';
 import { openTestHttp, type TestHttp } from '../support/http.ts';
@@ -28,8 +28,8 @@ beforeAll(async () => {
   const rootCertBundle = join(directory, 'registry-token.pem');
   http = await openTestHttp(database, {
     withStore: async ({ keys, capabilities }, box) => {
-      const signingKey = await ensureSigningKey(keys, box, Date.now);
-      await writeFile(rootCertBundle, signingKey.certificates);
+      const signingKeys = await openSigningKeys(keys, box, Date.now);
+      await writeFile(rootCertBundle, await signingKeys.certificates());
       const users = ({
         username,
         password,
@@ -38,7 +38,7 @@ beforeAll(async () => {
         password: string;
       }): Promise<string[] | null> =>
         Promise.resolve(username === 'alice' && password === 'wonder' ? ['repository:*:pull'] : null);
-      const server = { capabilities, users, signingKey, service: SERVICE, now: Date.now };
+      const server = { capabilities, users, signingKeys, service: SERVICE, now: Date.now };
       return { registryTokens: createRegistryTokenServer(server) };
     },
   });
@@ -249,13 +249,13 @@ describe('the token server', () => {
 
   it('keeps its key sealed, the same for all managers, and serves its certificate', async () => {
     const [first, second] = await Promise.all([
-      ensureSigningKey(http.store.keys, http.box, Date.now),
-      ensureSigningKey(http.store.keys, http.box, Date.now),
+      openSigningKeys(http.store.keys, http.box, Date.now),
+      openSigningKeys(http.store.keys, http.box, Date.now),
     ]);
-    expect(first.x5c).toBe(second.x5c);
+    expect((await first.current()).x5c).toBe((await second.current()).x5c);
     const served = await http.app.inject('/registry/certificates.pem');
     expect(served.body).toBe(await readFile(join(directory, 'registry-token.pem'), 'utf8'));
-    expect(served.body).toBe(first.certificates);
+    expect(served.body).toBe(await first.certificates());
     const [row] = await http.store.keys.list('registry-token');
     expect(Buffer.from(row?.material ?? []).includes('PRIVATE KEY')).toBe(false);
   });
