@@ -4,6 +4,7 @@ import { benchBuilds } from './builds.ts';
 import { benchHandOver } from './hand-over.ts';
 import { benchRouter } from './router/main.ts';
 import type { Row } from './row.ts';
+import { benchClaim } from './claim.ts';
 import { benchGitFetch } from './git-fetch.ts';
 import { benchLogFlood } from './log-flood.ts';
 import { benchWorkerStart } from './worker-start.ts';
@@ -12,6 +13,7 @@ const rows: Row[] = [];
 for (const [title, bench] of [
   ['router', benchRouter],
   ['hand-over', benchHandOver],
+  ['claims', benchClaim],
   ['start of the worker', benchWorkerStart],
   ['commits', benchGitFetch],
   ['a million lines', benchLogFlood],

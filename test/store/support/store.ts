@@ -70,7 +70,7 @@ export async function claimNew(
   return claimed(await store.leases.claim(claimRequest(request)));
 }
 
-export function claimed(claim: Claim | null): Claim {
+export function claimed<C extends Claim>(claim: C | null): C {
   if (!claim) throw new Error('Nothing was claimed.');
   return claim;
 }
