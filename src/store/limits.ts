@@ -34,6 +34,8 @@ export const LOG_CHUNK_CHARACTERS = 1024 * 1024;
 /** How many chunks are read at a time. */
 export const LOG_READ_CHUNKS = 8;
 
+/** How many packed logs, and packages, are deleted at a time, the oldest first. */
+export const DELETED_AT_ONCE = 5000;
 /** How many blobs are looked up at a time. */
 export const ORPHANS_AT_ONCE = 1000;
 

@@ -1,4 +1,5 @@
 import type { Database } from './database.ts';
+import { DELETED_AT_ONCE } from './limits.ts';
 import type { PackageRow, PackageStore } from './ports/packages.ts';
 import { statement } from './statements.ts';
 
@@ -8,9 +9,10 @@ const createPackage = statement<[id: string, size: number, sha256: string, media
 );
 const findPackage = statement<[id: string], PackageRow>('find-package');
 const findPackageOfBuild = statement<[buildId: string], PackageRow>('find-package-of-build');
-const condemnPackages = statement<[pendingSeconds: number, endedSeconds: number], { id: string }>(
-  'condemn-packages',
-);
+const condemnPackages = statement<
+  [pendingSeconds: number, endedSeconds: number, limit: number],
+  { id: string }
+>('condemn-packages');
 const forgetPackages = statement<[ids: readonly string[]]>('forget-packages');
 
 /** The port's implementation. */
@@ -30,7 +32,9 @@ export function createPackageStore({ run }: Database): PackageStore {
       return row ?? null;
     },
     async condemn({ pendingSeconds, endedSeconds }) {
-      return (await run(condemnPackages, [pendingSeconds, endedSeconds])).map(({ id }) => id);
+      return (await run(condemnPackages, [pendingSeconds, endedSeconds, DELETED_AT_ONCE])).map(
+        ({ id }) => id,
+      );
     },
     async forget(ids) {
       if (ids.length > 0) await run(forgetPackages, [ids]);

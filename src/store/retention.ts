@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Database } from './database.ts';
-import { LOG_READ_CHUNKS, ORPHANS_AT_ONCE } from './limits.ts';
+import { DELETED_AT_ONCE, LOG_READ_CHUNKS, ORPHANS_AT_ONCE } from './limits.ts';
 import type { BlobStore } from './ports/blobs.ts';
 import type { RetentionStore } from './ports/retention.ts';
 import { statement } from './statements.ts';
@@ -30,10 +30,13 @@ const archiveLog = statement<
   [buildId: string, number: number, blobId: string | null, size: number, chunks: string],
   { buildId: string }
 >('archive-log', { repeatable: false });
-const condemnLogArchives = statement<[keepSeconds: number, keepBytes: number], { blobId: string }>(
-  'condemn-log-archives',
+const condemnLogArchives = statement<
+  [keepSeconds: number, keepBytes: number, limit: number],
+  { blobId: string }
+>('condemn-log-archives');
+const condemnOfOldBuilds = statement<[endedSeconds: number, limit: number]>(
+  'condemn-log-archives-of-old-builds',
 );
-const condemnOfOldBuilds = statement<[endedSeconds: number]>('condemn-log-archives-of-old-builds');
 const forgetLogArchives = statement<[blobIds: readonly string[]]>('forget-log-archives');
 const deleteOldBuilds = statement<[endedSeconds: number, limit: number], { id: string }>('delete-old-builds');
 const deleteOldAudit = statement<[keepSeconds: number, keepEntries: number, limit: number], { id: number }>(
@@ -74,13 +77,14 @@ export function createRetentionStore({ run }: Database, blobs: BlobStore): Reten
       return ended.length;
     },
     async deleteLogs({ keepSeconds, keepBytes }) {
-      const condemned = (await run(condemnLogArchives, [keepSeconds, keepBytes])).map(({ blobId }) => blobId);
+      const rows = await run(condemnLogArchives, [keepSeconds, keepBytes, DELETED_AT_ONCE]);
+      const condemned = rows.map(({ blobId }) => blobId);
       for (const id of condemned) await blobs.delete(id);
       if (condemned.length > 0) await run(forgetLogArchives, [condemned]);
       return condemned.length;
     },
     async deleteBuilds({ endedSeconds, limit }) {
-      await run(condemnOfOldBuilds, [endedSeconds]);
+      await run(condemnOfOldBuilds, [endedSeconds, limit]);
       return (await run(deleteOldBuilds, [endedSeconds, limit])).length;
     },
     async deleteAudit({ keepSeconds, keepEntries, limit }) {

@@ -132,6 +132,25 @@ test('logs go when they are too old, and the oldest when they are too much', asy
   for await (const blob of blobs.list(-60)) expect(blob).toBe('none');
 });
 
+test('the size of all packed logs together is kept with each that comes or goes', async () => {
+  await using kept = await makeStore();
+  const { store, query } = kept;
+  const expectCounted = async (): Promise<void> => {
+    const [row] = await query(`select (select size from log_archive_total) as total,
+      (select coalesce(sum(size), 0)::bigint from log_archives where condemned_at is null) as sum`);
+    expect(row?.['total']).toBe(row?.['sum']);
+  };
+  for (let count = 0; count < 4; count += 1) await endedBuild(store, 100);
+  await Promise.all(Array.from({ length: 3 }, () => store.retention.archiveLogs(archive)));
+  await expectCounted();
+  await store.retention.deleteLogs({ ...keepAll, keepBytes: 1000 });
+  await expectCounted();
+  await store.retention.deleteBuilds({ endedSeconds: 0, limit: 2 });
+  await expectCounted();
+  await store.retention.deleteLogs(keepAll);
+  await expectCounted();
+});
+
 test('old builds go with all that was theirs, and those that are not finished stay', async () => {
   await using kept = await makeStore();
   const { store, query } = kept;

@@ -5,7 +5,7 @@ export interface RetentionStore {
    * before. Answers with how many were.
    */
   archiveLogs(which: { readonly endedSeconds: number; readonly limit: number }): Promise<number>;
-  /** Deletes packed logs that are too old, and the oldest while all together exceed `keepBytes`. Answers with how many. */
+  /** Deletes packed logs that are too old, and the oldest while all together exceed `keepBytes`; at most some thousands. Answers with how many. */
   deleteLogs(rules: { readonly keepSeconds: number; readonly keepBytes: number }): Promise<number>;
   /** Deletes builds that ended so long ago, with their logs; at most `limit` of them. Answers with how many. */
   deleteBuilds(which: { readonly endedSeconds: number; readonly limit: number }): Promise<number>;
