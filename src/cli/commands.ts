@@ -1,16 +1,10 @@
-import {
-  buildListSchema,
-  buildSchema,
-  workerListSchema,
-  type Build,
-  type BuildRequestBody,
-} from '../contract/api.ts';
+import { buildListSchema, buildSchema, type Build, type BuildRequestBody } from '../contract/api.ts';
 import { createLogText } from '../contract/log-text.ts';
 import { readBuildOptions, type BuildOptions } from './build-options.ts';
 import { CliError, exitCodeOf, exitCodes, type ExitCode } from './failure.ts';
 import { findBuildId } from './find-build.ts';
 import { followBuild } from './follow.ts';
-import { describeBuild, describeEnd, listBuilds, listWorkers } from './describe.ts';
+import { describeBuild, describeEnd, listBuilds } from './describe.ts';
 import { withGitAccess, type GitAccessOptions } from './git-access.ts';
 import { readLog } from './read-log.ts';
 import { readRegistryAuth } from './registry-auth.ts';
@@ -145,13 +139,6 @@ export async function cancel(
   const id = await findBuildId(session.client, idText);
   const build = await session.client.post(`/api/v1/builds/${id}/cancel`, null, buildSchema);
   session.print(json === true ? toJson(build) : `cancelled ${build.id}\n`);
-  return exitCodes.ok;
-}
-
-/** Lists the workers that are connected. */
-export async function workers(session: Session, { json }: { readonly json?: boolean }): Promise<ExitCode> {
-  const answer = await session.client.get('/api/v1/workers', workerListSchema);
-  session.print(json === true ? toJson(answer) : listWorkers(answer.workers));
   return exitCodes.ok;
 }
 

@@ -1,7 +1,7 @@
-import type { Build, Try, Worker } from '../contract/api.ts';
+import type { Build, Try } from '../contract/api.ts';
 import { formatDuration, formatTable } from './text.ts';
 
-/** How builds and workers read. */
+/** How builds read. */
 
 const ID_SHOWN = 8;
 const LABEL_COLUMNS = 12;
@@ -78,23 +78,6 @@ export function listBuilds(builds: readonly Build[], now: number): string {
             (build.ended_at === null ? now : Date.parse(build.ended_at)) - Date.parse(build.started_at),
           ),
       build.submitted_by,
-    ]),
-  );
-}
-
-/** A table of workers. */
-export function listWorkers(workers: readonly Worker[]): string {
-  if (workers.length === 0) return 'no workers\n';
-  return formatTable(
-    ['WORKER', 'SLOT', 'STATE', 'KIND', 'BUILD', 'ADDRESS', 'EXTENSIONS'],
-    workers.map((worker) => [
-      worker.id,
-      `${worker.slot + 1}/${worker.slots}`,
-      worker.state,
-      worker.kind,
-      worker.build_id?.slice(0, ID_SHOWN) ?? '',
-      worker.address,
-      worker.extensions.join(','),
     ]),
   );
 }

@@ -28,3 +28,6 @@ export const GZIP_LEVEL = 4;
 export const DOCKERIGNORE_MAX = 1024 * 1024;
 /** A file that is sent as a secret of a build, in bytes: as much as the manager takes of all of them. */
 export const SECRET_FILE_MAX_BYTES = 131_072;
+
+/** How often a worker that is being drained is looked at. */
+export const DRAIN_LOOK_MS = 1000;

@@ -1,20 +1,12 @@
 import { Command, CommanderError, Option } from 'commander';
 import { buildStates } from '../contract/phases.ts';
 import { audit, type AuditOptions } from './audit.ts';
-import {
-  cancel,
-  list,
-  log,
-  show,
-  submit,
-  workers,
-  type ListOptions,
-  type SubmitOptions,
-} from './commands.ts';
+import { cancel, list, log, show, submit, type ListOptions, type SubmitOptions } from './commands.ts';
 import { asCliError, exitCodes, type ExitCode } from './failure.ts';
 import { addRegistryCommands } from './registry-commands.ts';
 import { createSession, type InSession } from './session.ts';
 import { writeTo } from './streams.ts';
+import { addWorkerCommands } from './worker-commands.ts';
 
 /** `quay-build`: the command line for people and scripts. docs/cli.md */
 
@@ -199,12 +191,6 @@ function createProgram(inSession: InSession): Command {
     .action(inSession((session, id: string, options: object) => cancel(session, id, options)));
 
   program
-    .command('workers')
-    .description('list the workers that are connected')
-    .option('--json', 'print them as JSON')
-    .action(inSession((session, options: object) => workers(session, options)));
-
-  program
     .command('audit')
     .description('list who did what, newest first; it needs a token with the scope admin')
     .option('--actor <name>', 'only what this one did')
@@ -219,6 +205,7 @@ function createProgram(inSession: InSession): Command {
     .option('--json', 'print a JSON entry a line')
     .action(inSession((session, options: AuditOptions) => audit(session, options, Date.now())));
 
+  addWorkerCommands(program, inSession);
   addRegistryCommands(program, inSession);
   return program;
 }

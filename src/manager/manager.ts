@@ -24,6 +24,7 @@ import { meterStore } from './metrics/meter-store.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { probeStore } from './metrics/probe-store.ts';
 import { createResumption } from './realms/resumption.ts';
+import { startDrains } from './realms/drains.ts';
 import { loadRegistrationTickets } from './realms/registration-tickets.ts';
 import { startRoster } from './realms/roster.ts';
 import type { SlotConnection } from './realms/slot-connection.ts';
@@ -35,7 +36,7 @@ import { everyOf } from './registry/scopes.ts';
 import { findCacheTag } from './scheduling/cache-tag.ts';
 import { buildSecrets, cacheAccess, prepareHandOver } from './scheduling/hand-over.ts';
 import { startRetention } from './retention.ts';
-import { startScheduler } from './scheduling/scheduler.ts';
+import { startScheduler, type Scheduler } from './scheduling/scheduler.ts';
 import { startSweeper } from './scheduling/sweeper.ts';
 import { demandOwnKey } from './secrets/own-key.ts';
 import { createSecretBox, type SecretBox } from './secrets/secret-box.ts';
@@ -176,6 +177,7 @@ export async function startManager(
   const roster = startRoster({
     workers: store.workers,
     realms: store.realms,
+    wakeUps: store.wakeUps,
     manager,
     heartbeatTimeoutSeconds: settings.HEARTBEAT_TIMEOUT_SECONDS,
     logger,
@@ -209,7 +211,14 @@ export async function startManager(
     publicUrl,
     resumeGraceSeconds: settings.RESUME_GRACE_SECONDS,
   };
-  const scheduler = startScheduler({
+  const drains = startDrains({
+    workers: store.workers,
+    wakeUps: store.wakeUps,
+    onChange: () => scheduler.drainsChanged(),
+    logger,
+  });
+  starting.defer(() => drains.stop());
+  const scheduler: Scheduler = startScheduler({
     fleet,
     leases: store.leases,
     logs: store.logs,
@@ -227,6 +236,7 @@ export async function startManager(
         withinMs: CACHE_TAG_WITHIN_MS,
         logger,
       }),
+    isDrained: ({ worker }) => drains.isDrained(worker.id),
     onSlotBusy: (slot, buildId) => roster.busy(slot, buildId),
     logger,
     now,

@@ -55,3 +55,8 @@ export const SERVER_RESTART_MS = { first: 100, most: 30_000 } as const;
 export const SERVER_LOG_BYTES = 4 * 1024 * 1024;
 /** How often that log is looked at. */
 export const SERVER_LOG_LOOK_MS = 60_000;
+
+/** How long the realm of a forgotten worker is remembered, so that the manager that holds its session learns of it; in seconds. */
+export const FORGOTTEN_KEEP_SECONDS = 600;
+/** How long a drained worker without a name of its own is remembered when it is not connected any more, in seconds. */
+export const UNNAMED_DRAINED_KEEP_SECONDS = 86_400;

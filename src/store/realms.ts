@@ -10,19 +10,21 @@ const allocateRealm = statement<
     buildId: string | null,
     seconds: number,
     registeredAs: string | null,
+    address: string | null,
   ],
   RealmRow
 >('allocate-realm', { repeatable: false });
 const findRealm = statement<[name: string], RealmRow>('find-realm');
 const joinRealm = statement<[name: string, seconds: number]>('join-realm', { repeatable: false });
 const keepRealms = statement<[names: readonly string[], seconds: number], { name: string }>('keep-realms');
+const listForgottenRealms = statement<[names: readonly string[]], { name: string }>('list-forgotten-realms');
 const removeRealm = statement<[name: string]>('remove-realm');
 const sweepRealms = statement<[], { name: string }>('sweep-realms');
 
 /** The port's implementation. */
 export function createRealmStore({ run }: Database): RealmStore {
   return {
-    async allocate({ name, kind, tokenHash, buildId, expiresInSeconds, registeredAs }) {
+    async allocate({ name, kind, tokenHash, buildId, expiresInSeconds, registeredAs, address }) {
       const [row] = await run(allocateRealm, [
         name,
         kind,
@@ -30,6 +32,7 @@ export function createRealmStore({ run }: Database): RealmStore {
         buildId,
         expiresInSeconds,
         registeredAs,
+        address,
       ]);
       if (!row) throw new Error('The realm was not written.');
       return row;
@@ -44,6 +47,10 @@ export function createRealmStore({ run }: Database): RealmStore {
     async keep(names, expiresInSeconds) {
       if (names.length === 0) return [];
       return (await run(keepRealms, [names, expiresInSeconds])).map(({ name }) => name);
+    },
+    async forgotten(names) {
+      if (names.length === 0) return [];
+      return (await run(listForgottenRealms, [names])).map(({ name }) => name);
     },
     async remove(name) {
       await run(removeRealm, [name]);

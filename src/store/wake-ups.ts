@@ -58,11 +58,12 @@ export function listen(
     fresh.on('end', () => lose(fresh));
     fresh.on('notification', ({ channel, payload = '' }) => {
       if (channel === 'queue') tell({ type: 'queue' });
-      else if (channel === 'build' || channel === 'log') tell({ type: channel, id: payload });
+      else if (channel === 'build' || channel === 'log' || channel === 'worker')
+        tell({ type: channel, id: payload });
     });
     try {
       await fresh.connect();
-      await fresh.query('listen queue; listen build; listen log');
+      await fresh.query('listen queue; listen build; listen log; listen worker');
     } catch (error) {
       lose(fresh, error instanceof Error ? error : new Error(String(error)));
       return;

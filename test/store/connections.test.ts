@@ -18,6 +18,7 @@ describe('realms', () => {
     buildId: null,
     expiresInSeconds: 60,
     registeredAs: null,
+    address: null,
     ...overrides,
   });
 

@@ -1,7 +1,6 @@
-import type { z } from 'zod';
-import type { Build, Try, workerSchema } from '../../contract/api.ts';
+import type { Build, Try } from '../../contract/api.ts';
 import { isWorkerPhase, type WorkerPhase } from '../../contract/phases.ts';
-import type { BuildWithTries, TryRow, WorkerRow } from '../../store/index.ts';
+import type { BuildWithTries, TryRow } from '../../store/index.ts';
 import { imageOutputsSchema, imageSpecSchema } from '../submission/image-build.ts';
 
 /** How rows of the store look to users of the API. */
@@ -63,25 +62,7 @@ function viewTry(row: TryRow): Try {
   };
 }
 
-function viewPhase(phase: string | null): WorkerPhase | null {
+/** A phase that this program knows. */
+export function viewPhase(phase: string | null): WorkerPhase | null {
   return phase !== null && isWorkerPhase(phase) ? phase : null;
-}
-
-/** A worker's slot as the API shows it. */
-export function viewWorker(row: WorkerRow): z.output<typeof workerSchema> {
-  return {
-    id: row.id,
-    slot: row.slot,
-    slots: row.slots,
-    kind: row.kind,
-    registered_as: row.registeredAs,
-    state: row.state,
-    labels: { ...row.labels },
-    extensions: [...row.extensions],
-    address: row.address,
-    manager: row.manager,
-    connected_at: row.connectedAt.toISOString(),
-    last_seen_at: row.lastSeenAt.toISOString(),
-    build_id: row.buildId,
-  };
 }

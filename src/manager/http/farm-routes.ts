@@ -1,30 +1,16 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { statusSchema, workerListSchema } from '../../contract/api.ts';
+import { statusSchema } from '../../contract/api.ts';
 import { requireScope } from './access.ts';
-import { viewWorker } from './build-view.ts';
 import { problems } from './openapi.ts';
 import type { HttpDependencies } from './ports.ts';
 import { ApiProblem } from './problems.ts';
 
-/** Adds what is about the farm as a whole: workers, status, health, metrics. */
+/** Adds what is about the farm as a whole: status, health, metrics. */
 export function addFarmRoutes(app: FastifyInstance, dependencies: HttpDependencies): void {
   const { store, tokens, metrics, managerName, managerStatus } = dependencies;
   const routes = app.withTypeProvider<ZodTypeProvider>();
-
-  routes.get(
-    '/api/v1/workers',
-    {
-      onRequest: requireScope(tokens, 'read'),
-      schema: {
-        summary: 'The workers that are connected, a slot each',
-        tags: ['workers'],
-        response: { 200: workerListSchema, ...problems(401, 403, 503) },
-      },
-    },
-    async () => ({ workers: (await store.workers.list()).map(viewWorker) }),
-  );
 
   routes.get(
     '/status',

@@ -105,6 +105,11 @@ export const problemKinds = {
     message: 'The namespace has no credentials for this registry.',
     help: 'quay-build credentials list --namespace NAMESPACE shows which it has.',
   },
+  worker_not_found: {
+    status: 404,
+    message: 'There is no worker of this id, and there was none.',
+    help: 'List the workers with GET /api/v1/workers, or quay-build workers.',
+  },
   package_not_found: {
     status: 404,
     message: 'This package does not exist, or the time to fetch it is over.',

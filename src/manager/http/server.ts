@@ -24,6 +24,7 @@ import type { HttpDependencies } from './ports.ts';
 import { ApiProblem, type ProblemCode } from './problems.ts';
 import { addReadableRoutes } from './readable-routes.ts';
 import { addRegistryRoutes } from './registry-routes.ts';
+import { addWorkerRoutes } from './worker-routes.ts';
 
 /**
  * The manager's HTTP listener: the API, packages for workers, the registry's token server, health and metrics. The caller
@@ -62,6 +63,7 @@ export async function createHttpServer(dependencies: HttpDependencies): Promise<
   await app.register(swagger, openApiOptions(dependencies.version));
   addBuildRoutes(app, dependencies);
   addLogRoutes(app, dependencies);
+  addWorkerRoutes(app, dependencies);
   addFarmRoutes(app, dependencies);
   addAuditRoutes(app, dependencies);
   addCredentialRoutes(app, dependencies);

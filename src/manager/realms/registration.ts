@@ -40,6 +40,7 @@ export function registrationPolicy<Data>(dependencies: RegistrationDependencies)
       buildId: null,
       expiresInSeconds: REALM_JOIN_SECONDS,
       registeredAs,
+      address: hostOf(address),
     });
     logger.info({ address, registeredAs }, 'a worker registered');
     return { args: [name] };

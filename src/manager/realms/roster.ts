@@ -1,10 +1,17 @@
-import { DatabaseAway, type RealmStore, type WorkerRow, type WorkerStore } from '../../store/index.ts';
+import {
+  DatabaseAway,
+  type RealmStore,
+  type WakeUps,
+  type WorkerRow,
+  type WorkerStore,
+} from '../../store/index.ts';
 import { REALM_KEEP_SECONDS, WATCHES_AFTER_A_STOP, WORKER_WATCH_MS, WORKER_WRITE_MS } from '../limits.ts';
 import type { SlotConnection } from './slot-connection.ts';
 
 interface RosterDependencies {
   readonly workers: Pick<WorkerStore, 'put' | 'remove'>;
-  readonly realms: Pick<RealmStore, 'keep' | 'remove'>;
+  readonly realms: Pick<RealmStore, 'keep' | 'remove' | 'forgotten'>;
+  readonly wakeUps: WakeUps;
   readonly manager: string;
   readonly heartbeatTimeoutSeconds: number;
   readonly logger: { warn(fields: object, message: string): void };
@@ -25,7 +32,7 @@ export interface Roster {
  * long: whatever it builds is given to another.
  */
 export function startRoster(dependencies: RosterDependencies): Roster {
-  const { workers, realms, manager, heartbeatTimeoutSeconds, logger, now } = dependencies;
+  const { workers, realms, wakeUps, manager, heartbeatTimeoutSeconds, logger, now } = dependencies;
   const slots = new Map<string, SlotConnection>();
   /** By realm. Where a worker may come back with its build, its realm is left to run out. */
   const removed = new Map<string, { readonly mayComeBack: boolean }>();
@@ -75,6 +82,21 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     void inTurn(() => write(which));
   };
 
+  /** Ends the sessions whose worker was forgotten. */
+  const endForgotten = async (which: (slot: SlotConnection) => boolean): Promise<void> => {
+    const asked = [...slots.values()].filter(which).map(({ realm }) => realm);
+    for (const realm of await realms.forgotten(asked)) {
+      const slot = slots.get(realm);
+      if (slot === undefined) continue;
+      logger.warn({ worker: slot.worker.id, build: slot.buildId }, 'a worker was forgotten');
+      slot.session.abort('io.quay.buildworker.forgotten', 'this worker was forgotten: it may register anew');
+    }
+  };
+  const unsubscribe = wakeUps.subscribe((event) => {
+    if (event.type === 'worker') void inTurn(() => endForgotten(({ worker }) => worker.id === event.id));
+    if (event.type === 'resync') void inTurn(() => endForgotten(() => true));
+  });
+
   let looked = now();
   let punctual = 0;
   const watch = setInterval(() => {
@@ -99,6 +121,7 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     round ??= inTurn(async () => {
       await write(slots.values());
       if (slots.size > 0) await realms.keep([...slots.keys()], REALM_KEEP_SECONDS);
+      await endForgotten(() => true);
     }).finally(() => {
       round = null;
     });
@@ -125,6 +148,7 @@ export function startRoster(dependencies: RosterDependencies): Roster {
       setImmediate(writeSoon);
     },
     async stop() {
+      unsubscribe();
       clearInterval(watch);
       clearInterval(writer);
       writeSoon();

@@ -16,6 +16,7 @@ interface Asking {
 export interface ReadySlots {
   add(slot: Slot): void;
   delete(slot: Slot): void;
+  all(): readonly Slot[];
   /** Those of the next sort that is not left out; null when there is none. */
   ask(leaveOut: ReadonlySet<string>): Asking | null;
 }
@@ -46,6 +47,7 @@ export function createReadySlots(): ReadySlots {
       if (alike.size === 0) sorts.delete(sort);
       count(slot, -1);
     },
+    all: () => [...sorts.values()].flatMap((alike) => [...alike]),
     ask(leaveOut) {
       const [found] = sorts.entries().filter(([sort]) => !leaveOut.has(sort));
       if (!found) return null;

@@ -23,6 +23,8 @@ export interface SchedulerDependencies extends Omit<AttemptDependencies, 'lossCo
   readonly defaultMaxRunning: number | null;
   /** Starts hosted workers for what no slot takes. */
   readonly fleet: Pick<Fleet, 'rooms' | 'launch' | 'answered'>;
+  /** Whether the worker of a slot gets no builds. */
+  readonly isDrained: (slot: Slot) => boolean;
   /** Called when a slot takes a build (its id) and when it is free again (null). */
   readonly onSlotBusy: (slot: Slot, buildId: string | null) => void;
 }
@@ -37,6 +39,8 @@ export interface Scheduler {
   hostedReady(slot: Slot, claim: Claim): void;
   /** Looks for builds: somebody has room. */
   wake(): void;
+  /** Other workers are drained than before. */
+  drainsChanged(): void;
   /** Takes no more builds, and resolves when no claim is under way. Tries go on until the manager's signal. */
   stop(): Promise<void>;
   /** Resolves when no try is left, after `onEnd` for each; no lease is renewed any more. */
@@ -48,9 +52,11 @@ export interface Scheduler {
  * One claim at a time: it takes a millisecond, and slots that are alike need not ask the same question twice.
  */
 export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
-  const { leases, wakeUps, manager, leaseSeconds, defaultMaxRunning, fleet, logger, onSlotBusy } =
-    dependencies;
+  const { leases, wakeUps, manager, leaseSeconds, defaultMaxRunning, fleet, logger } = dependencies;
+  const { isDrained, onSlotBusy } = dependencies;
   const ready = createReadySlots();
+  /** Slots that could have a build, but for their worker being drained. */
+  const resting = new Set<Slot>();
   const gone = new WeakSet<Slot>();
   const attempts = new Map<string, Attempt | Launch>();
   const launches = new Map<string, Launch>();
@@ -87,6 +93,8 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
     return was;
   };
 
+  const offer = (slot: Slot): void => void (isDrained(slot) ? resting.add(slot) : ready.add(slot));
+
   /** Asks once for every sort of slot, until there is nothing for that sort. */
   const claimForAll = async (): Promise<void> => {
     const nothingFor = new Set<string>();
@@ -103,7 +111,7 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
       const slot = asking.slotOf(claim.realm);
       ready.delete(slot);
       run(claim, slot, () => {
-        if (!gone.has(slot)) ready.add(slot);
+        if (!gone.has(slot)) offer(slot);
       });
     }
   };
@@ -162,7 +170,7 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
 
   return {
     slotReady(slot) {
-      ready.add(slot);
+      offer(slot);
       wake();
     },
     hostedReady(slot, claim) {
@@ -170,6 +178,16 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
       run(claim, slot, () => fleet.answered());
     },
     wake,
+    drainsChanged() {
+      const rested = [...resting];
+      resting.clear();
+      for (const slot of ready.all().filter(isDrained)) {
+        ready.delete(slot);
+        resting.add(slot);
+      }
+      for (const slot of rested) offer(slot);
+      wake();
+    },
     slotResumed(slot, resumed) {
       const { token, buildId } = resumed.lease;
       const attempt = resumeAttempt(resumed, slot, { ...dependencies, lossCounts: () => !stopped });
@@ -185,6 +203,7 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
     slotGone(slot) {
       gone.add(slot);
       ready.delete(slot);
+      resting.delete(slot);
     },
     async stop() {
       stopped = true;

@@ -7,8 +7,10 @@ export interface NewRealm {
   readonly buildId: string | null;
   /** How long it waits for its worker. */
   readonly expiresInSeconds: number;
-  /** The name of the ticket that its worker showed; null for none. */
+  /** The name of the ticket that its worker showed, which the audit trail has too; null for none. */
   readonly registeredAs: string | null;
+  /** Where its worker asked for it from, for the audit trail. */
+  readonly address: string | null;
 }
 
 export interface RealmRow {
@@ -30,6 +32,8 @@ export interface RealmStore {
   markJoined(name: string, expiresInSeconds: number): Promise<boolean>;
   /** Moves the expiry of many, in one statement. Answers with those that are still there. */
   keep(names: readonly string[], expiresInSeconds: number): Promise<readonly string[]>;
+  /** Those of these whose worker was forgotten: the session in it must end. */
+  forgotten(names: readonly string[]): Promise<readonly string[]>;
   remove(name: string): Promise<void>;
   /** Removes the expired. Answers with their names. */
   sweep(): Promise<readonly string[]>;

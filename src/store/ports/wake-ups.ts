@@ -4,12 +4,14 @@
  * - `queue`: a build waits.
  * - `build`: its state, phase or progress changed.
  * - `log`: its log has grown.
+ * - `worker`: it was drained, resumed or forgotten.
  * - `resync`: hints may have been missed: look at everything.
  */
 export type WakeUp =
   | { readonly type: 'queue' }
   | { readonly type: 'build'; readonly id: string }
   | { readonly type: 'log'; readonly id: string }
+  | { readonly type: 'worker'; readonly id: string }
   | { readonly type: 'resync' };
 
 export interface WakeUps {

@@ -28,7 +28,8 @@ beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   roster = startRoster({
     workers: { put, remove: () => Promise.resolve() },
-    realms: { keep, remove: () => Promise.resolve() },
+    realms: { keep, remove: () => Promise.resolve(), forgotten: () => Promise.resolve([]) },
+    wakeUps: { subscribe: () => () => undefined },
     manager: 'manager-1',
     heartbeatTimeoutSeconds: 10,
     logger,

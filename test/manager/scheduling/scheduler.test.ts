@@ -113,6 +113,7 @@ function start(claims: Subject['claims']): Subject {
     manager: 'manager-1',
     leaseSeconds: 60,
     defaultMaxRunning: null,
+    isDrained: () => false,
     fleet: { rooms: () => [], launch: () => expect.fail('there is no executor'), answered: () => undefined },
     prepare: () =>
       Promise.resolve({

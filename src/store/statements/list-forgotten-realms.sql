@@ -1,0 +1,1 @@
+select name from realms where name = any ($1::text[]) and forgotten_at is not null
