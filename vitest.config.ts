@@ -9,6 +9,7 @@ export default defineConfig({
     // What runs are engines, registries and databases: a test may wait for them, and none asserts how long.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 45_000 } },
     pool: 'forks',
     maxWorkers: 3,
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
