@@ -25,7 +25,7 @@ Every error that you can meet has a code, says what happened and what to do abou
 ## How a build fails
 
 \`error\` of a build and of each of its tries: \`{code, message, help, base_error}\`. \`base_error\` has the failing part's own words,
-with secrets masked. An internal error is not the user's fault: the build is tried again, three times in all, and ends as
+with secrets masked. An internal error is not the user's fault: the build is tried again while it has tries (three, unless it says otherwise), and ends as
 \`internalerror\` when it still fails; any other ends the build as \`error\`. A pull or a push that the registry refuses (*not found*,
 *denied*) is never tried again.
 

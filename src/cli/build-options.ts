@@ -15,6 +15,7 @@ export interface BuildOptions {
   readonly cpus?: string;
   readonly timeout?: string;
   readonly silenceTimeout?: string;
+  readonly maxTries?: string;
   readonly network?: string;
 }
 
@@ -59,8 +60,9 @@ function readBounds({
   cpus,
   timeout,
   silenceTimeout,
+  maxTries,
   network,
-}: BuildOptions): Pick<BuildRequestBody, 'limits' | 'timeout' | 'silence_timeout' | 'network'> {
+}: BuildOptions): Pick<BuildRequestBody, 'limits' | 'timeout' | 'silence_timeout' | 'max_tries' | 'network'> {
   const limits = {
     ...(memory === undefined ? {} : { memory: readAmount('--memory', memory, UNITS, '512m or 2g') }),
     ...(cpus === undefined ? {} : { cpus: readAmount('--cpus', cpus, { '': 1 }, '1.5') }),
@@ -73,6 +75,7 @@ function readBounds({
     ...(silenceTimeout === undefined
       ? {}
       : { silence_timeout: readAmount('--silence-timeout', silenceTimeout, SECONDS, '90s, 30m or 2h') }),
+    ...(maxTries === undefined ? {} : { max_tries: readAmount('--max-tries', maxTries, { '': 1 }, '3') }),
     ...(network === 'none' || network === 'host' ? { network } : {}),
   };
 }

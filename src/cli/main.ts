@@ -119,6 +119,7 @@ function createProgram(inSession: InSession): Command {
     .option('--cpus <number>', 'CPUs that each step may use, as 1.5, where the engine keeps it')
     .option('--timeout <time>', 'stop the build after this time, as 90s, 30m or 2h')
     .option('--silence-timeout <time>', 'stop the build when its steps print nothing for this time')
+    .option('--max-tries <number>', 'how often it is tried where it is not at fault, up to 10 (default: 3)')
     .addOption(
       new Option('--network <network>', 'what steps are connected to (default: default)').choices([
         'default',

@@ -138,10 +138,16 @@ const buildRequestFields = z.strictObject({
     examples: [{ memory: 1_073_741_824, cpus: 1.5 }],
   }),
   timeout: timeoutSchema.nullable().default(null).meta({
-    description: 'Seconds that a try may take, from when its worker has it; it ends with builderror.',
+    description:
+      "Seconds that a try may take, from when its worker has it; it ends with builderror. The manager's BUILD_TIMEOUT_SECONDS when absent.",
   }),
   silence_timeout: timeoutSchema.nullable().default(null).meta({
-    description: 'Seconds that the steps may print nothing; the build ends with builderror.',
+    description:
+      "Seconds that the steps may print nothing; the build ends with builderror. The manager's BUILD_SILENCE_SECONDS when absent.",
+  }),
+  max_tries: z.int().min(1).max(10).default(3).meta({
+    description:
+      'How many tries it has: one is used up by an internal error, or by losing its worker. The errors of the build itself end it at once.',
   }),
   network: networkSchema.default('default').meta({
     description: 'What steps are connected to. host is for workers whose operator allows it (ENTITLEMENTS).',
@@ -215,11 +221,15 @@ const trySchema = z.object({
   worker: z.string().nullable().meta({ description: 'The id of the worker, and its slot.' }),
   started_at: time,
   ended_at: time.nullable(),
+  deadline: time
+    .nullable()
+    .meta({ description: 'By when its worker must have ended it; null until it has it.' }),
   phase: z.enum(workerPhases).nullable().meta({ description: 'The last phase it reached.' }),
   outcome: z
     .enum(tryOutcomes)
     .nullable()
-    .meta({ description: 'null while it runs; lost: its worker vanished.' }),
+    .meta({ description: 'null while it runs; lost: its worker, or its manager, vanished.' }),
+  counted: z.boolean().meta({ description: 'Whether it uses up one of max_tries.' }),
   error: buildFailureSchema.nullable(),
 });
 
@@ -277,6 +287,7 @@ export const buildSchema = z.object({
   ended_at: time.nullable(),
   tries: z.array(trySchema),
   max_tries: z.int(),
+  tries_used: z.int().meta({ description: 'How many of max_tries are used up.' }),
 });
 export type Build = z.output<typeof buildSchema>;
 export type Try = z.output<typeof trySchema>;

@@ -37,8 +37,13 @@ export const CLAIM_SLOTS_MAX = 64;
 /** How often what has run out is swept, in milliseconds. */
 export const SWEEP_MS = 10_000;
 
-/** How long an internal error keeps a build from being tried again. */
-export const RETRY_DELAY_SECONDS = 30;
+/** How long an internal error keeps a build from being tried again: the first, the second, …; the last one repeats. */
+export const RETRY_DELAYS_SECONDS: readonly number[] = [10, 40, 120, 300, 600];
+/** By which share each of these may be shorter or longer. */
+export const RETRY_JITTER = 0.2;
+
+/** How much longer than it may take a try has whose worker is to end it itself, and tell so. */
+export const LIMITS_MARGIN_SECONDS = 60;
 
 /** How long a package outlives the end of its build, and one that was uploaded for no build. */
 export const PACKAGE_KEEP_SECONDS = 3_600;
@@ -85,7 +90,7 @@ export const FOLLOW_RECORDS = 500;
 export const FOLLOW_POLL_MS = 5_000;
 
 /** How long the credentials of a try live at most, should nobody end it. */
-export const TRY_MAX_SECONDS = 86_400;
+export const TRY_MAX_SECONDS = 90_000;
 
 /** How many of a repository's last builds are looked at for an image that may prime the cache. */
 export const CACHE_LOOK_BACK_BUILDS = 20;

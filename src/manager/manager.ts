@@ -129,6 +129,11 @@ export async function startManager(
       now: () => performance.now(),
     }),
   );
+  const tryLimits = {
+    timeout: Math.min(settings.BUILD_TIMEOUT_SECONDS, settings.BUILD_TIMEOUT_MAX_SECONDS),
+    silence: Math.min(settings.BUILD_SILENCE_SECONDS, settings.BUILD_TIMEOUT_MAX_SECONDS),
+    most: settings.BUILD_TIMEOUT_MAX_SECONDS,
+  };
   let status: 'running' | 'stopping' = 'running';
   const lookUps = new AbortController();
   const app = await createHttpServer({
@@ -151,6 +156,7 @@ export async function startManager(
       defaultRegistry: settings.REGISTRY,
       registryAccess,
       defaultMaxWaiting: settings.NAMESPACE_MAX_WAITING,
+      timeoutMaxSeconds: tryLimits.most,
       newId: randomUUID,
     }),
     followLog: createFollowLog(store),
@@ -209,6 +215,7 @@ export async function startManager(
     box,
     registryAccess,
     publicUrl,
+    tryLimits,
     resumeGraceSeconds: settings.RESUME_GRACE_SECONDS,
   };
   const drains = startDrains({
@@ -226,7 +233,7 @@ export async function startManager(
     manager,
     leaseSeconds: settings.LEASE_SECONDS,
     defaultMaxRunning: settings.NAMESPACE_MAX_RUNNING,
-    prepare: (claim, slot) => prepareHandOver(claim, slot.extensions.includes('resume'), handOver),
+    prepare: (claim, slot) => prepareHandOver(claim, slot.extensions, handOver),
     secretsOf: (claim) => buildSecrets(claim, handOver),
     cacheTag: (claim) =>
       findCacheTag(claim, {
@@ -238,8 +245,10 @@ export async function startManager(
       }),
     isDrained: ({ worker }) => drains.isDrained(worker.id),
     onSlotBusy: (slot, buildId) => roster.busy(slot, buildId),
+    workerStopSeconds: settings.WORKER_STOP_SECONDS,
     logger,
     now,
+    random: Math.random,
     signal: stopping.signal,
   });
   starting.defer(async () => {
@@ -251,6 +260,7 @@ export async function startManager(
     blobs,
     leaseSeconds: settings.LEASE_SECONDS,
     resumeSeconds: settings.RESUME_GRACE_SECONDS,
+    random: Math.random,
     logger,
   });
   starting.defer(() => sweeper.stop());
@@ -274,6 +284,7 @@ export async function startManager(
       leases: store.leases,
       manager,
       leaseSeconds: settings.LEASE_SECONDS,
+      random: Math.random,
       logger,
       signal: stopping.signal,
     });

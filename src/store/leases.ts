@@ -5,6 +5,7 @@ import type { HealthMonitor } from './health.ts';
 import type { BuildRow, TryOutcome } from './ports/builds.ts';
 import type { SealedCredential } from './ports/credentials.ts';
 import type { Claim, LeaseStore, ResumeProof } from './ports/leases.ts';
+import { LOSSES_MAX, OVERDUE_AT_ONCE } from './limits.ts';
 import { statement } from './statements.ts';
 import { keepableText, toJsonb } from './values.ts';
 
@@ -50,24 +51,65 @@ const beginStep = statement<[...Fence, ordinal: number, name: string, progress: 
 const finishTry =
   statement<[...Fence, outcome: string, error: string | null, outputs: string | null]>('finish-try');
 const giveBack = statement<
-  [...Fence, outcome: string, error: string | null, counted: boolean, delaySeconds: number],
+  [
+    ...Fence,
+    outcome: string,
+    error: string | null,
+    counted: boolean,
+    delaySeconds: number,
+    lossesMax: number,
+  ],
   { state: 'waiting' | 'internalerror' }
 >('give-back');
 const howTryEnded = statement<Fence, { outcome: TryOutcome | null; state: BuildState }>('how-try-ended');
-const makeResumable = statement<[...Fence, hash: Uint8Array]>('make-resumable');
+const handOverTry =
+  statement<
+    [
+      ...Fence,
+      resumeHash: Uint8Array | null,
+      timeoutSeconds: number,
+      silenceSeconds: number,
+      marginSeconds: number,
+    ]
+  >('hand-over-try');
 const suspendTry = statement<[...Fence, workerAway: boolean]>('suspend-try');
 type Proof = [buildId: string, number: number, hash: Uint8Array];
 const resumeTry = statement<[...Proof, realm: string, manager: string], ResumedBuild>('resume-try');
 const findResumable = statement<Proof, { outcome: TryOutcome | null }>('find-resumable');
-const forsakeTry = statement<Proof>('forsake-try');
+const forsakeTry = statement<[...Proof, error: string | null, lossesMax: number]>('forsake-try');
 const expireLeases = statement<
-  [graceSeconds: number, error: string | null, counted: boolean, delaySeconds: number, resumeSeconds: number],
+  [
+    graceSeconds: number,
+    resumeSeconds: number,
+    workerAway: string | null,
+    managerGone: string | null,
+    lossesMax: number,
+  ],
   { buildId: string; try: number; state: 'waiting' | 'internalerror' }
 >('expire-leases');
+const listOverdueTries = statement<
+  [graceSeconds: number, limit: number],
+  {
+    buildId: string;
+    try: number;
+    leaseToken: string;
+    phase: string | null;
+    triesCounted: number;
+    timeoutSeconds: number;
+    silenceSeconds: number;
+    workerKeepsLimits: boolean;
+    isLate: boolean;
+  }
+>('list-overdue-tries');
 
 /** The port's implementation. Each operation is one statement; the clock of leases is the database's. */
 export function createLeaseStore(database: Database, health: HealthMonitor, now: () => Date): LeaseStore {
   const { run } = database;
+  /** Whether nothing expires: until so long after the database was away, nobody could renew, or be heard. */
+  const isTooSoon = (graceSeconds: number): boolean => {
+    const { upSince } = health;
+    return !upSince || now().getTime() - upSince.getTime() < graceSeconds * 1000;
+  };
   return {
     async claim({
       manager,
@@ -116,8 +158,9 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
       };
     },
 
-    async makeResumable(lease, hash) {
-      return (await run(makeResumable, [...fence(lease), hash])).length > 0;
+    async handOver(lease, { resumeHash, timeoutSeconds, silenceSeconds, marginSeconds }) {
+      const limits = [timeoutSeconds, silenceSeconds, marginSeconds] as const;
+      return (await run(handOverTry, [...fence(lease), resumeHash, ...limits])).length > 0;
     },
 
     async suspend(lease, { workerAway }) {
@@ -134,8 +177,8 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
       return { ...claimOf(claimed), lastLogSeq, lastMessageSeq, phase: tryPhase };
     },
 
-    async forsake(proof) {
-      return (await run(forsakeTry, proven(proof))).length > 0;
+    async forsake(proof, error) {
+      return (await run(forsakeTry, [...proven(proof), toJsonb(error), LOSSES_MAX])).length > 0;
     },
 
     async enterPhase(lease, phase, baseImage) {
@@ -160,17 +203,33 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
     },
 
     async giveBack(lease, { outcome, error, counted, delaySeconds }) {
-      const [row] = await run(giveBack, [...fence(lease), outcome, toJsonb(error), counted, delaySeconds]);
+      const [row] = await run(giveBack, [
+        ...fence(lease),
+        outcome,
+        toJsonb(error),
+        counted,
+        delaySeconds,
+        LOSSES_MAX,
+      ]);
       if (row) return row.state;
       const [ended] = await run(howTryEnded, fence(lease));
       if (ended?.outcome !== outcome) return null;
       return ended.state === 'waiting' || ended.state === 'internalerror' ? ended.state : null;
     },
 
-    async expireLeases({ graceSeconds, resumeSeconds, counted, delaySeconds, error }) {
-      const { upSince } = health;
-      if (!upSince || now().getTime() - upSince.getTime() < graceSeconds * 1000) return [];
-      return run(expireLeases, [graceSeconds, toJsonb(error), counted, delaySeconds, resumeSeconds]);
+    async expireLeases({ graceSeconds, resumeSeconds, workerAway, managerGone }) {
+      if (isTooSoon(graceSeconds)) return [];
+      const errors = [toJsonb(workerAway), toJsonb(managerGone)] as const;
+      return run(expireLeases, [graceSeconds, resumeSeconds, ...errors, LOSSES_MAX]);
+    },
+
+    async overdue(graceSeconds) {
+      if (isTooSoon(graceSeconds)) return [];
+      const rows = await run(listOverdueTries, [graceSeconds, OVERDUE_AT_ONCE]);
+      return rows.map(({ buildId, try: number, leaseToken, ...row }) => ({
+        ...row,
+        lease: { buildId, try: number, token: leaseToken },
+      }));
     },
   };
 }

@@ -36,6 +36,11 @@ export const LOG_READ_CHUNKS = 8;
 
 /** How many packed logs, and packages, are deleted at a time, the oldest first. */
 export const DELETED_AT_ONCE = 5000;
+/** How often a build's worker may be lost without that using up a try: a build that ends its managers ends, too. */
+export const LOSSES_MAX = 10;
+/** How many overdue tries are ended at a time; the next look finds the rest. */
+export const OVERDUE_AT_ONCE = 500;
+
 /** How many blobs are looked up at a time. */
 export const ORPHANS_AT_ONCE = 1000;
 

@@ -2,13 +2,17 @@ import { expect, it } from 'vitest';
 import { readBuildOptions } from '../../src/cli/build-options.ts';
 
 it('reads bounds with their units, and leaves out what was not given', () => {
-  expect(readBuildOptions({ memory: '512m', cpus: '1.5', timeout: '2h', silenceTimeout: '90s' }, {})).toEqual(
-    {
-      limits: { memory: 536_870_912, cpus: 1.5 },
-      timeout: 7200,
-      silence_timeout: 90,
-    },
-  );
+  expect(
+    readBuildOptions(
+      { memory: '512m', cpus: '1.5', timeout: '2h', silenceTimeout: '90s', maxTries: '5' },
+      {},
+    ),
+  ).toEqual({
+    limits: { memory: 536_870_912, cpus: 1.5 },
+    timeout: 7200,
+    silence_timeout: 90,
+    max_tries: 5,
+  });
   expect(readBuildOptions({ memory: '1048576', network: 'host' }, {})).toEqual({
     limits: { memory: 1_048_576 },
     network: 'host',

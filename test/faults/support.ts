@@ -27,8 +27,10 @@ export function tryOf(number: number, outcome: Try['outcome']): Try {
     worker: `worker-${number}/0`,
     started_at: at(number * 10),
     ended_at: at(number * 10 + 5),
+    deadline: at(number * 10 + 3600),
     phase: 'pushing',
     outcome,
+    counted: outcome !== 'lost' && outcome !== 'cancelled',
     error: null,
   };
 }
@@ -67,6 +69,7 @@ function buildOf(number: number): Build {
     ended_at: at(15),
     tries: [tryOf(1, 'complete')],
     max_tries: 3,
+    tries_used: 1,
   });
 }
 

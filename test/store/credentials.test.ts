@@ -1,7 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
 import type { NewCredential } from '../../src/store/index.ts';
-import { claimed, claimNew, claimRequest, newBuild, nextWakeUp, openTestStore } from './support/store.ts';
+import {
+  claimed,
+  claimNew,
+  claimRequest,
+  longLimits,
+  newBuild,
+  nextWakeUp,
+  openTestStore,
+} from './support/store.ts';
 
 let server: LabDatabaseServer;
 beforeAll(async () => {
@@ -85,7 +93,7 @@ describe('credentials of a namespace', () => {
     await store.credentials.set(credential(), MAX);
     const { lease } = await claimNew(store, {}, able);
     const hash = Buffer.alloc(32, 7);
-    await store.leases.makeResumable(lease, hash);
+    await store.leases.handOver(lease, { ...longLimits, resumeHash: hash });
     const proof = { buildId: lease.buildId, try: lease.try, hash };
     const resumed = await store.leases.resume(proof, { realm: 'realm-1', manager: 'manager-2' });
     expect(resumed).toMatchObject({ credentials: [{ username: 'robot' }] });

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
 import { meaningOf } from '../../src/store/failures.ts';
 import { DatabaseAway } from '../../src/store/index.ts';
-import { claimNew, claimRequest, openTestStore } from './support/store.ts';
+import { claimNew, claimRequest, expireAtOnce, openTestStore } from './support/store.ts';
 
 let server: LabDatabaseServer;
 beforeAll(async () => {
@@ -64,7 +64,6 @@ test('a database that is gone is said to be away, since when, and nothing expire
   await expect(store.leases.enterPhase(lease, 'building')).rejects.toThrow(DatabaseAway);
   expect(await store.health.ping()).toBe(false);
   expect(store.health.awaySince).toBeInstanceOf(Date);
-  expect(
-    await store.leases.expireLeases({ graceSeconds: 0, resumeSeconds: 0, counted: false, delaySeconds: 0 }),
-  ).toEqual([]);
+  expect(await store.leases.expireLeases(expireAtOnce)).toEqual([]);
+  expect(await store.leases.overdue(0)).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { startDatabaseServer } from '../../lab/database.ts';
 import type { BuildState } from '../../src/contract/phases.ts';
 import type { Lease, Store, TryOutcome } from '../../src/store/index.ts';
-import { claimRequest, newBuild, openTestStore, record } from './support/store.ts';
+import { claimRequest, expireAtOnce, newBuild, openTestStore, record } from './support/store.ts';
 
 /** What a build must be after anything that anyone did, in any order, with leases of any age. */
 interface Model {
@@ -91,12 +91,7 @@ async function take(context: Context, step: Step): Promise<void> {
     case 'expire': {
       if (!used) return;
       await store.leases.renew({ manager: 'manager-1', tokens: [used.token], leaseSeconds: -1 });
-      const expired = await store.leases.expireLeases({
-        graceSeconds: 0,
-        resumeSeconds: 0,
-        counted: false,
-        delaySeconds: 0,
-      });
+      const expired = await store.leases.expireLeases(expireAtOnce);
       expect(expired.length).toBe(holds ? 1 : 0);
       if (holds) endTry(context, 'lost', 'waiting');
       return;

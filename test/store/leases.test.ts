@@ -3,7 +3,15 @@ import pg from 'pg';
 import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
 import type { BuildFailure } from '../../src/contract/api.ts';
 import type { Store } from '../../src/store/index.ts';
-import { claimed, claimNew, claimRequest, newBuild, openTestStore } from './support/store.ts';
+import {
+  claimed,
+  claimNew,
+  claimRequest,
+  expireAtOnce,
+  longLimits,
+  newBuild,
+  openTestStore,
+} from './support/store.ts';
 
 let server: LabDatabaseServer;
 beforeAll(async () => {
@@ -17,7 +25,6 @@ const failure: BuildFailure = {
   help: 'Check the registry.',
   base_error: 'with a NUL \0 in it',
 };
-const atOnce = { graceSeconds: 0, resumeSeconds: 0, counted: false, delaySeconds: 0 };
 
 describe('claiming', () => {
   test('takes the highest priority first, then the oldest', async () => {
@@ -157,6 +164,23 @@ describe('a try', () => {
     });
   });
 
+  test('given back before its worker had it, as when none comes, is no loss, however often', async () => {
+    await using store = await openTestStore(server);
+    await store.builds.submit(newBuild());
+    const back = { outcome: 'lost', error: failure, counted: false, delaySeconds: 0 } as const;
+    for (let times = 0; times < 12; times += 1) {
+      const { lease } = claimed(await store.leases.claim(claimRequest()));
+      expect(await store.leases.giveBack(lease, back)).toBe('waiting');
+    }
+    const states: (string | null)[] = [];
+    do {
+      const { lease } = claimed(await store.leases.claim(claimRequest()));
+      await store.leases.handOver(lease, longLimits);
+      states.push(await store.leases.giveBack(lease, back));
+    } while (states.at(-1) === 'waiting');
+    expect(states).toHaveLength(10);
+  });
+
   test('given back with a delay, its build is not claimed before', async () => {
     await using store = await openTestStore(server);
     const { build, lease } = await claimNew(store);
@@ -212,10 +236,10 @@ describe('a lease', () => {
       tokens: [renewed.lease.token],
       leaseSeconds: 300,
     });
-    expect(await store.leases.expireLeases(atOnce)).toEqual([
+    expect(await store.leases.expireLeases(expireAtOnce)).toEqual([
       { buildId: expired.build.id, try: 1, state: 'waiting' },
     ]);
-    expect(await store.leases.expireLeases(atOnce)).toEqual([]);
+    expect(await store.leases.expireLeases(expireAtOnce)).toEqual([]);
     expect(await store.builds.get(expired.build.id)).toMatchObject({
       state: 'waiting',
       tries: [{ outcome: 'lost', counted: false }],
@@ -226,23 +250,42 @@ describe('a lease', () => {
     await using store = await openTestStore(server);
     const { lease } = await claimNew(store, {}, { leaseSeconds: 0 });
     expect(await store.leases.finish(lease, { state: 'complete', outputs: {} })).toBe(true);
-    expect(await store.leases.expireLeases(atOnce)).toEqual([]);
+    expect(await store.leases.expireLeases(expireAtOnce)).toEqual([]);
   });
 
   test('does not run out before the grace after the database came back', async () => {
     await using store = await openTestStore(server);
     await claimNew(store, {}, { leaseSeconds: 0 });
-    expect(await store.leases.expireLeases({ ...atOnce, graceSeconds: 3600 })).toEqual([]);
+    expect(await store.leases.expireLeases({ ...expireAtOnce, graceSeconds: 3600 })).toEqual([]);
   });
 
-  test('that ran out ends the build when no counted try remains, with the words for the user', async () => {
+  test('that ran out ends the build when its worker was away and no counted try remains, with the words for the user', async () => {
     await using store = await openTestStore(server);
-    const { build } = await claimNew(store, { maxTries: 1 }, { leaseSeconds: 0 });
-    const rules = { ...atOnce, counted: true, error: failure };
-    expect(await store.leases.expireLeases(rules)).toMatchObject([{ state: 'internalerror' }]);
+    const { build, lease } = await claimNew(store, { maxTries: 1 });
+    await store.leases.handOver(lease, { ...longLimits, resumeHash: Buffer.from('hash') });
+    await store.leases.suspend(lease, { workerAway: true });
+    const expired = await store.leases.expireLeases({ ...expireAtOnce, workerAway: failure });
+    expect(expired).toMatchObject([{ state: 'internalerror' }]);
     expect(await store.builds.get(build.id)).toMatchObject({
       state: 'internalerror',
       error: { code: 'pushissue' },
+      tries: [{ outcome: 'lost', counted: true, error: { code: 'pushissue' } }],
+    });
+  });
+
+  test('that ran out often enough ends the build, which may be what ends its managers', async () => {
+    await using store = await openTestStore(server);
+    const { id } = await store.builds.submit(newBuild());
+    let states: string[] = [];
+    do {
+      claimed(await store.leases.claim(claimRequest({ leaseSeconds: 0 })));
+      states = [...states, ...(await store.leases.expireLeases(expireAtOnce)).map(({ state }) => state)];
+    } while (states.at(-1) === 'waiting');
+    expect(states).toEqual([...Array.from({ length: 9 }, () => 'waiting'), 'internalerror']);
+    expect(await store.builds.get(id)).toMatchObject({
+      state: 'internalerror',
+      triesCounted: 0,
+      error: { base_error: 'the manager is gone' },
     });
   });
 

@@ -1,14 +1,16 @@
-import { buildErrorKinds } from '../../contract/build-errors.ts';
 import type { Claim, HostedWorkerStore, LeaseStore } from '../../store/index.ts';
-import { RETRY_DELAY_SECONDS } from '../limits.ts';
+import { buildFailure } from '../build-failure.ts';
 import { persist } from '../persist.ts';
 import type { Slot } from '../realms/slot.ts';
+import { retryDelaySeconds } from '../scheduling/backoff.ts';
 
 export interface BeginHostedDependencies {
   readonly hostedWorkers: Pick<HostedWorkerStore, 'begin'>;
   readonly leases: Pick<LeaseStore, 'giveBack'>;
   readonly manager: string;
   readonly leaseSeconds: number;
+  /** As `Math.random`. */
+  readonly random: () => number;
   readonly logger: { warn(fields: object, message: string): void };
   /** Aborted when the manager stops. */
   readonly signal: AbortSignal;
@@ -20,7 +22,7 @@ export interface BeginHostedDependencies {
  */
 export async function beginHosted(
   { realm, worker, extensions }: Pick<Slot, 'realm' | 'worker' | 'extensions'>,
-  { hostedWorkers, leases, manager, leaseSeconds, logger, signal }: BeginHostedDependencies,
+  { hostedWorkers, leases, manager, leaseSeconds, random, logger, signal }: BeginHostedDependencies,
 ): Promise<Claim | null> {
   const { id, slot } = worker;
   const claim = await persist(() => hostedWorkers.begin(realm, { manager, id, slot, leaseSeconds }), signal);
@@ -31,14 +33,13 @@ export async function beginHosted(
   const known: readonly string[] = extensions;
   const missing = claim.build.requiredExtensions.filter((name) => !known.includes(name));
   if (missing.length === 0) return claim;
-  const { message, help } = buildErrorKinds.internalerror;
-  const base_error = `The worker that its executor started is too old for what the build asks for: ${missing.join(', ')}.`;
+  const words = `The worker that its executor started is too old for what the build asks for: ${missing.join(', ')}.`;
   logger.warn({ build: claim.build.id, worker: id, missing }, 'a hosted worker is too old for its build');
   const back = {
     outcome: 'internalerror',
-    error: { code: 'internalerror', message, help, base_error },
+    error: buildFailure('internalerror', words),
     counted: true,
-    delaySeconds: RETRY_DELAY_SECONDS,
+    delaySeconds: retryDelaySeconds(claim.build.triesCounted, random),
   } as const;
   await persist(() => leases.giveBack(claim.lease, back), signal);
   return null;

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { buildErrorKinds } from '../../contract/build-errors.ts';
-import type { BuildFailure } from '../../contract/api.ts';
 import type { Claim, HostedWorkerStore, Lease, LeaseStore } from '../../store/index.ts';
+import { buildFailure } from '../build-failure.ts';
 import { persist } from '../persist.ts';
 import { hashSecret, newSecret } from '../secrets/tokens.ts';
 import { ExecutorError, type Executor } from './executor.ts';
@@ -109,8 +108,10 @@ export function startLaunch(executor: Executor, claim: Claim, dependencies: Laun
     else {
       // From here on it cannot come any more; if it has come meanwhile, the try is its slot's.
       if (!(await persist(() => hostedWorkers.withdraw(id), signal))) return 'elsewhere';
-      const error = how === 'stopped' ? {} : { error: notStarted(name, reason) };
-      const back = { outcome: 'lost', counted: false, delaySeconds: 0, ...error } as const;
+      const words =
+        how === 'stopped' ? 'The manager was stopped.' : `The executor ${name} brought no worker: ${reason}`;
+      const error = buildFailure('internalerror', words);
+      const back = { outcome: 'lost', error, counted: false, delaySeconds: 0 } as const;
       await persist(() => leases.giveBack(lease, back), signal);
       logger[how === 'failed' ? 'warn' : 'info']({ ...fields, reason }, 'no worker came for a build');
     }
@@ -131,16 +132,6 @@ export function startLaunch(executor: Executor, claim: Claim, dependencies: Laun
     workerEnded: (reason) => end('failed', `its worker ended before it was ready: ${reason}`),
     stop: () => end('stopped'),
     done,
-  };
-}
-
-function notStarted(executor: string, reason: string): BuildFailure {
-  const { message, help } = buildErrorKinds.internalerror;
-  return {
-    code: 'internalerror',
-    message,
-    help,
-    base_error: `The executor ${executor} brought no worker: ${reason}`,
   };
 }
 

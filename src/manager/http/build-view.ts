@@ -47,6 +47,7 @@ export function viewBuild(row: BuildWithTries): Build {
     ended_at: row.endedAt?.toISOString() ?? null,
     tries: row.tries.map(viewTry),
     max_tries: row.maxTries,
+    tries_used: row.triesCounted,
   };
 }
 
@@ -56,8 +57,10 @@ function viewTry(row: TryRow): Try {
     worker: row.worker === null ? null : `${row.worker}/${row.slot ?? 0}`,
     started_at: row.startedAt.toISOString(),
     ended_at: row.endedAt?.toISOString() ?? null,
+    deadline: row.deadline?.toISOString() ?? null,
     phase: viewPhase(row.phase),
     outcome: row.outcome,
+    counted: row.counted,
     error: row.error,
   };
 }

@@ -60,6 +60,11 @@ export const problemKinds = {
     message: 'The private key cannot be used.',
     help: 'Give private_key as ssh-keygen writes it, in the form of OpenSSH or PEM, whole and without a passphrase.',
   },
+  timeout_too_long: {
+    status: 422,
+    message: 'The build asks for more time than this manager gives a try.',
+    help: 'Ask for less, as the refused part says, or have the operator raise BUILD_TIMEOUT_MAX_SECONDS.',
+  },
   git_host_refused: {
     status: 422,
     message: 'The git server is not one that this manager may reach, or that it knows.',

@@ -1,5 +1,6 @@
 import { resumeRefusals, type LeaseClaim } from '../../contract/extensions.ts';
 import type { LeaseStore, ResumedTry, ResumeProof } from '../../store/index.ts';
+import { buildFailure } from '../build-failure.ts';
 import { hashSecret } from '../secrets/tokens.ts';
 
 /** Whether a worker that lost its connection may go on with its build. */
@@ -35,9 +36,14 @@ export function createResumption({ leases, manager }: ResumptionDependencies): R
           return { uri: resumeRefusals.ended, message: `the try has ended: ${answer}` };
       }
     },
-    forsake: (claim) => leases.forsake(proofOf(claim)),
+    forsake: (claim) => leases.forsake(proofOf(claim), FORSAKEN),
   };
 }
+
+const FORSAKEN = buildFailure(
+  'internalerror',
+  'The worker gave the build up: it was stopped, or did not reach a manager in time.',
+);
 
 /** The token itself is compared with nothing: what is looked up is the hash of 256 random bits. */
 function proofOf(claim: LeaseClaim): ResumeProof {

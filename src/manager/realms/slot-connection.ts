@@ -113,6 +113,8 @@ export function createSlotConnection(
       local.publish(topics.cancel, [], { reason }, { eligible: [session.id] });
     },
 
+    dismiss: (reason) => session.abort('wamp.close.killed', reason),
+
     message: (phase, jsonData) => ask(false, (owner) => owner.message(phase, jsonData)),
     batch: (batch) => ask(false, (owner) => owner.batch(batch)),
     cacheTag: () => ask('', (owner) => owner.cacheTag()),

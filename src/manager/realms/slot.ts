@@ -38,4 +38,6 @@ export interface Slot {
   free(): Promise<void>;
   /** Tells a worker that listens that its build was cancelled; others learn it from their next log message. */
   tellCancelled(reason: string): void;
+  /** Ends its session: the worker is gone then, and may register anew. */
+  dismiss(reason: string): void;
 }

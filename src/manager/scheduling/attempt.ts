@@ -1,9 +1,4 @@
-import {
-  buildErrorCode,
-  buildErrorKinds,
-  mayTryAgain,
-  type BuildErrorCode,
-} from '../../contract/build-errors.ts';
+import { buildErrorCode, mayTryAgain } from '../../contract/build-errors.ts';
 import {
   buildArgumentsSchema,
   buildResultSchema,
@@ -23,10 +18,12 @@ import type {
   ResumedTry,
   TryResult,
 } from '../../store/index.ts';
-import { BASE_ERROR_MAX_CHARACTERS, RETRY_DELAY_SECONDS } from '../limits.ts';
+import { buildFailure } from '../build-failure.ts';
+import { BASE_ERROR_MAX_CHARACTERS } from '../limits.ts';
 import { createTryLog, type LogPosition, type TryLog } from '../logs/try-log.ts';
 import { persist } from '../persist.ts';
 import type { BuildAnswer, Slot, SlotListener } from '../realms/slot.ts';
+import { retryDelaySeconds } from './backoff.ts';
 
 export interface AttemptDependencies {
   readonly leases: LeaseStore;
@@ -39,8 +36,12 @@ export interface AttemptDependencies {
   readonly cacheTag: (claim: Claim) => Promise<string>;
   /** Whether a worker that vanishes now uses up a try: not when it is us who leave. */
   readonly lossCounts: () => boolean;
+  /** How long a worker may take to stop a build that was ended elsewhere; then its session is ended. */
+  readonly workerStopSeconds: number;
   readonly logger: AttemptLogger;
   readonly now: () => number;
+  /** As `Math.random`. */
+  readonly random: () => number;
   /** Aborted when the manager stops: nothing more is handed over or written. */
   readonly signal: AbortSignal;
 }
@@ -57,7 +58,8 @@ interface AttemptLogger {
  *     claimed ──prepare──▶ handed over ──answer──▶ finished (complete, error, internalerror)
  *        │                   ▲  │  │└── worker gone, internal error ──▶ given back
  *        │       resumed ────┘  │  └── worker gone, which may come back ──▶ suspended ──▶ resumed, with whichever manager
- *        └── ended elsewhere ───┴── ended elsewhere (cancelled, lost) ──▶ worker told to stop, its answer ignored
+ *        └── ended elsewhere ───┴── ended elsewhere (cancelled, overdue, lost) ──▶ worker told to stop, its answer ignored
+ *                                                                          └── no answer in time ──▶ its session is ended
  */
 export interface Attempt {
   readonly lease: Lease;
@@ -101,11 +103,12 @@ function runAttempt(
   begin: (listen: Listen) => Promise<BuildAnswer | null> | null,
 ): Attempt {
   const { lease, build } = claim;
-  const { leases, logger, signal } = dependencies;
+  const { leases, logger, random, signal, workerStopSeconds } = dependencies;
   const fields = { build: lease.buildId, try: lease.try, worker: slot.worker.id, slot: slot.worker.slot };
   const concluded = Promise.withResolvers<boolean>();
   let ended: 'cancelled' | 'lost' | null = null;
   let isAnswered = false;
+  let dismissal: NodeJS.Timeout | undefined;
   let heard: { readonly log: TryLog; readonly masker: Masker } | null = null;
 
   const listen: Listen = (masker, from) => {
@@ -133,7 +136,7 @@ function runAttempt(
 
   /** Writes the try's end. That it was ended elsewhere meanwhile is no error: the store leaves it as it is. */
   const conclude = async (answer: BuildAnswer, masker: Masker): Promise<boolean> => {
-    const end = tryEnd(answer, build, slot, masker, dependencies.lossCounts());
+    const end = tryEnd(answer, build, slot, masker, dependencies);
     const written = await persist(() => write(leases, lease, end), signal);
     const isWritten = written !== false && written !== null;
     logger[isWritten ? 'info' : 'warn'](
@@ -146,9 +149,10 @@ function runAttempt(
   const fail = async (error: unknown): Promise<void> => {
     if (signal.aborted) return;
     logger.warn({ ...fields, err: error }, 'a try failed in the manager');
-    const how = { outcome: 'internalerror', error: failure('internalerror', ''), counted: true } as const;
-    await persist(() => leases.giveBack(lease, { ...how, delaySeconds: RETRY_DELAY_SECONDS }), signal).catch(
-      (again: unknown) => logger.warn({ ...fields, err: again }, 'a try could not be given back'),
+    const words = "The manager met an error that it does not know; its log has it by the build's id.";
+    const how = giveBackAsInternal(build, buildFailure('internalerror', words), random);
+    await persist(() => leases.giveBack(lease, how), signal).catch((again: unknown) =>
+      logger.warn({ ...fields, err: again }, 'a try could not be given back'),
     );
   };
 
@@ -157,6 +161,7 @@ function runAttempt(
     .then(async () => {
       concluded.resolve(false);
       if (heard !== null) await slot.free();
+      clearTimeout(dismissal);
     });
 
   return {
@@ -166,6 +171,13 @@ function runAttempt(
       ended = reason;
       heard?.log.end();
       slot.tellCancelled(reason);
+      dismissal = setTimeout(() => {
+        logger.warn(
+          { ...fields, ended },
+          'a worker did not stop a build that was ended: its session is ended',
+        );
+        slot.dismiss(`it did not stop its build, which was ended ${workerStopSeconds} s ago`);
+      }, workerStopSeconds * 1000);
     },
     done,
   };
@@ -193,32 +205,38 @@ function tryEnd(
   build: BuildRow,
   slot: Slot,
   masker: Masker,
-  lossCounts: boolean,
+  { lossCounts, random }: Pick<AttemptDependencies, 'lossCounts' | 'random'>,
 ): TryEnd {
+  const internalError = (error: BuildFailure): TryEnd => ({
+    type: 'giveBack',
+    how: giveBackAsInternal(build, error, random),
+  });
   if (answer.type === 'gone') {
-    if (answer.handedOver && slot.extensions.includes('resume')) {
-      return { type: 'suspend', workerAway: lossCounts };
-    }
-    const counted = answer.handedOver && lossCounts;
-    return { type: 'giveBack', how: { outcome: 'lost', counted, delaySeconds: 0 } };
+    const workerAway = lossCounts();
+    if (answer.handedOver && slot.extensions.includes('resume')) return { type: 'suspend', workerAway };
+    const words = workerAway ? 'The connection to the worker was lost.' : 'The manager was stopped.';
+    const error = buildFailure('internalerror', words);
+    const counted = answer.handedOver && workerAway;
+    return { type: 'giveBack', how: { outcome: 'lost', error, counted, delaySeconds: 0 } };
   }
   if (answer.type === 'result') {
     const result = buildResultSchema.safeParse(answer.kwargs ?? {});
-    if (!result.success) return internalError(failure('internalerror', 'the worker sent no valid result'));
+    if (!result.success)
+      return internalError(buildFailure('internalerror', 'The worker sent no valid result.'));
     const { image_id, digests, digests_by_tag } = result.data;
     const outputs = { image_id, digests: digestsByTag(build.tagNames, digests, digests_by_tag) };
     return { type: 'finish', result: { state: 'complete', outputs } };
   }
   const code = buildErrorCode(answer.uri);
-  const error = failure(code, shorten(masker.mask(answer.baseError)));
+  const error = buildFailure(code, shorten(masker.mask(answer.baseError)));
   // We did not answer `false`: the worker stopped for a reason of its own.
   if (code === 'clientrejectedtransition' || mayTryAgain(code, answer.baseError)) return internalError(error);
   return { type: 'finish', result: { state: 'error', error } };
 }
 
-function internalError(error: BuildFailure): TryEnd {
-  const how = { outcome: 'internalerror', error, counted: true, delaySeconds: RETRY_DELAY_SECONDS } as const;
-  return { type: 'giveBack', how };
+function giveBackAsInternal({ triesCounted }: BuildRow, error: BuildFailure, random: () => number): GiveBack {
+  const delaySeconds = retryDelaySeconds(triesCounted, random);
+  return { outcome: 'internalerror', error, counted: true, delaySeconds };
 }
 
 /** The digest of each tag: as the worker says, else its sole digest for all of them, else unknown. */
@@ -235,11 +253,6 @@ function digestsByTag(
       return [tag, digest !== undefined && isDigest(digest) ? digest : null];
     }),
   );
-}
-
-function failure(code: BuildErrorCode, baseError: string): BuildFailure {
-  const { message, help } = buildErrorKinds[code];
-  return { code, message, help, base_error: baseError };
 }
 
 function shorten(text: string): string {

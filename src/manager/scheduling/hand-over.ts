@@ -1,8 +1,9 @@
 import { buildArgumentsSchema, type BuildArgumentsMessage } from '../../contract/build-arguments.ts';
+import type { ExtensionName } from '../../contract/extensions.ts';
 import { secretsOf } from '../../contract/masking.ts';
 import { canonicalRegistry } from '../../contract/references.ts';
-import type { CapabilityStore, Claim, LeaseStore, ReadableStore } from '../../store/index.ts';
-import { TRY_MAX_SECONDS } from '../limits.ts';
+import type { CapabilityStore, Claim, Lease, LeaseStore, ReadableStore } from '../../store/index.ts';
+import { LIMITS_MARGIN_SECONDS, TRY_MAX_SECONDS } from '../limits.ts';
 import type { Access } from '../registry/client/registry-client.ts';
 import { mergeUsers, storedUsers, type RegistryUsers } from '../registry/credentials.ts';
 import type { RegistryAccess } from '../registry/registry-access.ts';
@@ -21,7 +22,7 @@ import { optionArguments } from '../submission/option-arguments.ts';
 
 export interface HandOverDependencies {
   readonly capabilities: Pick<CapabilityStore, 'grant'>;
-  readonly leases: Pick<LeaseStore, 'makeResumable'>;
+  readonly leases: Pick<LeaseStore, 'handOver'>;
   readonly readable: Pick<ReadableStore, 'get'>;
   /** What every build may pull of the registry whose token server we are: repositories, or `NAMESPACE/*`. */
   readonly publicRepositories: readonly string[];
@@ -29,44 +30,72 @@ export interface HandOverDependencies {
   readonly registryAccess: (host: string) => RegistryAccess;
   /** Where workers reach our HTTP listener, without a slash at its end. */
   readonly publicUrl: string;
+  /** What bounds a try, where its build says nothing else, and at most. */
+  readonly tryLimits: TryLimits;
   /** How long a worker that has the extension `resume` may be away. */
   readonly resumeGraceSeconds: number;
 }
 
+/** In seconds. */
+interface TryLimits {
+  /** How long a try may take. */
+  readonly timeout: number;
+  /** How long nothing may be heard of it. */
+  readonly silence: number;
+  /** What a build may ask for at most, of either. */
+  readonly most: number;
+}
+
 /**
  * Makes the arguments of `io.quay.builder.build` for a try (worker contract 0.3, "Build arguments"): its secrets opened, its
- * credentials minted; and with the extension `resume`, what the worker shows to come back. null: the try has ended meanwhile.
+ * credentials minted; with the extension `limits`, what bounds it; and with the extension `resume`, what the worker shows to come
+ * back. Its time runs from now. null: the try has ended meanwhile.
  *
  * @throws SealError when its secrets were sealed with a key that is not known here.
  */
 export async function prepareHandOver(
   claim: Claim,
-  mayResume: boolean,
+  extensions: readonly ExtensionName[],
   dependencies: HandOverDependencies,
 ): Promise<BuildArgumentsMessage | null> {
   const { build, lease } = claim;
-  const { capabilities, leases, readable, publicRepositories, registryAccess } = dependencies;
+  const { capabilities, leases, readable, publicRepositories, registryAccess, tryLimits } = dependencies;
   const { tokens } = registryAccess(build.registry);
+  const spec = imageSpecSchema.parse(build.spec);
   const credentials = await mintTryCredentials(capabilities, {
     build,
     lease,
     tokens,
     readable: tokens ? [...publicRepositories, ...(await readable.get(build.namespace))] : [],
-    hasPackage: imageSpecSchema.parse(build.spec).source.type === 'package',
+    hasPackage: spec.source.type === 'package',
     expiresInSeconds: TRY_MAX_SECONDS,
   });
   if (credentials === null) return null;
-  const args = buildArguments(claim, credentials, dependencies);
-  if (!mayResume) return args;
-  const token = newSecret();
-  if (!(await leases.makeResumable(lease, hashSecret(token)))) return null;
-  const shown = {
-    build: lease.buildId,
-    try: lease.try,
-    token,
-    grace_seconds: dependencies.resumeGraceSeconds,
+  const timeout = Math.min(spec.timeout ?? tryLimits.timeout, tryLimits.most);
+  const silence_timeout = Math.min(spec.silence_timeout ?? tryLimits.silence, tryLimits.most);
+  const keepsLimits = extensions.includes('limits');
+  const token = extensions.includes('resume') ? newSecret() : null;
+  const isHeld = await leases.handOver(lease, {
+    resumeHash: token === null ? null : hashSecret(token),
+    timeoutSeconds: timeout,
+    silenceSeconds: silence_timeout,
+    marginSeconds: keepsLimits ? LIMITS_MARGIN_SECONDS : 0,
+  });
+  if (!isHeld) return null;
+  return {
+    ...buildArguments(claim, credentials, dependencies),
+    ...(keepsLimits ? { timeout, silence_timeout } : {}),
+    ...(token === null ? {} : { lease: shownLease(lease, token, dependencies) }),
   };
-  return { ...args, lease: shown };
+}
+
+/** What a worker shows that comes back with its build (extension `resume`). */
+function shownLease(
+  { buildId, try: number }: Lease,
+  token: string,
+  { resumeGraceSeconds }: HandOverDependencies,
+): BuildArgumentsMessage['lease'] {
+  return { build: buildId, try: number, token, grace_seconds: resumeGraceSeconds };
 }
 
 /** The secrets of a build that anybody with its claim can know: those minted for a try are known to its worker alone. */

@@ -1,5 +1,7 @@
 import { DatabaseAway, type BlobStore, type Store } from '../../store/index.ts';
+import { buildFailure } from '../build-failure.ts';
 import { PACKAGE_KEEP_SECONDS, REALM_KEEP_SECONDS, SWEEP_MS } from '../limits.ts';
+import { endOverdueTries } from './overdue.ts';
 
 interface SweeperDependencies {
   readonly store: Store;
@@ -8,30 +10,46 @@ interface SweeperDependencies {
   readonly leaseSeconds: number;
   /** How much longer a worker that was lost may take to come back. */
   readonly resumeSeconds: number;
+  /** As `Math.random`. */
+  readonly random: () => number;
   readonly logger: {
     info(fields: object, message: string): void;
     warn(fields: object, message: string): void;
   };
 }
 
+const WORKER_AWAY = buildFailure(
+  'internalerror',
+  'The connection to the worker was lost, and it did not come back in time.',
+);
+const MANAGER_GONE = buildFailure('internalerror', 'The manager that looked after the build went away.');
+
 /**
- * Ends, now and then, what has run out: leases whose manager is gone, realms nobody joined, credentials, packages of builds that
+ * Ends, now and then, what has run out: leases whose manager is gone, tries that take too long, realms nobody joined, credentials, packages of builds that
  * ended, workers of managers that vanished. Several managers may sweep at once. The lost manager is no fault of the build's:
  * such a try is not counted; one whose worker alone did not come back is.
  */
-export function startSweeper({ store, blobs, leaseSeconds, resumeSeconds, logger }: SweeperDependencies): {
+export function startSweeper({
+  store,
+  blobs,
+  leaseSeconds,
+  resumeSeconds,
+  random,
+  logger,
+}: SweeperDependencies): {
   stop(): Promise<void>;
 } {
   const sweep = async (): Promise<void> => {
     const expired = await store.leases.expireLeases({
       graceSeconds: leaseSeconds,
       resumeSeconds,
-      counted: false,
-      delaySeconds: 0,
+      workerAway: WORKER_AWAY,
+      managerGone: MANAGER_GONE,
     });
     for (const each of expired) {
       logger.warn({ build: each.buildId, try: each.try, became: each.state }, 'the lease of a try ran out');
     }
+    await endOverdueTries({ leases: store.leases, graceSeconds: leaseSeconds, random, logger });
     await store.realms.sweep();
     await store.capabilities.sweep();
     await store.workers.sweep({ unseenForSeconds: REALM_KEEP_SECONDS });

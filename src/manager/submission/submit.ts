@@ -28,17 +28,33 @@ export interface SubmissionDependencies {
   readonly registryAccess: (host: string) => RegistryAccess;
   /** How many builds of a namespace may wait that has no limit of its own; null for any number. */
   readonly defaultMaxWaiting: number | null;
+  /** The longest `timeout` and `silence_timeout` that a build may ask for. */
+  readonly timeoutMaxSeconds: number;
   /** A new UUID. */
   readonly newId: () => string;
 }
 
 /** Makes the one way in which a build gets into the queue: validated, its ref resolved to a commit, its secrets sealed. */
 export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild {
-  const { builds, workers, box, defaultRegistry, registryAccess, defaultMaxWaiting, newId } = dependencies;
+  const {
+    builds,
+    workers,
+    box,
+    defaultRegistry,
+    registryAccess,
+    defaultMaxWaiting,
+    timeoutMaxSeconds,
+    newId,
+  } = dependencies;
 
   return async (request, uploaded, submittedBy) => {
     const registry = request.registry ?? defaultRegistry;
     if (registry === null) throw new ApiProblem('registry_missing');
+    for (const name of ['timeout', 'silence_timeout'] as const) {
+      if ((request[name] ?? 0) <= timeoutMaxSeconds) continue;
+      const details = [{ path: name, message: `must be at most ${timeoutMaxSeconds}` }];
+      throw new ApiProblem('timeout_too_long', { details });
+    }
     const { source, secrets } = await resolveSource(request, uploaded, dependencies.resolveRef);
     if (request.base_image) secrets.base_image = request.base_image;
     if (Object.keys(request.secrets).length > 0) secrets.secrets = request.secrets;
@@ -90,6 +106,7 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       submittedBy: submittedBy.name,
       submittedFrom: submittedBy.address,
       priority: request.priority,
+      maxTries: request.max_tries,
       exclusive: request.exclusive,
       defaultMaxWaiting,
       ...(request.not_before === null ? {} : { notBefore: new Date(request.not_before) }),

@@ -66,6 +66,8 @@ export interface TryRow {
   /** Whether it uses up one of the build's `maxTries`. */
   readonly counted: boolean;
   readonly startedAt: Date;
+  /** By when its worker must have ended it; null until it was given the build. */
+  readonly deadline: Date | null;
   readonly endedAt: Date | null;
 }
 
@@ -86,6 +88,8 @@ export interface BuildRow {
   readonly cancelledBy: string | null;
   readonly requiredExtensions: readonly string[];
   readonly maxTries: number;
+  /** How many of them are used up. */
+  readonly triesCounted: number;
   readonly notBefore: Date | null;
   readonly priority: number;
   readonly parentId: string | null;

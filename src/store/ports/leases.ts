@@ -69,11 +69,37 @@ export interface GiveBack {
   readonly delaySeconds: number;
 }
 
+/** What bounds a try from now on. In seconds. */
+export interface HandOver {
+  /** Of the secret with which the worker may come back; null where it may not. */
+  readonly resumeHash: Uint8Array | null;
+  /** How long it may take, and how long its worker may say nothing of it. */
+  readonly timeoutSeconds: number;
+  readonly silenceSeconds: number;
+  /** How much longer a worker has that keeps both itself; 0 for one that does not. */
+  readonly marginSeconds: number;
+}
+
+/** A try whose worker should have ended it. */
+export interface OverdueTry {
+  readonly lease: Lease;
+  /** The last phase that it reached. */
+  readonly phase: string | null;
+  /** How many tries the build had used up before. */
+  readonly triesCounted: number;
+  readonly timeoutSeconds: number;
+  readonly silenceSeconds: number;
+  /** Whether it took longer than it may; else nothing was heard of it for too long. */
+  readonly isLate: boolean;
+  /** Whether its worker was to keep the limit itself, and did not. */
+  readonly workerKeepsLimits: boolean;
+}
+
 /** What a worker shows that wants to go on with its try. */
 export interface ResumeProof {
   readonly buildId: string;
   readonly try: number;
-  /** Of the secret that `makeResumable` was given the hash of. */
+  /** Of the secret whose hash `handOver` was given. */
   readonly hash: Uint8Array;
 }
 
@@ -89,12 +115,12 @@ export interface ResumedTry extends Claim {
 export interface ExpiryRules {
   /** Nothing expires until the database, and our way to it, have been up for so long: its workers could not renew meanwhile. */
   readonly graceSeconds: number;
-  /** How much longer the worker of a resumable try has to come back. Away from a manager that lives, it uses up a try. */
+  /** How much longer the worker of a resumable try has to come back. */
   readonly resumeSeconds: number;
-  readonly counted: boolean;
-  readonly delaySeconds: number;
-  /** What the user reads when no counted try remains. */
-  readonly error?: BuildFailure;
+  /** Why the try ended: its worker did not come back to a manager that lived, which uses up a try. */
+  readonly workerAway: BuildFailure;
+  /** Or its manager was gone, which uses up none. */
+  readonly managerGone: BuildFailure;
 }
 
 /**
@@ -131,8 +157,8 @@ export interface LeaseStore {
     readonly cancelled: readonly string[];
     readonly lost: readonly string[];
   }>;
-  /** From now on the try's worker may come back with the secret of this hash. */
-  makeResumable(lease: Lease, hash: Uint8Array): Promise<boolean>;
+  /** The try's worker is about to be given the build: its time runs from now, whatever manager has it later. */
+  handOver(lease: Lease, limits: HandOver): Promise<boolean>;
   /** The worker of a resumable try is away: the lease runs out now, and the try ends once its time to come back is over, too. */
   suspend(lease: Lease, how: { readonly workerAway: boolean }): Promise<boolean>;
   /**
@@ -143,8 +169,8 @@ export interface LeaseStore {
     proof: ResumeProof,
     request: { readonly realm: string; readonly manager: string },
   ): Promise<ResumedTry | TryOutcome | 'unknown'>;
-  /** The worker will not come back: the try is `lost`, at once. `false`: it had ended. */
-  forsake(proof: ResumeProof): Promise<boolean>;
+  /** The worker will not come back: the try is `lost`, at once, for this reason. `false`: it had ended. */
+  forsake(proof: ResumeProof, error: BuildFailure): Promise<boolean>;
   /** `baseImage`: what the phase begins to pull, where the worker says it. */
   enterPhase(lease: Lease, phase: string, baseImage?: string): Promise<boolean>;
   /** A step begins: the one before is complete, and the build's progress says so. */
@@ -152,7 +178,8 @@ export interface LeaseStore {
   /** The build ends. Repeating the call with the same outcome answers `true` again. */
   finish(lease: Lease, result: TryResult): Promise<boolean>;
   /**
-   * The try ends, the build does not while counted tries remain. What the build became, or null when the lease was lost.
+   * The try ends, the build does not while counted tries remain; nor while one that is not counted was not lost too often after it
+   * had been handed over. What the build became, or null when the lease was lost.
    * Repeating the call answers with what the build is then.
    */
   giveBack(lease: Lease, how: GiveBack): Promise<'waiting' | 'internalerror' | null>;
@@ -164,4 +191,6 @@ export interface LeaseStore {
       readonly state: 'waiting' | 'internalerror';
     }[]
   >;
+  /** The tries that took too long, or of which nothing was heard for too long; none so soon after the database was away. */
+  overdue(graceSeconds: number): Promise<readonly OverdueTry[]>;
 }

@@ -1,6 +1,7 @@
 -- Stores nothing when the try has ended, or has a record of this chunk already.
 with held as (
-  update tries set last_log_seq = $5, last_message_seq = greatest(last_message_seq, $7)
+  update tries
+  set last_log_seq = $5, last_message_seq = greatest(last_message_seq, $7), heard_at = now()
   where
     build_id = $1 and number = $2 and lease_token = $3 and ended_at is null and last_log_seq < $4
   returning build_id, number

@@ -1,5 +1,12 @@
+-- One that its worker had, and that is not counted, is lost: that may happen so often.
 with held as (
-  select builds.id, tries.number, $6 and builds.tries_counted + 1 >= builds.max_tries as last
+  select
+    builds.id, tries.number,
+    not $6 and tries.handed_over_at is not null as lost,
+    case
+      when $6 then builds.tries_counted + 1 >= builds.max_tries
+      else tries.handed_over_at is not null and builds.tries_lost + 1 >= $8
+    end as last
   from builds
   join tries on tries.build_id = builds.id
   where
@@ -18,7 +25,8 @@ set
   progress = case when held.last then builds.progress end,
   error = case when held.last then $5 end,
   tries_counted = builds.tries_counted + $6::integer,
-  not_before = case when $7 > 0 then now() + make_interval(secs => $7) end,
+  tries_lost = builds.tries_lost + held.lost::integer,
+  not_before = case when not held.last and $7 > 0 then now() + make_interval(secs => $7) end,
   ended_at = case when held.last then now() end
 from held
 where builds.id = held.id

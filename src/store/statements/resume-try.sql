@@ -1,7 +1,8 @@
 -- A new lease token: whoever held the try before, and does not know yet, can do nothing more for it.
 with resumed as (
   update tries
-  set manager = $5, lease_token = gen_random_uuid()::text, lease_until = now(), worker_away = false
+  set manager = $5, lease_token = gen_random_uuid()::text, lease_until = now(), worker_away = false,
+    heard_at = now()
   where build_id = $1 and number = $2 and resume_hash = $3 and realm = $4 and ended_at is null
   returning *
 )

@@ -130,6 +130,13 @@ describe('a request that is no build is refused, saying what is wrong and never 
       'git_url_refused',
       /Use http/,
     ],
+    [
+      'a build that asks for more time than there is',
+      { payload: { ...request, timeout: 50_000 } },
+      422,
+      'timeout_too_long',
+      /"path":"timeout","message":"must be at most 43200"/,
+    ],
   ])('%s', async (_what, options, status, code, words) => {
     const answer = await refused(options);
     expect(answer).toMatchObject({ status, code });

@@ -8,6 +8,7 @@ import {
   claimed,
   claimNew,
   claimRequest,
+  expireAtOnce,
   newBuild,
   openTestStore,
   record,
@@ -113,8 +114,7 @@ it('says how overdue the leases of the farm are, and how many it ended', async (
   await claimNew(store, {}, { leaseSeconds: -100 });
   expect(await read('leases', { state: 'overdue' })).toBe(1);
   expect(await read('lease_overdue_seconds')).toBeGreaterThanOrEqual(100);
-  const rules = { graceSeconds: 0, resumeSeconds: 0, counted: false, delaySeconds: 0 };
-  expect(await store.leases.expireLeases(rules)).toHaveLength(1);
+  expect(await store.leases.expireLeases(expireAtOnce)).toHaveLength(1);
   expect(await read('leases_expired_total')).toBe(1);
   expect(await read('lease_overdue_seconds')).toBe(0);
 });

@@ -26,6 +26,7 @@ const build: BuildRow = {
   cancelledBy: null,
   requiredExtensions: [],
   maxTries: 3,
+  triesCounted: 0,
   notBefore: null,
   priority: 0,
   parentId: null,
@@ -82,6 +83,7 @@ function start(claims: Subject['claims']): Subject {
     resume: unexpected,
     free: () => Promise.resolve(),
     tellCancelled,
+    dismiss: () => undefined,
   };
   const running = startScheduler({
     leases: {
@@ -91,7 +93,8 @@ function start(claims: Subject['claims']): Subject {
       finish: () => Promise.resolve(false),
       giveBack: () => Promise.resolve(null),
       beginRunning: unexpected,
-      makeResumable: unexpected,
+      handOver: unexpected,
+      overdue: unexpected,
       suspend: unexpected,
       resume: unexpected,
       forsake: unexpected,
@@ -126,7 +129,9 @@ function start(claims: Subject['claims']): Subject {
     cacheTag: () => Promise.resolve(''),
     onSlotBusy: () => undefined,
     logger: { info: () => undefined, warn: () => undefined },
+    workerStopSeconds: 600,
     now: () => 0,
+    random: () => 0.5,
     signal: new AbortController().signal,
   });
   scheduler.running = running;

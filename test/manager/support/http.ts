@@ -86,6 +86,7 @@ export async function openTestHttp(
       defaultRegistry: 'registry.example:5000',
       registryAccess: createRegistryAccess({ registry: null, tokens: false, user: null }),
       defaultMaxWaiting: null,
+      timeoutMaxSeconds: 43_200,
       newId: randomUUID,
     }),
     followLog: createFollowLog(store),

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { openStore } from '../../../src/store/index.ts';
-import { claimRequest, log, noBlobs } from './store.ts';
+import { claimRequest, expireAtOnce, log, noBlobs } from './store.ts';
 
 /**
  * A manager in a process of its own: claims until told to stop, and often stalls until another has taken its build over. Tells its
@@ -16,8 +16,7 @@ const stop = new AbortController();
 process.once('message', () => stop.abort());
 const isStopped = (): boolean => stop.signal.aborted;
 
-const expireLeases = (): Promise<unknown> =>
-  store.leases.expireLeases({ graceSeconds: 0, resumeSeconds: 0, counted: false, delaySeconds: 0 });
+const expireLeases = (): Promise<unknown> => store.leases.expireLeases(expireAtOnce);
 
 async function slot(number: number): Promise<void> {
   while (!isStopped()) {

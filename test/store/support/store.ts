@@ -7,6 +7,8 @@ import {
   type BlobStore,
   type Claim,
   type ClaimRequest,
+  type ExpiryRules,
+  type HandOver,
   type NewBuild,
   type Store,
   type WakeUp,
@@ -33,6 +35,22 @@ export async function openTestStore(
   const store = await openStore({ databaseUrl, dataDirectory: '', blobs, log });
   return { ...store, url: databaseUrl, [Symbol.asyncDispose]: () => store.close() };
 }
+
+/** Whatever ran out expires at once. */
+export const expireAtOnce: ExpiryRules = {
+  graceSeconds: 0,
+  resumeSeconds: 0,
+  workerAway: { code: 'internalerror', message: 'm', help: 'h', base_error: 'the worker is away' },
+  managerGone: { code: 'internalerror', message: 'm', help: 'h', base_error: 'the manager is gone' },
+};
+
+/** What bounds a try that nothing should end. */
+export const longLimits: HandOver = {
+  resumeHash: null,
+  timeoutSeconds: 3600,
+  silenceSeconds: 3600,
+  marginSeconds: 0,
+};
 
 export function newBuild(overrides: Partial<NewBuild> = {}): NewBuild {
   return {
