@@ -70,6 +70,11 @@ function buildOf(number: number): Build {
     tries: [tryOf(1, 'complete')],
     max_tries: 3,
     tries_used: 1,
+    worker_labels: [],
+    priority: 0,
+    not_before: null,
+    exclusive: false,
+    dedupe_key: null,
   });
 }
 
