@@ -49,14 +49,17 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
   const watch = stack.use(startWatch(new Map(ground.managers.map(({ program, url }) => [program.id, url]))));
   tell(`the farm is up: ${ground.managers.length} managers, ${ground.workers.length} workers, 2 engines`);
 
-  const over = new AbortController();
   const until = Date.now() + options.forMs;
   const strikes: Strike[] = [];
+  const [over, halt] = [new AbortController(), new AbortController()];
+  stack.defer(() => halt.abort());
   const striking = Promise.all(
     lanes.map((lane) => strikeLane(ground, watch, { ...options, lane, until, strikes })),
   ).then(() => over.abort());
-  const { accepted, doubtful } = await feed(ground, watch, { ...options, until, over: over.signal });
-  await striking;
+  const [{ accepted, doubtful }] = await Promise.all([
+    feed(ground, watch, { ...options, until, over: over.signal, halt: halt.signal }),
+    striking,
+  ]);
   tell(`every fault is over: ${strikes.length} struck, ${accepted.length} builds were accepted`);
 
   const builds = await allEnded(watch, accepted);
@@ -85,13 +88,15 @@ interface FeedOptions extends Pick<RunOptions, 'seed' | 'builds' | 'tell'> {
   readonly until: number;
   /** Fires when no fault is to come. */
   readonly over: AbortSignal;
+  /** Fires when the run is given up. */
+  readonly halt: AbortSignal;
 }
 
 /** Submits builds, as many as keep every slot busy, until there were enough and the faults are over. */
 async function feed(
   ground: Ground,
   watch: Watch,
-  { seed, builds, until, over, tell }: FeedOptions,
+  { seed, builds, until, over, halt, tell }: FeedOptions,
 ): Promise<{ accepted: Accepted[]; doubtful: Order[] }> {
   const accepted: Accepted[] = [];
   const doubtful: Order[] = [];
@@ -100,7 +105,12 @@ async function feed(
     return state === undefined || !isFinal(state);
   };
   for (const order of ordersOf(seed)) {
-    while (accepted.filter(isOpen).length >= ground.slots + QUEUE) await wait(LOOK_MS);
+    const patience = Date.now() + END_WITHIN_MS;
+    while (accepted.filter(isOpen).length >= ground.slots + QUEUE) {
+      // A farm that ends no build any more is judged as it is.
+      if (halt.aborted || Date.now() > patience) return { accepted, doubtful };
+      await wait(LOOK_MS);
+    }
     if (accepted.length >= builds && Date.now() >= until && over.aborted) break;
     const submitted = await submit(ground, order);
     if (submitted === 'doubtful') doubtful.push(order);
