@@ -1,6 +1,13 @@
-import type { Build, LogRecord } from '../src/contract/api.ts';
 import { isFinal } from '../src/contract/phases.ts';
-import type { Accepted, Manifest, Observations, Sighting, Strike } from './observations.ts';
+import type {
+  Accepted,
+  Manifest,
+  Observations,
+  SeenBuild,
+  SeenRecord,
+  Sighting,
+  Strike,
+} from './observations.ts';
 import { lineOf, partMark, strikePoints, type Order } from './schedule.ts';
 
 /** A promise that was broken, and how. */
@@ -62,7 +69,7 @@ function lost({ id, order }: Accepted): Finding {
 }
 
 /** A tag is a build's own here: two builds of one tag are one order taken twice. */
-function doubled(builds: readonly Build[]): Finding[] {
+function doubled(builds: readonly SeenBuild[]): Finding[] {
   const byTag = Map.groupBy(builds, ({ tag_names }) => tag_names.join(' '));
   return [...byTag]
     .filter(([, same]) => same.length > 1)
@@ -71,14 +78,14 @@ function doubled(builds: readonly Build[]): Finding[] {
     );
 }
 
-function checkEnd(build: Build): Finding[] {
+function checkEnd(build: SeenBuild): Finding[] {
   if (!isFinal(build.state)) return [finding('unfinished', build.id, `it is ${build.state} still`)];
   if (build.ended_at === null) return [finding('unfinished', build.id, 'it has no time of its end')];
   return [];
 }
 
 /** One try runs at a time, each has an end, and the last of them is the build's. */
-function checkTries({ id, state, tries }: Build): Finding[] {
+function checkTries({ id, state, tries }: SeenBuild): Finding[] {
   const found: Finding[] = [];
   const say = (text: string): void => void found.push(finding('tries', id, text));
   const complete = tries.filter(({ outcome }) => outcome === 'complete');
@@ -131,7 +138,7 @@ function checkHistory(sightings: readonly Sighting[]): Finding[] {
 }
 
 function checkDigests(
-  { id, state, digests, image_id, tag_names }: Build,
+  { id, state, digests, image_id, tag_names }: SeenBuild,
   manifests: ReadonlyMap<string, Manifest>,
 ): Finding[] {
   if (state !== 'complete') return [];
@@ -151,7 +158,7 @@ function checkDigests(
 }
 
 /** Every try's records are numbered without a gap; a complete one printed each line once, in order; a lost one at least no line twice. */
-function checkLog(build: Build, order: Order, records: readonly LogRecord[]): Finding[] {
+function checkLog(build: SeenBuild, order: Order, records: readonly SeenRecord[]): Finding[] {
   const byTry = Map.groupBy(records, (record) => record.try);
   const found = [...byTry.keys()]
     .filter((number) => !build.tries.some((each) => each.number === number))
@@ -164,12 +171,12 @@ function checkLog(build: Build, order: Order, records: readonly LogRecord[]): Fi
   return found;
 }
 
-function numbering(records: readonly LogRecord[]): string | null {
+function numbering(records: readonly SeenRecord[]): string | null {
   const index = records.findIndex(({ seq }, before) => seq !== before + 1);
   return index < 0 ? null : `record ${index + 1} is numbered ${records[index]?.seq ?? ''}`;
 }
 
-function outputOf(records: readonly LogRecord[]): string {
+function outputOf(records: readonly SeenRecord[]): string {
   return records.map(({ stream, text }) => (stream === 'output' ? text : '')).join('');
 }
 
@@ -201,7 +208,7 @@ function isFromCache(output: string, part: number): boolean {
   return new RegExp(`^Step \\d+/\\d+ : RUN : ${partMark(part)};.*\\n ---> Using cache$`, 'm').test(output);
 }
 
-function checkShare(builds: readonly Build[]): Finding[] {
+function checkShare(builds: readonly SeenBuild[]): Finding[] {
   const complete = builds.filter(({ state }) => state === 'complete').length;
   if (complete >= COMPLETE_SHARE * builds.length) return [];
   const ended = [...Map.groupBy(builds, ({ state }) => state)].map(

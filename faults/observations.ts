@@ -1,4 +1,4 @@
-import type { Build, LogRecord } from '../src/contract/api.ts';
+import type { Build, LogRecord, Try } from '../src/contract/api.ts';
 import type { BuildState } from '../src/contract/phases.ts';
 import type { Fault, Order, StrikePoint } from './schedule.ts';
 
@@ -11,14 +11,24 @@ export interface Observations {
   /** The states in which builds were seen, in the order of the answers. One that says what the last one said is left out. */
   readonly sightings: readonly Sighting[];
   /** What the API lists at the end. */
-  readonly builds: readonly Build[];
+  readonly builds: readonly SeenBuild[];
   /** The records of each listed build, in the order in which the API gives them. */
-  readonly logs: ReadonlyMap<string, readonly LogRecord[]>;
+  readonly logs: ReadonlyMap<string, readonly SeenRecord[]>;
   /** What the registry has under each digest that a build recorded. */
   readonly manifests: ReadonlyMap<string, Manifest>;
   readonly leftovers: readonly Leftover[];
   readonly strikes: readonly Strike[];
 }
+
+/** What of a build, its tries and its log is judged. */
+export interface SeenBuild extends Pick<
+  Build,
+  'id' | 'state' | 'ended_at' | 'tag_names' | 'image_id' | 'digests'
+> {
+  readonly tries: readonly SeenTry[];
+}
+export type SeenTry = Pick<Try, 'number' | 'started_at' | 'ended_at' | 'outcome'>;
+export type SeenRecord = Pick<LogRecord, 'try' | 'seq' | 'stream' | 'text'>;
 
 export interface Accepted {
   readonly id: string;

@@ -4,7 +4,7 @@ import { check, type Finding } from './checker.ts';
 import { collectLog, collectManifests } from './collect.ts';
 import { startGround, type Ground } from './ground.ts';
 import { leftBehind, leftoversOf } from './leftovers.ts';
-import type { Accepted, Leftover, Observations, Strike } from './observations.ts';
+import type { Accepted, Leftover, Observations, SeenRecord, Strike } from './observations.ts';
 import { faultsOf, lanes, ordersOf, type Fault, type Lane, type Order } from './schedule.ts';
 import { aim, workerIdOf, type Blow } from './strike.ts';
 import { submit } from './submit.ts';
@@ -64,10 +64,7 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
 
   const builds = await allEnded(watch, accepted);
   const url = ground.managers[0]?.url ?? '';
-  const logs = new Map<
-    string,
-    Observations['logs'] extends ReadonlyMap<string, infer Records> ? Records : never
-  >();
+  const logs = new Map<string, readonly SeenRecord[]>();
   for (const { id } of builds) logs.set(id, await collectLog(url, id));
   const manifests = await collectManifests(ground.openRegistry, builds);
   const leftovers = [...(await tidied(ground, builds)), ...(await leave(ground, tell))];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { check } from '../../faults/checker.ts';
-import type { Build, LogRecord } from '../../src/contract/api.ts';
+import type { SeenBuild, SeenRecord } from '../../faults/observations.ts';
 import { faultsOf, strikePoints } from '../../faults/schedule.ts';
 import { faultless, orderOf, recordsOf, sightingOf, tryOf, type Spoilable } from './support.ts';
 
@@ -10,7 +10,7 @@ const codes = (observations: Parameters<typeof check>[0]): string[] =>
   check(observations).map(({ code }) => code);
 
 /** The first build of a faultless run, with this changed. */
-function withFirst(change: (build: Build) => Partial<Build>): Spoilable {
+function withFirst(change: (build: SeenBuild) => Partial<SeenBuild>): Spoilable {
   const run = faultless();
   const [first, ...others] = run.builds;
   if (!first) throw new Error('a run has builds');
@@ -19,21 +19,21 @@ function withFirst(change: (build: Build) => Partial<Build>): Spoilable {
 
 /** A faultless run whose first build has this log. */
 function withLog(
-  records: readonly LogRecord[],
-  change: (build: Build) => Partial<Build> = () => ({}),
+  records: readonly SeenRecord[],
+  change: (build: SeenBuild) => Partial<SeenBuild> = () => ({}),
 ): Spoilable {
   const run = withFirst(change);
   run.logs.set(run.builds[0]?.id ?? '', [...records]);
   return run;
 }
 
-const lostThenComplete = (): Partial<Build> => ({ tries: [tryOf(1, 'lost'), tryOf(2, 'complete')] });
+const lostThenComplete = (): Partial<SeenBuild> => ({ tries: [tryOf(1, 'lost'), tryOf(2, 'complete')] });
 const whole = recordsOf(orderOf(1), 1);
 const [spare] = whole;
 if (!spare) throw new Error('a log has records');
-const without = (seq: number): LogRecord[] =>
+const without = (seq: number): SeenRecord[] =>
   whole.filter((record) => record.seq !== seq).map((record, index) => ({ ...record, seq: index + 1 }));
-const twice = (seq: number): LogRecord[] =>
+const twice = (seq: number): SeenRecord[] =>
   whole
     .flatMap((record) => (record.seq === seq ? [record, record] : [record]))
     .map((record, index) => ({ ...record, seq: index + 1 }));
@@ -111,7 +111,7 @@ describe('ends', () => {
     expect(codes({ ...run, sightings: [...run.sightings, late] })).toEqual([]);
   });
 
-  it.each<[string, Partial<Build>]>([
+  it.each<[string, Partial<SeenBuild>]>([
     ['one number is left out', { tries: [tryOf(1, 'lost'), { ...tryOf(2, 'complete'), number: 3 }] }],
     [
       'two ran at once',
@@ -135,7 +135,7 @@ describe('ends', () => {
     const run = faultless(100);
     const [first, ...others] = run.builds;
     if (!first) throw new Error('a run has builds');
-    const failed: Build = { ...first, state: 'error', digests: {}, tries: [tryOf(1, 'error')] };
+    const failed: SeenBuild = { ...first, state: 'error', digests: {}, tries: [tryOf(1, 'error')] };
     expect(codes({ ...run, builds: [failed, ...others] })).toEqual([]);
   });
 });
@@ -166,7 +166,7 @@ describe('digests', () => {
 });
 
 describe('logs', () => {
-  it.each<[string, readonly LogRecord[]]>([
+  it.each<[string, readonly SeenRecord[]]>([
     ['none at all', []],
     ['a record is lost', whole.filter(({ seq }) => seq !== 4)],
     ['a record is there twice', whole.flatMap((record) => (record.seq === 4 ? [record, record] : [record]))],

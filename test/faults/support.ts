@@ -1,6 +1,4 @@
-import type { Build, LogRecord, Try } from '../../src/contract/api.ts';
-import { buildSchema } from '../../src/contract/api.ts';
-import type { Observations, Sighting } from '../../faults/observations.ts';
+import type { Observations, SeenBuild, SeenRecord, SeenTry, Sighting } from '../../faults/observations.ts';
 import { lineOf, partMark, type Order } from '../../faults/schedule.ts';
 
 /** What a faultless run of a few builds would have seen, for tests that spoil it. */
@@ -21,65 +19,29 @@ export function orderOf(number: number): Order {
   };
 }
 
-export function tryOf(number: number, outcome: Try['outcome']): Try {
+export function tryOf(number: number, outcome: SeenTry['outcome']): SeenTry {
   return {
     number,
-    worker: `worker-${number}/0`,
     started_at: at(number * 10),
     ended_at: at(number * 10 + 5),
-    deadline: at(number * 10 + 3600),
-    phase: 'pushing',
     outcome,
-    counted: outcome !== 'lost' && outcome !== 'cancelled',
-    error: null,
   };
 }
 
-function buildOf(number: number): Build {
-  return buildSchema.parse({
+function buildOf(number: number): SeenBuild {
+  return {
     id: idOf(number),
-    kind: 'image',
     state: 'complete',
-    phase: null,
-    repository: 'team/app',
-    registry: 'registry.example',
     tag_names: [orderOf(number).name],
-    source: { type: 'package', size: 1, sha256: 'abc' },
-    context: '',
-    dockerfile_path: '',
-    build_args: {},
-    target: '',
-    labels: {},
-    oci_labels: true,
-    platform: '',
-    cache_from: [],
-    cache_to: [],
-    push_to: [],
-    limits: {},
-    timeout: null,
-    silence_timeout: null,
-    network: 'default',
-    progress: null,
-    error: null,
     image_id: digestOf(1000 + number),
     digests: { [orderOf(number).name]: digestOf(number) },
-    submitted_by: 'somebody',
-    created_at: at(0),
-    started_at: at(10),
     ended_at: at(15),
     tries: [tryOf(1, 'complete')],
-    max_tries: 3,
-    tries_used: 1,
-    worker_labels: [],
-    priority: 0,
-    not_before: null,
-    exclusive: false,
-    dedupe_key: null,
-  });
+  };
 }
 
 /** The records of a try that printed these parts, each up to this line. */
-export function recordsOf(order: Order, attempt: number, upTo = order.parts * order.linesEach): LogRecord[] {
+export function recordsOf(order: Order, attempt: number, upTo = order.parts * order.linesEach): SeenRecord[] {
   const texts = ['Step 1/3 : FROM busybox:stable\n'];
   for (let part = 0; part < order.parts; part += 1) {
     texts.push(`Step ${part + 2}/3 : RUN : ${partMark(part)}; echo "${lineOf(order, '$i')}"\n`);
@@ -90,22 +52,19 @@ export function recordsOf(order: Order, attempt: number, upTo = order.parts * or
   return texts.map((text, index) => ({
     try: attempt,
     seq: index + 1,
-    time: at(attempt * 10),
-    phase: 'building',
-    step: null,
     stream: 'output',
     text,
   }));
 }
 
-export function sightingOf(number: number, second: number, state: Build['state'], end: string): Sighting {
+export function sightingOf(number: number, second: number, state: SeenBuild['state'], end: string): Sighting {
   const answeredAt = START + second * 1000;
   return { build: idOf(number), manager: 'manager-1', askedAt: answeredAt - 10, answeredAt, state, end };
 }
 
 export interface Spoilable extends Observations {
-  readonly builds: Build[];
-  readonly logs: Map<string, LogRecord[]>;
+  readonly builds: SeenBuild[];
+  readonly logs: Map<string, SeenRecord[]>;
 }
 
 export function faultless(builds = 3): Spoilable {
