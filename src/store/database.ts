@@ -109,8 +109,19 @@ export function openDatabase(
       const meaning = meaningOf(error);
       if (meaning === 'away' || meaning === 'full') health.lost();
       if (meaning === 'full') tellFull(error);
-      tell(meaning);
+      tell(meaning === 'outdated' ? 'conflict' : meaning);
       throw error;
+    }
+  };
+
+  /** The pool drops a connection whose statements are outdated; each of the others may be as old. */
+  const attemptAnew: Run = async (statement, values) => {
+    for (let dropped = 0; ; dropped += 1) {
+      try {
+        return await attempt(statement, values);
+      } catch (error) {
+        if (meaningOf(error) !== 'outdated' || dropped === POOL_CONNECTIONS) throw error;
+      }
     }
   };
 
@@ -118,10 +129,15 @@ export function openDatabase(
     async run(statement, values) {
       for (let tries = 1, pause = AWAY_RETRY_WAIT_MS; ; tries += 1, pause *= 2) {
         try {
-          return await attempt(statement, values);
+          return await attemptAnew(statement, values);
         } catch (error) {
           const meaning = meaningOf(error);
-          if (meaning === 'failed' || (meaning === 'conflict' && tries >= CONFLICT_TRIES)) throw error;
+          if (
+            meaning === 'failed' ||
+            meaning === 'outdated' ||
+            (meaning === 'conflict' && tries >= CONFLICT_TRIES)
+          )
+            throw error;
           const lastTry = !statement.repeatable || tries >= AWAY_TRIES || health.awayForMs() > AWAY_RETRY_MS;
           if (meaning === 'away' && lastTry) {
             throw new DatabaseAway('The database does not answer.', { cause: error });

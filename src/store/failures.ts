@@ -2,11 +2,13 @@
  * What a failure of the database means for who asked.
  *
  * - `conflict`: others were in the way; everything was undone, and may be asked again.
+ * - `outdated`: a newer manager has changed the schema since the connection prepared the statement; nothing was done, and another connection
+ *   prepares it anew.
  * - `full`: the server has no room on its disk for it; everything was undone.
  * - `away`: there is no server, or no way to it. What was asked may have happened.
  * - `failed`: asking again would fail again.
  */
-type Meaning = 'conflict' | 'full' | 'away' | 'failed';
+type Meaning = 'conflict' | 'outdated' | 'full' | 'away' | 'failed';
 
 /** By SQLSTATE (PostgreSQL, appendix A), or by its class. */
 const bySqlState: Readonly<Record<string, Meaning>> = {
@@ -21,6 +23,10 @@ const bySqlState: Readonly<Record<string, Meaning>> = {
   '57P03': 'away', // cannot_connect_now
   '57P05': 'away', // idle_session_timeout
 };
+
+/** Messages are in the language of the server: only its function tells "cached plan must not change result type" from others. */
+const FEATURE_NOT_SUPPORTED = '0A000';
+const PLAN_CHECK = 'RevalidateCachedQuery';
 
 const systemCodes = new Set([
   'EAI_AGAIN',
@@ -47,6 +53,7 @@ export function meaningOf(error: unknown): Meaning {
   if (!(error instanceof Error)) return 'failed';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   if (systemCodes.has(code)) return 'away';
+  if (code === FEATURE_NOT_SUPPORTED && 'routine' in error && error.routine === PLAN_CHECK) return 'outdated';
   const meaning = bySqlState[code] ?? bySqlState[code.slice(0, 2)];
   return meaning ?? (clientWords.test(error.message) ? 'away' : 'failed');
 }

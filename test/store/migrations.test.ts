@@ -4,6 +4,7 @@ import pg from 'pg';
 import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
 import { StoreUnusable } from '../../src/store/index.ts';
 import { loadMigrations, migrate, type Migration } from '../../src/store/migrations.ts';
+import { claimNew, openTestStore } from './support/store.ts';
 
 let server: LabDatabaseServer;
 beforeAll(async () => {
@@ -61,6 +62,24 @@ test('a schema that is newer than the program is refused, and left as it is', as
     `The database's schema is newer (2, "second") than this program knows (1). ` +
       'Start the version of quay-build-manager that wrote it, or a later one.',
   );
+});
+
+test('a manager that runs goes on while a newer one brings the schema further, and is refused when it starts again', async () => {
+  const { url } = await server.createDatabase();
+  await using older = await openTestStore(server, url);
+  const { lease } = await claimNew(older);
+  const known = loadMigrations();
+  const next = {
+    number: known.length + 1,
+    name: 'of-a-newer-version',
+    text: `alter table builds add column colour text not null default 'blue';
+      alter table tries add column shape text; create index tries_by_shape on tries (shape)`,
+  };
+  await migrate({ connectionString: url }, [...known, next]);
+  expect(await older.leases.finish(lease, { state: 'complete', outputs: {} })).toBe(true);
+  const { build } = await claimNew(older);
+  expect(await older.builds.get(build.id)).toMatchObject({ state: 'running' });
+  await expect(openTestStore(server, url)).rejects.toThrow('is newer');
 });
 
 test('a migration that was changed after it ran is refused', async () => {
