@@ -56,6 +56,6 @@ async function atMost(seconds: number, hurried: AbortSignal, sooner?: Promise<vo
 }
 
 /** It has a build, and no way to take it along. */
-function mustStay({ buildId, isCancelled, extensions }: SlotConnection): boolean {
-  return buildId !== null && !isCancelled && !extensions.includes('resume');
+function mustStay({ lease, isCancelled, extensions }: SlotConnection): boolean {
+  return lease !== null && !isCancelled && !extensions.includes('resume');
 }

@@ -244,7 +244,7 @@ export async function startManager(
         logger,
       }),
     isDrained: ({ worker }) => drains.isDrained(worker.id),
-    onSlotBusy: (slot, buildId) => roster.busy(slot, buildId),
+    onSlotBusy: (slot, lease) => roster.busy(slot, lease),
     workerStopSeconds: settings.WORKER_STOP_SECONDS,
     logger,
     now,

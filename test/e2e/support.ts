@@ -22,7 +22,7 @@ export interface E2e extends AsyncDisposable {
   readonly directory: string;
 }
 
-interface E2eOptions extends Pick<LabFarmOptions, 'env' | 'registryAuth' | 'several'> {
+interface E2eOptions extends Pick<LabFarmOptions, 'env' | 'registryAuth' | 'several' | 'onOutput'> {
   /** Docker's engine when absent. */
   readonly startEngine?: (options: Pick<LabEngineOptions, 'mirror'>) => Promise<LabEngine>;
   /** What the manager's EXECUTORS_FILE, `executors.json` in the farm's directory, holds. */

@@ -34,7 +34,10 @@ export async function beginHosted(
   const missing = claim.build.requiredExtensions.filter((name) => !known.includes(name));
   if (missing.length === 0) return claim;
   const words = `The worker that its executor started is too old for what the build asks for: ${missing.join(', ')}.`;
-  logger.warn({ build: claim.build.id, worker: id, missing }, 'a hosted worker is too old for its build');
+  logger.warn(
+    { build: claim.build.id, try: claim.lease.try, worker: id, missing },
+    'a hosted worker is too old for its build',
+  );
   const back = {
     outcome: 'internalerror',
     error: buildFailure('internalerror', words),

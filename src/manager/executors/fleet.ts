@@ -111,7 +111,9 @@ export function createFleet(dependencies: FleetDependencies): Fleet {
     });
     await Promise.all(
       discarded.map(async ({ id, state, reason }) => {
-        logger.info({ executor: name, worker: id, state, reason }, 'ending a hosted worker');
+        const row = rows.find((each) => each.id === id);
+        const fields = row ? { build: row.lease.buildId, try: row.lease.try } : {};
+        logger.info({ ...fields, executor: name, worker: id, state, reason }, 'ending a hosted worker');
         await executor.stop(id);
         await hostedWorkers.remove(id);
       }),

@@ -13,6 +13,7 @@ import { JSON_BODY_MAX, PACKAGE_MAX_DEFAULT } from './limits.ts';
 import { problems } from './openapi.ts';
 import type { HttpDependencies } from './ports.ts';
 import { ApiProblem } from './problems.ts';
+import { logAs } from './request-log.ts';
 import { receiveBuild, type UploadedBuild } from './upload.ts';
 import { issuesProblem } from './validation.ts';
 
@@ -53,8 +54,9 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
       const { request: build, uploaded } = await receive(request);
       try {
         const { build: row, isNew } = await submit(build, uploaded, actorOf(request));
-        if (isNew) request.log.info({ build: row.id, submittedBy: row.submittedBy }, 'a build was submitted');
-        else request.log.info({ build: row.id }, 'a build with its dedupe_key was there');
+        logAs(request, { build: row.id });
+        if (isNew) request.log.info({ submittedBy: row.submittedBy }, 'a build was submitted');
+        else request.log.info('a build with its dedupe_key was there');
         return await reply
           .code(isNew ? 201 : 200)
           .header('location', `/api/v1/builds/${row.id}`)
@@ -130,7 +132,7 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
       if (answer.state !== 'cancelled') {
         throw new ApiProblem('build_ended', { specifically: `It is ${answer.state}.` });
       }
-      if (answer.cancelled) request.log.info({ build: id, cancelledBy: by.name }, 'a build was cancelled');
+      if (answer.cancelled) request.log.info({ cancelledBy: by.name }, 'a build was cancelled');
       return viewBuild(row);
     },
   );

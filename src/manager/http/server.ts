@@ -1,6 +1,6 @@
 import multipart from '@fastify/multipart';
 import swagger from '@fastify/swagger';
-import Fastify, { LogController, type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { LogController, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { addAuditRoutes } from './audit-routes.ts';
 import { addBuildRoutes } from './build-routes.ts';
@@ -24,6 +24,7 @@ import type { HttpDependencies } from './ports.ts';
 import { ApiProblem, type ProblemCode } from './problems.ts';
 import { addReadableRoutes } from './readable-routes.ts';
 import { addRegistryRoutes } from './registry-routes.ts';
+import { addRequestLog } from './request-log.ts';
 import { addWorkerRoutes } from './worker-routes.ts';
 
 /**
@@ -73,29 +74,6 @@ export async function createHttpServer(dependencies: HttpDependencies): Promise<
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => reply.send(app.swagger()));
   await app.ready();
   return app;
-}
-
-/** One line a request: the route's pattern, so that neither a capability nor a query is ever written. */
-function addRequestLog(app: FastifyInstance): void {
-  app.addHook('onResponse', (request, reply, done) => {
-    request.log.info(
-      {
-        method: request.method,
-        path: loggedPath(request),
-        status: reply.statusCode,
-        ms: Math.round(reply.elapsedTime),
-        ...(request.caller ? { caller: request.caller.name } : {}),
-      },
-      'request',
-    );
-    done();
-  });
-}
-
-function loggedPath(request: FastifyRequest): string {
-  const pattern = request.routeOptions.url;
-  if (pattern === undefined) return 'unknown';
-  return pattern.startsWith('/api/') ? (request.url.split('?')[0] ?? pattern) : pattern;
 }
 
 const BROKEN: Readonly<Record<string, ProblemCode>> = {

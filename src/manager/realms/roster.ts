@@ -1,5 +1,6 @@
 import {
   DatabaseAway,
+  type Lease,
   type RealmStore,
   type WakeUps,
   type WorkerRow,
@@ -23,7 +24,7 @@ export interface Roster {
   add(slot: SlotConnection): void;
   remove(slot: SlotConnection): void;
   /** A slot was given a build, or (null) is free again. */
-  busy(slot: Pick<SlotConnection, 'realm'>, buildId: string | null): void;
+  busy(slot: Pick<SlotConnection, 'realm'>, lease: Lease | null): void;
   stop(): Promise<void>;
 }
 
@@ -43,13 +44,13 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     ...slot.worker,
     realm: slot.realm,
     kind: slot.session.realm.data.kind,
-    state: slot.buildId === null ? 'ready' : 'busy',
+    state: slot.lease === null ? 'ready' : 'busy',
     extensions: slot.extensions,
     address: slot.session.transport.address,
     manager,
     connectedAt: slot.connectedAt,
     lastSeenAt: new Date(slot.session.lastSeen),
-    buildId: slot.buildId,
+    buildId: slot.lease?.buildId ?? null,
     registeredAs: slot.session.realm.data.registeredAs,
   });
 
@@ -88,7 +89,7 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     for (const realm of await realms.forgotten(asked)) {
       const slot = slots.get(realm);
       if (slot === undefined) continue;
-      logger.warn({ worker: slot.worker.id, build: slot.buildId }, 'a worker was forgotten');
+      logger.warn({ worker: slot.worker.id, ...idsOf(slot) }, 'a worker was forgotten');
       slot.session.abort('io.quay.buildworker.forgotten', 'this worker was forgotten: it may register anew');
     }
   };
@@ -109,7 +110,11 @@ export function startRoster(dependencies: RosterDependencies): Roster {
       const silent = slot.silentFor(time) / 1000;
       if (silent < heartbeatTimeoutSeconds) continue;
       logger.warn(
-        { worker: slot.worker.id, build: slot.buildId, silent },
+        {
+          worker: slot.worker.id,
+          ...idsOf(slot),
+          silent,
+        },
         'a worker is silent and counts as lost',
       );
       slot.session.abort('wamp.error.timeout', `nothing was heard for ${Math.round(silent)} s`);
@@ -134,17 +139,17 @@ export function startRoster(dependencies: RosterDependencies): Roster {
       dirty.add(slot);
       setImmediate(writeSoon);
     },
-    busy(which, buildId) {
+    busy(which, lease) {
       const slot = slots.get(which.realm);
       // It may have been displaced by the same worker's next connection.
       if (slot === undefined || slot !== which) return;
-      slot.buildId = buildId;
+      slot.lease = lease;
       dirty.add(slot);
       setImmediate(writeSoon);
     },
     remove(slot) {
       slots.delete(slot.realm);
-      removed.set(slot.realm, { mayComeBack: slot.buildId !== null && slot.extensions.includes('resume') });
+      removed.set(slot.realm, { mayComeBack: slot.lease !== null && slot.extensions.includes('resume') });
       setImmediate(writeSoon);
     },
     async stop() {
@@ -155,4 +160,9 @@ export function startRoster(dependencies: RosterDependencies): Roster {
       await writing;
     },
   };
+}
+
+/** What the log says of the build that a slot has. */
+function idsOf({ lease }: SlotConnection): object {
+  return lease === null ? {} : { build: lease.buildId, try: lease.try };
 }

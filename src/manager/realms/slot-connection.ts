@@ -1,7 +1,7 @@
 import type { BuildArgumentsMessage } from '../../contract/build-arguments.ts';
 import type { ExtensionName, LogBatch } from '../../contract/extensions.ts';
 import { topics, workerProcedures } from '../../contract/uris.ts';
-import type { RealmRow } from '../../store/index.ts';
+import type { Lease, RealmRow } from '../../store/index.ts';
 import { WampError, type Session } from '../../wamp/index.ts';
 import type { BuildAnswer, Slot, SlotListener } from './slot.ts';
 
@@ -20,8 +20,8 @@ export interface WorkerRealm {
 export interface SlotConnection extends Slot {
   readonly session: Session<WorkerRealm>;
   readonly connectedAt: Date;
-  /** The build that it was given, from the claim on. */
-  buildId: string | null;
+  /** Of the build that it was given, from the claim on. */
+  lease: Lease | null;
   /** Whether the build that it has was cancelled, or lost to it. */
   readonly isCancelled: boolean;
   /** `false`: the worker has nothing to report on, or shall stop. */
@@ -93,7 +93,7 @@ export function createSlotConnection(
     worker,
     extensions,
     connectedAt: new Date(now()),
-    buildId: null,
+    lease: null,
 
     build: (args, owner) =>
       isGone() ? Promise.resolve({ type: 'gone', handedOver: false }) : listen(owner, invoke(args)),

@@ -97,11 +97,19 @@ export function workerRealmPolicy({
   ): Promise<Authentication> => {
     const found = await resume(request, name);
     if ('uri' in found) {
-      logger.info({ build: request.build, reason: found.message }, 'a build could not be resumed');
+      logger.info(
+        { build: request.build, try: request.try, reason: found.message },
+        'a build could not be resumed',
+      );
       return { type: 'refuse', ...found };
     }
     if (request.last_seq > found.lastMessageSeq) {
-      const fields = { build: request.build, stored: found.lastMessageSeq, said: request.last_seq };
+      const fields = {
+        build: request.build,
+        try: request.try,
+        stored: found.lastMessageSeq,
+        said: request.last_seq,
+      };
       logger.warn(fields, 'log messages that a worker knew to be stored are missing');
     }
     resuming.set(details, found);

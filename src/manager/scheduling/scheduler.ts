@@ -1,6 +1,7 @@
 import {
   DatabaseAway,
   type Claim,
+  type Lease,
   type LeaseStore,
   type ResumedTry,
   type WakeUps,
@@ -25,8 +26,8 @@ export interface SchedulerDependencies extends Omit<AttemptDependencies, 'lossCo
   readonly fleet: Pick<Fleet, 'rooms' | 'launch' | 'answered'>;
   /** Whether the worker of a slot gets no builds. */
   readonly isDrained: (slot: Slot) => boolean;
-  /** Called when a slot takes a build (its id) and when it is free again (null). */
-  readonly onSlotBusy: (slot: Slot, buildId: string | null) => void;
+  /** Called when a slot takes a build and when it is free again (null). */
+  readonly onSlotBusy: (slot: Slot, lease: Lease | null) => void;
 }
 
 /** Gives waiting builds to ready slots, and what no slot takes to hosted workers that are started for it. */
@@ -154,7 +155,7 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
     const { token } = claim.lease;
     const attempt = startAttempt(claim, slot, { ...dependencies, lossCounts: () => !stopped });
     attempts.set(token, attempt);
-    onSlotBusy(slot, claim.build.id);
+    onSlotBusy(slot, claim.lease);
     void attempt.done.then(() => {
       attempts.delete(token);
       onSlotBusy(slot, null);
@@ -189,10 +190,10 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
       wake();
     },
     slotResumed(slot, resumed) {
-      const { token, buildId } = resumed.lease;
+      const { token } = resumed.lease;
       const attempt = resumeAttempt(resumed, slot, { ...dependencies, lossCounts: () => !stopped });
       attempts.set(token, attempt);
-      onSlotBusy(slot, buildId);
+      onSlotBusy(slot, resumed.lease);
       keeper.renew(token);
       void attempt.done.then(() => {
         attempts.delete(token);
