@@ -30,6 +30,24 @@ const settings = {
     default: '127.0.0.1:8787',
     read: readAddress,
   }),
+  WAMP_TLS_CERT_PATH: setting({
+    doc: 'The certificate that workers are shown at `LISTEN_WAMP`, which then speaks TLS alone (`wss`), followed by those between it and its authority. Renewed files count for the next connection.',
+    rule: 'the path of a PEM file',
+    example: '/etc/quay-build-manager/wamp.pem',
+    read: readText,
+  }),
+  WAMP_TLS_KEY_PATH: setting({
+    doc: 'The key of `WAMP_TLS_CERT_PATH`.',
+    rule: 'the path of a PEM file',
+    example: '/etc/quay-build-manager/wamp.key',
+    read: readText,
+  }),
+  WAMP_TLS_CLIENT_CA_PATH: setting({
+    doc: 'The authorities of whose certificates a worker must show one (`TLS_CERT_PATH` of the worker); any other is not let in.',
+    rule: 'the path of a PEM file',
+    example: '/etc/quay-build-manager/workers-ca.pem',
+    read: readText,
+  }),
   LISTEN_HTTP: setting({
     doc: 'Where the HTTP API, the packages for workers, the registry token server and the metrics are served.',
     rule: 'HOST:PORT',
@@ -324,11 +342,18 @@ export const managerConfiguration: Configuration<typeof settings> = {
         ]
       : []),
     ...(values.REGISTRATION === 'open' &&
+    values.WAMP_TLS_CLIENT_CA_PATH === null &&
     !isLoopback(values.LISTEN_WAMP) &&
     values.OPEN_REGISTRATION_TO_EVERYBODY === 'no'
       ? [
-          'LISTEN_WAMP: is not a loopback address, and whoever reaches it could become a worker: set REGISTRATION=ticket or REGISTRATION=off, or OPEN_REGISTRATION_TO_EVERYBODY=yes',
+          'LISTEN_WAMP: is not a loopback address, and whoever reaches it could become a worker: set REGISTRATION=ticket, REGISTRATION=off or WAMP_TLS_CLIENT_CA_PATH, or OPEN_REGISTRATION_TO_EVERYBODY=yes',
         ]
+      : []),
+    ...((values.WAMP_TLS_CERT_PATH === null) === (values.WAMP_TLS_KEY_PATH === null)
+      ? []
+      : ['WAMP_TLS_CERT_PATH: it and WAMP_TLS_KEY_PATH must be given together']),
+    ...(values.WAMP_TLS_CLIENT_CA_PATH !== null && values.WAMP_TLS_CERT_PATH === null
+      ? ['WAMP_TLS_CERT_PATH: must be given together with WAMP_TLS_CLIENT_CA_PATH']
       : []),
     ...((values.REGISTRATION === 'ticket') === (values.REGISTRATION_TICKETS_FILE === null)
       ? ['REGISTRATION_TICKETS_FILE: give it together with REGISTRATION=ticket, or neither']

@@ -19,6 +19,12 @@ export const REALM_KEEP_SECONDS = 300;
 /** Registrations a minute from one address; more are refused until the minute is over. */
 export const REGISTRATIONS_PER_MINUTE = 600;
 
+/** How often the files of certificates are looked at, in milliseconds. */
+export const TLS_LOOK_MS = 2_000;
+
+/** How long a connection to the workers' listener may take for its TLS handshake, and then for its WebSocket's, in milliseconds. */
+export const HANDSHAKE_WITHIN_MS = 10_000;
+
 /** Tickets beyond this in a tickets file are refused when it is read. */
 export const REGISTRATION_TICKETS_MAX = 10_000;
 

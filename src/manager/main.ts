@@ -21,6 +21,7 @@ import { startManager } from './manager.ts';
 import { SealError } from './secrets/secret-box.ts';
 import { SecretKeyError } from './secrets/secret-key.ts';
 import { backupCommand, restoreCommand } from './backup-command.ts';
+import { ListenerTlsError } from './realms/listener-tls.ts';
 import { newTicket, ticketNameSchema, ticketsFormat } from './realms/registration-tickets.ts';
 import {
   addToSecretsFile,
@@ -234,7 +235,8 @@ function describeStartError(error: unknown, dataDirectory: string): string | nul
     error instanceof SealError ||
     error instanceof ExecutorsError ||
     error instanceof ExecutorError ||
-    error instanceof SecretsFileError
+    error instanceof SecretsFileError ||
+    error instanceof ListenerTlsError
   ) {
     return error.message;
   }

@@ -24,6 +24,7 @@ import { meterStore } from './metrics/meter-store.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { probeStore } from './metrics/probe-store.ts';
 import { createResumption } from './realms/resumption.ts';
+import type { ListenerTlsPaths } from './realms/listener-tls.ts';
 import { startDrains } from './realms/drains.ts';
 import { loadRegistrationTickets } from './realms/registration-tickets.ts';
 import { startRoster } from './realms/roster.ts';
@@ -294,6 +295,7 @@ export async function startManager(
 
   const listener = await startWorkerListener({
     address: settings.LISTEN_WAMP,
+    tls: listenerTlsOf(settings),
     realms: store.realms,
     registration: settings.REGISTRATION === 'ticket' ? (tickets ?? 'off') : settings.REGISTRATION,
     resumption:
@@ -329,7 +331,9 @@ export async function startManager(
     }
   });
 
-  const wampUrl = settings.PUBLIC_WAMP_URL?.href ?? `ws://${authority(listener.address)}`;
+  const wampUrl =
+    settings.PUBLIC_WAMP_URL?.href ??
+    `${settings.WAMP_TLS_CERT_PATH === null ? 'ws' : 'wss'}://${authority(listener.address)}`;
   fleet.open(wampUrl.replace(/\/+$/, ''), () => scheduler.wake());
 
   await store.audit.record({
@@ -379,6 +383,14 @@ async function openSecretBox(
   const { keys, created } = await loadSecretKeys(path, { create: settings.SECRET_KEY_FILE === null });
   if (created) logger.info({ path }, 'made the key that seals credentials: keep it with the data');
   return createSecretBox(keys);
+}
+
+function listenerTlsOf({
+  WAMP_TLS_CERT_PATH: certificate,
+  WAMP_TLS_KEY_PATH: key,
+  WAMP_TLS_CLIENT_CA_PATH: clientCa,
+}: ManagerSettings): ListenerTlsPaths | null {
+  return certificate === null || key === null ? null : { certificate, key, clientCa };
 }
 
 function authority({ host, port }: ListenAddress): string {

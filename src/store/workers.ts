@@ -73,12 +73,13 @@ export function createWorkerStore({ run }: Database): WorkerStore {
       ]);
       const mark = all.find((each) => each.id === id) ?? null;
       if (slots.length === 0 && counts.length === 0 && mark === null) return null;
-      const ended = counts.flatMap(({ outcome, count }) => (outcome === null ? [] : [[outcome, count]]));
+      const outcomes = { ...NO_OUTCOMES };
+      for (const { outcome, count } of counts) if (outcome !== null) outcomes[outcome] = count;
       return {
         slots,
         drained: mark,
         running: counts.find(({ outcome }) => outcome === null)?.count ?? 0,
-        outcomes: { ...NO_OUTCOMES, ...Object.fromEntries(ended) },
+        outcomes,
         tries,
       };
     },

@@ -57,6 +57,12 @@ describe("the manager's settings", () => {
     expect(problemsOf({ LISTEN_WAMP: '0.0.0.0:8787', REGISTRATION: 'off' })).toEqual([]);
     const byTicket = { REGISTRATION: 'ticket', REGISTRATION_TICKETS_FILE: '/tickets.json' };
     expect(problemsOf({ LISTEN_WAMP: '0.0.0.0:8787', ...byTicket })).toEqual([]);
+    const tls = { WAMP_TLS_CERT_PATH: '/wamp.pem', WAMP_TLS_KEY_PATH: '/wamp.key' };
+    const certified = { ...tls, WAMP_TLS_CLIENT_CA_PATH: '/workers.pem' };
+    expect(problemsOf({ LISTEN_WAMP: '0.0.0.0:8787', ...certified })).toEqual([]);
+    expect(problemsOf({ LISTEN_WAMP: '0.0.0.0:8787', ...tls })).toHaveLength(1);
+    expect(problemsOf({ WAMP_TLS_CERT_PATH: '/wamp.pem' })).toHaveLength(1);
+    expect(problemsOf({ WAMP_TLS_CLIENT_CA_PATH: '/workers.pem' })).toHaveLength(1);
     expect(problemsOf({ REGISTRATION: 'ticket' })).toEqual([
       expect.stringMatching(/^REGISTRATION_TICKETS_FILE: /),
     ]);

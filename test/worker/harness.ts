@@ -16,6 +16,7 @@ import {
   resumeRetryDelay,
 } from '../../src/worker/link/reconnecting.ts';
 import type { Ticket } from '../../src/worker/link/session.ts';
+import type { TlsPaths } from '../../src/worker/link/tls.ts';
 import { createSecretKeeper } from '../../src/worker/secrets.ts';
 import { runSlot, type SlotEnd } from '../../src/worker/slot.ts';
 import type { Entitlement } from '../../src/worker/entitlements.ts';
@@ -111,6 +112,8 @@ export interface HarnessOptions {
   readonly realm?: string;
   readonly token?: string;
   readonly ticket?: Ticket;
+  /** The system's authorities when absent. */
+  readonly tls?: TlsPaths;
   readonly clock?: Clock;
   readonly ociLabels?: boolean;
   readonly logSpoolMaxBytes?: number;
@@ -170,7 +173,7 @@ export async function startWorker(options: HarnessOptions): Promise<RunningWorke
   const ended = runSlot(
     {
       endpoint: options.manager.url,
-      tls: { ca: null, certificate: null, key: null, serverName: null },
+      tls: options.tls ?? { ca: null, certificate: null, key: null, serverName: null },
       realm,
       token: options.token ?? '',
       ticket: options.ticket ?? null,

@@ -1,9 +1,13 @@
-import { createServer } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { reasonOf } from '../../contract/reason.ts';
 import { REGISTRATION_REALM } from '../../contract/uris.ts';
 import type { RealmStore } from '../../store/index.ts';
 import { attachWebSockets, createRouter, type Drop, type Logger } from '../../wamp/index.ts';
 import type { ListenAddress } from '../config.ts';
+import { HANDSHAKE_WITHIN_MS } from '../limits.ts';
 import { listen } from '../listen.ts';
+import { readListenerTls, watchListenerTls, type ListenerTlsPaths } from './listener-tls.ts';
 import type { RegistrationTickets } from './registration-tickets.ts';
 import { registrationPolicy, type RegistrationRefusal } from './registration.ts';
 import type { SlotConnection, WorkerRealm } from './slot-connection.ts';
@@ -14,6 +18,8 @@ const PATHS = ['/', '/b1/socket'];
 
 export interface WorkerListenerOptions extends Omit<WorkerRealmDependencies, 'realms' | 'logger'> {
   readonly address: ListenAddress;
+  /** null: without TLS. */
+  readonly tls: ListenerTlsPaths | null;
   readonly realms: RealmStore;
   /** Who may ask for a realm: whoever connects, who shows a ticket, or nobody. */
   readonly registration: 'open' | RegistrationTickets | 'off';
@@ -38,7 +44,11 @@ export interface WorkerListener {
   close(): Promise<void>;
 }
 
-/** Opens the realms that the store knows to the workers that connect. Fails as `listen` does. */
+/**
+ * Opens the realms that the store knows to the workers that connect. Fails as `listen` does.
+ *
+ * @throws ListenerTlsError
+ */
 export async function startWorkerListener(options: WorkerListenerOptions): Promise<WorkerListener> {
   const { realms, registration, onDrop, onRefused, logger, now } = options;
   const workers = workerRealmPolicy(options);
@@ -63,7 +73,9 @@ export async function startWorkerListener(options: WorkerListenerOptions): Promi
       return { policy: workers, data: { kind, tokenHash, registeredAs, slot: null } };
     },
   });
-  const server = createServer((_request, response) => response.writeHead(426).end('WebSocket only\n'));
+  const answer: RequestListener = (_request, response) => response.writeHead(426).end('WebSocket only\n');
+  const patience = { headersTimeout: HANDSHAKE_WITHIN_MS, requestTimeout: HANDSHAKE_WITHIN_MS };
+  const { server, stopWatching } = await openServer(options, patience, answer);
   const webSockets = attachWebSockets(router, server, {
     paths: PATHS,
     // Workers are programs: a page in a browser on this machine is none.
@@ -79,10 +91,37 @@ export async function startWorkerListener(options: WorkerListenerOptions): Promi
       webSockets.drain(({ realm: { data } }) => data.slot !== null && stays(data.slot));
     },
     async close() {
+      stopWatching();
       server.close();
       await webSockets.close();
       // Whoever connected and never asked for a WebSocket would keep us.
       server.closeAllConnections();
     },
   };
+}
+
+/** A server that does not listen yet: over TLS where there are certificates, which are looked after until it is told otherwise. */
+async function openServer(
+  { tls, logger }: Pick<WorkerListenerOptions, 'tls' | 'logger'>,
+  patience: ServerOptions,
+  answer: RequestListener,
+): Promise<{ readonly server: Server; readonly stopWatching: () => void }> {
+  if (tls === null) return { server: createServer(patience, answer), stopWatching: () => undefined };
+  const first = await readListenerTls(tls);
+  const server = createTlsServer(
+    {
+      ...patience,
+      ...first,
+      handshakeTimeout: HANDSHAKE_WITHIN_MS,
+      minVersion: 'TLSv1.2',
+      requestCert: tls.clientCa !== null,
+      rejectUnauthorized: tls.clientCa !== null,
+    },
+    answer,
+  );
+  server.on('tlsClientError', (error, socket) => {
+    logger.info({ address: socket.remoteAddress, reason: reasonOf(error) }, 'a TLS handshake failed');
+  });
+  const watch = watchListenerTls(server, tls, first, logger);
+  return { server, stopWatching: () => watch.stop() };
 }

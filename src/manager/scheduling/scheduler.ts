@@ -94,7 +94,10 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
     return was;
   };
 
-  const offer = (slot: Slot): void => void (isDrained(slot) ? resting.add(slot) : ready.add(slot));
+  const offer = (slot: Slot): void => {
+    if (isDrained(slot)) resting.add(slot);
+    else ready.add(slot);
+  };
 
   /** Asks once for every sort of slot, until there is nothing for that sort. */
   const claimForAll = async (): Promise<void> => {

@@ -53,7 +53,7 @@ const soon = { timeout: 30_000 };
 interface TestWorker {
   readonly worker: BareWorker;
   /** Waits until the worker has a build, and ends it. */
-  end(): Promise<void>;
+  readonly end: () => Promise<void>;
 }
 
 /** A connected worker, whose builds go on until the test ends them. */

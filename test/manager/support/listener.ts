@@ -30,6 +30,7 @@ export async function startTestListener(
   let logged = '';
   const listener = await startWorkerListener({
     address: { host: '127.0.0.1', port: 0 },
+    tls: null,
     realms: store.realms,
     registration: 'open',
     resumption: null,
@@ -45,7 +46,7 @@ export async function startTestListener(
   stack.defer(() => listener.close());
   const started = stack.move();
   return {
-    url: `ws://127.0.0.1:${listener.address.port}`,
+    url: `${overrides.tls ? 'wss' : 'ws'}://127.0.0.1:${listener.address.port}`,
     store,
     ready,
     drops,
