@@ -124,7 +124,7 @@ describe('autobahn', () => {
       await other.subscribe('com.news', (_args, _kwargs, { publisher }) => publishers.push(publisher));
       await one.publish('com.news', [], {}, { disclose_me: true, acknowledge: true });
       await one.publish('com.news', [], {}, { acknowledge: true });
-      await vi.waitFor(() => expect(publishers).toEqual([one.id, undefined]));
+      await expect.poll(() => publishers).toEqual([one.id, undefined]);
     }));
 
   test('publishes to all, to itself, or to some', () =>
@@ -142,8 +142,10 @@ describe('autobahn', () => {
       await publish('b', { exclude_me: false });
       await publish('c', { exclude: [two.id] });
       await publish('d', { eligible: [two.id, one.id] });
-      await vi.waitFor(() =>
-        expect(heard.sort()).toEqual(['one b', 'three a', 'three b', 'three c', 'two a', 'two b', 'two d']),
+      await vi.waitFor(
+        () =>
+          expect(heard.sort()).toEqual(['one b', 'three a', 'three b', 'three c', 'two a', 'two b', 'two d']),
+        { timeout: 45_000 },
       );
     }));
 
@@ -154,7 +156,7 @@ describe('autobahn', () => {
       const second = await listener.subscribe('com.news', () => heard.push('second'));
       expect(first.id).toBe(second.id);
       await publisher.publish('com.news', [], {}, { acknowledge: true });
-      await vi.waitFor(() => expect(heard).toEqual(['first', 'second']));
+      await expect.poll(() => heard).toEqual(['first', 'second']);
       await first.unsubscribe();
       await second.unsubscribe();
       await publisher.publish('com.news', [], {}, { acknowledge: true });
@@ -178,13 +180,15 @@ describe('autobahn', () => {
       await publisher.publish('com.myapp.topic1', [1], null, { acknowledge: true });
       await publisher.publish('com.myapp.topic123', [2], null, { acknowledge: true });
       await publisher.publish('com.foobar', [3], null, { acknowledge: true });
-      await vi.waitFor(() =>
-        expect(heard).toEqual([
-          ['exact', 'com.myapp.topic1', 1],
-          ['prefix', 'com.myapp.topic1', 1],
-          ['wildcard', 'com.myapp.topic1', 1],
-          ['prefix', 'com.myapp.topic123', 2],
-        ]),
+      await vi.waitFor(
+        () =>
+          expect(heard).toEqual([
+            ['exact', 'com.myapp.topic1', 1],
+            ['prefix', 'com.myapp.topic1', 1],
+            ['wildcard', 'com.myapp.topic1', 1],
+            ['prefix', 'com.myapp.topic123', 2],
+          ]),
+        { timeout: 45_000 },
       );
     }));
 

@@ -35,7 +35,7 @@ describe("the owner's procedures", () => {
     expect(peer.ask([48, 2, {}, 'test.nothing'])).toEqual([[50, 2, {}]]);
     expect(peer.ask([48, 4, {}, 'test.keywords'])).toEqual([[50, 4, {}, [], { only: 1 }]]);
     peer.say([48, 3, {}, 'test.later', [1], { a: 2 }]);
-    await vi.waitFor(() => expect(peer.heard).toEqual([[50, 3, {}, [1], { a: 2 }]]));
+    await expect.poll(() => peer.heard).toEqual([[50, 3, {}, [1], { a: 2 }]]);
     expect(callers).toEqual([realm.sessions.get(peer.id)]);
   });
 
@@ -66,8 +66,12 @@ describe("the owner's procedures", () => {
     });
     expect(peer.ask([48, 1, {}, 'test.error'])).toEqual([[8, 48, 1, {}, 'test.no', ['why'], { more: 1 }]]);
     peer.say([48, 2, {}, 'test.bug']);
-    await vi.waitFor(() =>
-      expect(peer.heard.splice(0)).toEqual([[8, 48, 2, {}, 'wamp.error.runtime_error', ['internal error']]]),
+    await vi.waitFor(
+      () =>
+        expect(peer.heard.splice(0)).toEqual([
+          [8, 48, 2, {}, 'wamp.error.runtime_error', ['internal error']],
+        ]),
+      { timeout: 45_000 },
     );
     expect(peer.ask([48, 3, {}, 'test.unfit'])).toEqual([
       [8, 48, 3, {}, 'wamp.error.runtime_error', ['internal error']],
@@ -91,7 +95,7 @@ describe("the owner's procedures", () => {
     });
     peer.say([48, 1, { receive_progress: true }, 'test.count']);
     peer.say([48, 2, {}, 'test.count']);
-    await vi.waitFor(() => expect(peer.heard).toHaveLength(4));
+    await expect.poll(() => peer.heard).toHaveLength(4);
     expect(peer.heard).toEqual([
       [50, 1, { progress: true }, [1]],
       [50, 1, { progress: true }, [2]],

@@ -56,7 +56,7 @@ describe('authentication', () => {
     hasty.say([1, 'realm1', ALL_ROLES]);
     expect(hasty.ask([48, 1, {}, 'a.b'])).toMatchObject([[3, {}, 'wamp.error.protocol_violation']]);
     resolve({ type: 'accept' });
-    await vi.waitFor(() => expect(patient.take()?.[0]).toBe(2));
+    await expect.poll(() => patient.take()?.[0]).toBe(2);
     expect(router.sessionCount).toBe(1);
   });
 
@@ -71,7 +71,7 @@ describe('authentication', () => {
   ])('that fails %s lets nobody in', async (_when, authenticate) => {
     const peer = connect(routerWith({ authenticate }));
     peer.say([1, 'realm1', ALL_ROLES]);
-    await vi.waitFor(() => expect(peer.isClosed).toBe(true));
+    await expect.poll(() => peer.isClosed).toBe(true);
     expect(peer.heard).toMatchObject([[3, {}, 'wamp.error.authorization_failed']]);
   });
 });

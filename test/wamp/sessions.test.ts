@@ -97,7 +97,7 @@ describe('leaving', () => {
     const peer = join(router, 'registration');
     peer.say(GOODBYE);
     peer.say([1, 'b5d1196b-81cf-428d-bc28-0874b906b12f', ALL_ROLES]);
-    await vi.waitFor(() => expect(policy.joined).toHaveBeenCalledOnce());
+    await expect.poll(() => policy.joined).toHaveBeenCalledOnce();
     expect(peer.heard.map(([code]) => code)).toEqual([6, 2]);
   });
 
@@ -242,7 +242,7 @@ describe('realms', () => {
     const router = createRouter({ openRealm });
     const peers = [connect(router), connect(router), connect(router)];
     for (const peer of peers) peer.say(HELLO);
-    await vi.waitFor(() => expect(router.sessionCount).toBe(3));
+    await expect.poll(() => router.sessionCount).toBe(3);
     expect(openRealm).toHaveBeenCalledExactlyOnceWith('realm1');
     expect(router.realms.get('realm1')?.sessions.size).toBe(3);
   });
@@ -251,7 +251,7 @@ describe('realms', () => {
     const router = createRouter({ openRealm: () => Promise.reject(new Error('no database')) });
     const peer = connect(router);
     peer.say(HELLO);
-    await vi.waitFor(() => expect(peer.isClosed).toBe(true));
+    await expect.poll(() => peer.isClosed).toBe(true);
     expect(peer.heard).toMatchObject([[3, {}, 'wamp.error.authorization_failed']]);
   });
 
@@ -267,14 +267,14 @@ describe('realms', () => {
     });
     const first = connect(router);
     first.say(HELLO);
-    await vi.waitFor(() => expect(router.sessionCount).toBe(1));
+    await expect.poll(() => router.sessionCount).toBe(1);
     const realm = router.realms.get('realm1');
     const second = connect(router);
     second.say(HELLO);
     first.vanish();
     expect(router.realms.get('realm1')).toBe(realm);
     resolve({ type: 'accept' });
-    await vi.waitFor(() => expect(router.sessionCount).toBe(1));
+    await expect.poll(() => router.sessionCount).toBe(1);
     expect(realm?.sessions.size).toBe(1);
     second.vanish();
     expect(router.realms.size).toBe(0);
@@ -302,7 +302,7 @@ describe('realms', () => {
     router.realms.get('realm1')?.close('wamp.close.close_realm', 'the realm has expired');
     expect(inside.heard).toEqual([[6, { message: 'the realm has expired' }, 'wamp.close.close_realm']]);
     resolve({ type: 'accept' });
-    await vi.waitFor(() => expect(onTheWay.isClosed).toBe(true));
+    await expect.poll(() => onTheWay.isClosed).toBe(true);
     expect(onTheWay.heard).toMatchObject([[3, {}, 'wamp.error.no_such_realm']]);
   });
 });

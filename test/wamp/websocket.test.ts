@@ -158,7 +158,7 @@ describe('a connection', () => {
     // A length beyond 2^53 is told as 1009 or 1002.
     expect([status, 1009]).toContain(closing.readUInt16BE(0));
     socket.destroy();
-    await vi.waitFor(() => expect(router.router.sessionCount).toBe(1));
+    await expect.poll(() => router.router.sessionCount).toBe(1);
     expect(await isAlive(other)).toBe(true);
   });
 
@@ -247,7 +247,7 @@ describe('a connection', () => {
     expect(session?.lastSeen).toBe(2);
     time = 3;
     client.socket.pong();
-    await vi.waitFor(() => expect(session?.lastSeen).toBe(3));
+    await expect.poll(() => session?.lastSeen).toBe(3);
     expect(session?.bytesReceived).toBeGreaterThan(100);
   });
 

@@ -51,9 +51,9 @@ it('a worker that the database kept waiting in vain may say it again', async () 
   const { peer, onReady } = realmWith(markJoined);
   peer.say(READY);
   const failed = [8, 48, 1, {}, 'wamp.error.runtime_error', ['internal error']];
-  await vi.waitFor(() => expect(peer.heard).toEqual([failed]));
+  await expect.poll(() => peer.heard).toEqual([failed]);
   expect(onReady).not.toHaveBeenCalled();
   peer.say(READY.with(1, 2));
-  await vi.waitFor(() => expect(peer.heard).toEqual([failed, [50, 2, {}, [true]]]));
+  await expect.poll(() => peer.heard).toEqual([failed, [50, 2, {}, [true]]]);
   expect(onReady).toHaveBeenCalledOnce();
 });

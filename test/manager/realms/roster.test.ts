@@ -67,7 +67,7 @@ it('asks a database that does not answer once, however long that takes', async (
   await vi.advanceTimersByTimeAsync(ROUNDS_MS);
   expect(put).toHaveBeenCalledOnce();
   answered.resolve(undefined);
-  await vi.waitFor(() => expect(keep).toHaveBeenCalledExactlyOnceWith(['realm1'], expect.any(Number)));
+  await expect.poll(() => keep).toHaveBeenCalledExactlyOnceWith(['realm1'], expect.any(Number));
 });
 
 it('says what fails, but for a database that is away, and goes on', async () => {
@@ -75,7 +75,7 @@ it('says what fails, but for a database that is away, and goes on', async () => 
   const bug = new Error('no such column');
   keep.mockRejectedValueOnce(bug);
   await vi.advanceTimersByTimeAsync(ROUNDS_MS);
-  await vi.waitFor(() => expect(keep.mock.calls.length).toBeGreaterThan(2));
+  await expect.poll(() => keep.mock.calls.length).toBeGreaterThan(2);
   expect(logger.warn).toHaveBeenCalledExactlyOnceWith({ err: bug }, 'writing the workers failed');
 });
 

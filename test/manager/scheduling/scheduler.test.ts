@@ -168,6 +168,6 @@ it('asks what became of every try when hints may have been missed', async () => 
   await handedOver;
   renewals.mockResolvedValueOnce({ renewed: [], cancelled: ['token-1'], lost: [] });
   tell({ type: 'resync' });
-  await vi.waitFor(() => expect(tellCancelled).toHaveBeenCalledExactlyOnceWith('cancelled'));
+  await expect.poll(() => tellCancelled).toHaveBeenCalledExactlyOnceWith('cancelled');
   answer({ type: 'result', kwargs: {} });
 });

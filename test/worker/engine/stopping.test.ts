@@ -54,7 +54,7 @@ describe.each(['buildkit', 'classic'] as const)('%s', (builder) => {
     const controller = new AbortController();
     const build = engine.build(buildOf(context.path), recordCall(controller.signal));
     build.catch(() => undefined);
-    await vi.waitFor(() => expect(wire.sent()).toBeGreaterThan(100_000), { interval: 1 });
+    await expect.poll(() => wire.sent(), { interval: 1 }).toBeGreaterThan(100_000);
 
     controller.abort(new Error('told to stop'));
 
