@@ -31,8 +31,12 @@ export const LISTEN_RETRY_MS = { first: 50, most: 5000 } as const;
 export const LOG_CHUNK_RECORDS = 1000;
 /** How many characters of JSON a chunk of a log holds; a single larger record has one to itself. */
 export const LOG_CHUNK_CHARACTERS = 1024 * 1024;
-/** How many chunks are read at a time. */
+/** How many chunks are read at a time; and of each log, where many are read together. */
 export const LOG_READ_CHUNKS = 8;
+export const LOG_FOLLOW_CHUNKS = 2;
+/** How many logs are written in one statement, and how many are read; others wait for the next, a moment later. */
+export const LOG_APPENDS_TOGETHER = 64;
+export const LOG_READS_TOGETHER = 64;
 
 /** How many packed logs, and packages, are deleted at a time, the oldest first. */
 export const DELETED_AT_ONCE = 5000;

@@ -3,22 +3,48 @@ import { gunzip } from 'node:zlib';
 import type { LogPosition, LogRecord } from '../contract/api.ts';
 import type { Database } from './database.ts';
 import { fence, type Fence } from './fence.ts';
-import { LOG_CHUNK_CHARACTERS, LOG_CHUNK_RECORDS, LOG_READ_CHUNKS } from './limits.ts';
+import { gather } from './gather.ts';
+import {
+  LOG_APPENDS_TOGETHER,
+  LOG_CHUNK_CHARACTERS,
+  LOG_CHUNK_RECORDS,
+  LOG_FOLLOW_CHUNKS,
+  LOG_READ_CHUNKS,
+  LOG_READS_TOGETHER,
+} from './limits.ts';
 import type { BlobStore } from './ports/blobs.ts';
 import type { Lease } from './ports/leases.ts';
 import type { LogStore } from './ports/logs.ts';
 import { statement } from './statements.ts';
 
-const appendChunk = statement<
-  [...Fence, firstSeq: number, lastSeq: number, records: string, lastMessage: number],
-  { lastSeq: number }
->('append-log-chunk');
+const appendChunks = statement<
+  [
+    buildIds: string[],
+    numbers: number[],
+    tokens: string[],
+    firstSeqs: number[],
+    lastSeqs: number[],
+    records: string[],
+    lastMessages: number[],
+  ],
+  { buildId: string; try: number; lastSeq: number }
+>('append-log-chunks');
 const lastLogSeq = statement<Fence, { lastLogSeq: number }>('last-log-seq');
 const readLogChunks = statement<
-  [buildId: string, afterTry: number, afterSeq: number, limit: number],
-  | { try: number; records: string }
-  | { try: number; records: null; blobId: string; start: number; length: number }
+  [buildIds: string[], afterTries: number[], afterSeqs: number[], limit: number],
+  StoredChunk & { place: number }
 >('read-log-chunks');
+
+/** A chunk, or where in a blob it is packed. */
+type StoredChunk =
+  | { readonly try: number; readonly records: string }
+  | {
+      readonly try: number;
+      readonly records: null;
+      readonly blobId: string;
+      readonly start: number;
+      readonly length: number;
+    };
 
 const unpackChunk = promisify(gunzip);
 
@@ -39,26 +65,77 @@ type StoredRecord = [
   progress?: LogRecord['progress'],
 ];
 
+/** Records of one try that are stored together. */
+interface Chunk {
+  readonly length: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly records: string;
+  readonly lastMessage: number;
+}
+
+interface ChunksAfter {
+  readonly chunks: readonly StoredChunk[];
+  /** Whether there may be more. */
+  readonly more: boolean;
+}
+
 /** The port's implementation. */
 export function createLogStore({ run }: Database, blobs: Pick<BlobStore, 'read'>): LogStore {
+  /** Answers whether it was stored. Logs that are written side by side share a commit. */
+  const appendChunk = gather<{ lease: Lease; chunk: Chunk }, boolean>({
+    most: LOG_APPENDS_TOGETHER,
+    keyOf: ({ lease }) => `${lease.buildId} ${lease.try}`,
+    ask: async (given) => {
+      const stored = await run(appendChunks, [
+        given.map(({ lease }) => lease.buildId),
+        given.map(({ lease }) => lease.try),
+        given.map(({ lease }) => lease.token),
+        given.map(({ chunk }) => chunk.firstSeq),
+        given.map(({ chunk }) => chunk.lastSeq),
+        given.map(({ chunk }) => chunk.records),
+        given.map(({ chunk }) => chunk.lastMessage),
+      ]);
+      const tries = new Set(stored.map((row) => `${row.buildId} ${row.try}`));
+      return given.map(({ lease }) => tries.has(`${lease.buildId} ${lease.try}`));
+    },
+  });
+
+  const chunksAfter = gather<{ buildId: string; after: LogPosition }, ChunksAfter>({
+    most: LOG_READS_TOGETHER,
+    ask: async (given) => {
+      // Who reads by himself reads a whole log; who reads with others follows, and is not far behind.
+      const limit = given.length === 1 ? LOG_READ_CHUNKS : LOG_FOLLOW_CHUNKS;
+      const rows = await run(readLogChunks, [
+        given.map(({ buildId }) => buildId),
+        given.map(({ after }) => after.try),
+        given.map(({ after }) => after.seq),
+        limit,
+      ]);
+      const answers = given.map((): StoredChunk[] => []);
+      for (const row of rows) answers[row.place - 1]?.push(row);
+      return answers.map((chunks) => ({ chunks, more: chunks.length === limit }));
+    },
+  });
+
   const readChunks = async (
     buildId: string,
     after: LogPosition,
-  ): Promise<{ try: number; records: StoredRecord[] }[]> => {
-    const chunks = await run(readLogChunks, [buildId, after.try, after.seq, LOG_READ_CHUNKS]);
-    return Promise.all(
-      chunks.map(async (chunk) => {
-        if (chunk.records !== null)
-          return { try: chunk.try, records: JSON.parse(chunk.records) as StoredRecord[] };
-        const packed = await blobs.read(chunk.blobId, chunk);
-        // Deleted since the chunk was looked up: its time was over.
-        if (packed === null) return { try: chunk.try, records: [] };
-        return {
-          try: chunk.try,
-          records: JSON.parse((await unpackChunk(packed)).toString()) as StoredRecord[],
-        };
-      }),
-    );
+  ): Promise<{ chunks: { try: number; records: StoredRecord[] }[]; more: boolean }> => {
+    const { chunks, more } = await chunksAfter({ buildId, after });
+    const unpacked = chunks.map(async (chunk) => {
+      if (chunk.records !== null) {
+        return { try: chunk.try, records: JSON.parse(chunk.records) as StoredRecord[] };
+      }
+      const packed = await blobs.read(chunk.blobId, chunk);
+      // Deleted since the chunk was looked up: its time was over.
+      if (packed === null) return { try: chunk.try, records: [] };
+      return {
+        try: chunk.try,
+        records: JSON.parse((await unpackChunk(packed)).toString()) as StoredRecord[],
+      };
+    });
+    return { chunks: await Promise.all(unpacked), more };
   };
   /** The last `seq` stored, or null when the try has ended. */
   const last = async (lease: Lease): Promise<number | null> => {
@@ -72,15 +149,8 @@ export function createLogStore({ run }: Database, blobs: Pick<BlobStore, 'read'>
       let stored: number | null = null;
       while (rest.length > 0) {
         const chunk = nextChunk(rest);
-        const [row] = await run(appendChunk, [
-          ...fence(lease),
-          chunk.firstSeq,
-          chunk.lastSeq,
-          chunk.records,
-          chunk.lastMessage,
-        ]);
-        if (row) {
-          stored = row.lastSeq;
+        if (await appendChunk({ lease, chunk })) {
+          stored = chunk.lastSeq;
           rest = rest.slice(chunk.length);
           continue;
         }
@@ -96,7 +166,7 @@ export function createLogStore({ run }: Database, blobs: Pick<BlobStore, 'read'>
       const records: LogRecord[] = [];
       let position = after;
       for (;;) {
-        const chunks = await readChunks(buildId, position);
+        const { chunks, more } = await readChunks(buildId, position);
         for (const chunk of chunks) {
           for (const stored of chunk.records) {
             // A position may lie within a chunk.
@@ -106,7 +176,7 @@ export function createLogStore({ run }: Database, blobs: Pick<BlobStore, 'read'>
           }
         }
         const newest = records.at(-1);
-        if (chunks.length < LOG_READ_CHUNKS || !newest) return { records, more: false };
+        if (!more || !newest) return { records, more: false };
         position = newest;
       }
     },
@@ -114,13 +184,7 @@ export function createLogStore({ run }: Database, blobs: Pick<BlobStore, 'read'>
 }
 
 /** As many of the records as a chunk holds, at least one, and all of one message: it is stored, or it is told again. */
-function nextChunk(told: readonly Told[]): {
-  readonly length: number;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-  readonly records: string;
-  readonly lastMessage: number;
-} {
+function nextChunk(told: readonly Told[]): Chunk {
   const packed: string[] = [];
   let characters = 0;
   for (const [index, { record, message }] of told.entries()) {

@@ -59,6 +59,29 @@ test('a try that has ended stores nothing', async () => {
   expect((await store.logs.read(build.id, LOG_START, 10)).records).toHaveLength(2);
 });
 
+test('logs that are written and read side by side do not touch each other', async () => {
+  await using store = await openTestStore(server);
+  const builds = [];
+  for (let build = 0; build < 12; build += 1) builds.push(await claimNew(store));
+  const ended = builds[3]?.build.id ?? expect.fail();
+  await store.builds.cancel(ended, 'bob');
+  const logs = await Promise.all(
+    builds.map(async ({ build, lease }, index) => {
+      for (let start = 1; start < 30; start += 3) {
+        const lines = range(start, start + 2).map((line) => ({ ...line, text: `${index}: ${line.seq}` }));
+        await store.logs.append(lease, lines);
+        await store.logs.read(build.id, { try: 1, seq: start }, 2);
+      }
+      return store.logs.read(build.id, LOG_START, 1000);
+    }),
+  );
+  for (const [index, { records, more }] of logs.entries()) {
+    const expected = index === 3 ? [] : range(1, 30).map(({ seq }) => `${index}: ${seq}`);
+    expect(records.map(({ text }) => text)).toEqual(expected);
+    expect(more).toBe(false);
+  }
+});
+
 test('tries follow each other in the log', async () => {
   await using store = await openTestStore(server);
   const first = await claimNew(store);

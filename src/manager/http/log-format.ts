@@ -19,14 +19,30 @@ export async function* asLines(pages: AsyncIterable<readonly LogRecord[]>): Asyn
   for await (const records of pages) yield records.map((record) => `${JSON.stringify(record)}\n`).join('');
 }
 
-/** Server-sent events (WHATWG HTML, "Server-sent events"): `log`, `build`, and `end` when the build is final and all was sent. */
-export function asServerSentEvent(event: LogEvent | { type: 'end' }): string {
+/** How much of a page of records is sent in one piece, in characters, and at least one record: a piece a record costs more than its text. */
+const PIECE = 65_536;
+
+/**
+ * Server-sent events (WHATWG HTML, "Server-sent events"): `log`, `build`, and `end` when the build is final and all was sent. In
+ * pieces, made when they are asked for.
+ */
+export function* asServerSentEvents(event: LogEvent | { type: 'end' }): Generator<string> {
   switch (event.type) {
-    case 'log':
-      return `event: log\nid: ${formatLogPosition({ try: event.record.try, seq: event.record.seq })}\ndata: ${JSON.stringify(event.record)}\n\n`;
+    case 'log': {
+      let piece = '';
+      for (const record of event.records) {
+        piece += `event: log\nid: ${formatLogPosition({ try: record.try, seq: record.seq })}\ndata: ${JSON.stringify(record)}\n\n`;
+        if (piece.length < PIECE) continue;
+        yield piece;
+        piece = '';
+      }
+      if (piece !== '') yield piece;
+      return;
+    }
     case 'build':
-      return `event: build\ndata: ${JSON.stringify(viewBuild(event.build))}\n\n`;
+      yield `event: build\ndata: ${JSON.stringify(viewBuild(event.build))}\n\n`;
+      return;
     case 'end':
-      return 'event: end\ndata: {}\n\n';
+      yield 'event: end\ndata: {}\n\n';
   }
 }

@@ -18,7 +18,7 @@ import {
   RETRY_AFTER_SECONDS,
   VIEWERS_MAX,
 } from './limits.ts';
-import { asLines, asServerSentEvent, asText, logMediaTypes } from './log-format.ts';
+import { asLines, asServerSentEvents, asText, logMediaTypes } from './log-format.ts';
 import { problems } from './openapi.ts';
 import type { HttpDependencies } from './ports.ts';
 import { ApiProblem } from './problems.ts';
@@ -137,6 +137,6 @@ async function* serverSentEvents(
   after: LogPosition,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  for await (const event of followLog(id, after, signal)) yield asServerSentEvent(event);
-  if (!signal.aborted) yield asServerSentEvent({ type: 'end' });
+  for await (const event of followLog(id, after, signal)) yield* asServerSentEvents(event);
+  if (!signal.aborted) yield* asServerSentEvents({ type: 'end' });
 }

@@ -30,7 +30,7 @@ export type SubmitBuild = (
 
 /** What a viewer of a log is told, in order. */
 export type LogEvent =
-  | { readonly type: 'log'; readonly record: LogRecord }
+  | { readonly type: 'log'; readonly records: readonly LogRecord[] }
   | { readonly type: 'build'; readonly build: BuildWithTries };
 
 /**

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { isFinal } from '../../contract/phases.ts';
 import type { LogPosition } from '../../contract/api.ts';
-import type { LogPage, Store } from '../../store/index.ts';
+import type { BuildWithTries, LogPage, Store } from '../../store/index.ts';
 import type { FollowLog, LogEvent } from '../http/ports.ts';
 import { FOLLOW_POLL_MS, FOLLOW_RECORDS } from '../limits.ts';
 
@@ -12,20 +12,22 @@ import { FOLLOW_POLL_MS, FOLLOW_RECORDS } from '../limits.ts';
 export function createFollowLog(store: Pick<Store, 'builds' | 'logs' | 'wakeUps'>): FollowLog {
   return async function* follow(buildId, after, signal) {
     const hints = new EventEmitter();
-    let hinted = true;
+    let hinted: Hint | null = 'build';
     const unsubscribe = store.wakeUps.subscribe((event) => {
-      if (event.type === 'resync' || (event.type !== 'queue' && event.id === buildId)) {
-        hinted = true;
-        hints.emit('hint');
-      }
+      if (event.type === 'queue' || (event.type !== 'resync' && event.id !== buildId)) return;
+      if (event.type !== 'log') hinted = 'build';
+      else hinted ??= 'log';
+      hints.emit('hint');
     });
     try {
       yield* changes(store, buildId, after, signal, async () => {
-        if (!hinted) {
+        if (hinted === null) {
           const timeout = AbortSignal.any([signal, AbortSignal.timeout(FOLLOW_POLL_MS)]);
           await once(hints, 'hint', { signal: timeout }).catch(() => undefined);
         }
-        hinted = false;
+        const hint = hinted ?? 'build';
+        hinted = null;
+        return hint;
       });
     } finally {
       unsubscribe();
@@ -33,35 +35,42 @@ export function createFollowLog(store: Pick<Store, 'builds' | 'logs' | 'wakeUps'
   };
 }
 
+/** What may have changed: the log alone, or the build too. */
+type Hint = 'log' | 'build';
+
 async function* changes(
   store: Pick<Store, 'builds' | 'logs'>,
   buildId: string,
   after: LogPosition,
   signal: AbortSignal,
-  hint: () => Promise<void>,
+  nextHint: () => Promise<Hint>,
 ): AsyncGenerator<LogEvent> {
   let position = after;
   let shown = '';
   for (;;) {
-    await hint();
+    const hint = await nextHint();
     if (signal.aborted) return;
-    // In this order: a build that is final when it is read has no record that comes later.
-    const build = await store.builds.get(buildId);
-    if (build === null) return;
-    const state = JSON.stringify(build);
-    const ended = isFinal(build.state);
-    if (!ended && state !== shown) yield { type: 'build', build };
-    shown = state;
+    let ended: BuildWithTries | null = null;
+    if (hint === 'build') {
+      // Before its log: a build that is final when it is read has no record that comes later.
+      const build = await store.builds.get(buildId);
+      if (build === null) return;
+      const state = JSON.stringify(build);
+      if (isFinal(build.state)) ended = build;
+      else if (state !== shown) yield { type: 'build', build };
+      shown = state;
+    }
     let page: LogPage;
     do {
       page = await store.logs.read(buildId, position, FOLLOW_RECORDS);
-      for (const record of page.records) {
-        yield { type: 'log', record };
-        position = { try: record.try, seq: record.seq };
+      const last = page.records.at(-1);
+      if (last) {
+        yield { type: 'log', records: page.records };
+        position = { try: last.try, seq: last.seq };
       }
     } while (page.more);
     if (ended) {
-      yield { type: 'build', build };
+      yield { type: 'build', build: ended };
       return;
     }
   }

@@ -181,7 +181,7 @@ describe('the log of a build', () => {
         try {
           for (;;) {
             read += 1;
-            yield { type: 'log', record: output(read, 'x'.repeat(65_536)) };
+            yield { type: 'log', records: [output(read, 'x'.repeat(65_536))] };
             await nextTurn();
           }
         } finally {
