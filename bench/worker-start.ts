@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEngine } from '../lab/engine.ts';
 import { startFarm } from '../lab/farm.ts';
 import { run } from '../lab/process.ts';
+import { residentBytes } from './child.ts';
 import { median, type Row } from './row.ts';
 
 const RUNS = 15;
@@ -27,7 +27,7 @@ export async function benchWorkerStart(): Promise<Row[]> {
       const begun = performance.now();
       const worker = await farm.startWorker(engine);
       ready.push(performance.now() - begun);
-      memory.push(await residentMegabytes(worker.pid));
+      memory.push((await residentBytes(worker.pid)) / 1e6);
       await worker.stop();
       const bareBegun = performance.now();
       await run(process.execPath, ['-e', '0']);
@@ -57,11 +57,4 @@ export async function benchWorkerStart(): Promise<Row[]> {
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-}
-
-/** `VmRSS` (proc(5)), in MB. */
-async function residentMegabytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const [, kib = ''] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? [];
-  return (Number(kib) * 1024) / 1e6;
 }

@@ -1,6 +1,5 @@
-import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { ask, endChildren, startChild } from '../child.ts';
 import { median } from '../row.ts';
 import type { Row } from '../row.ts';
 import type { ClientReply, ClientRequest, ServerMode, ServerReply, ServerRequest } from './messages.ts';
@@ -53,16 +52,21 @@ async function roundTrips(mode: 'echo' | 'router'): Promise<number> {
   const [server, port] = await startServer(mode);
   const client = start(CLIENT);
   try {
-    await ask<ClientReply>(client, { type: 'load', mode, port, milliseconds: WARM_UP });
+    await ask<ClientReply>(client, {
+      type: 'load',
+      mode,
+      port,
+      milliseconds: WARM_UP,
+    } satisfies ClientRequest);
     const done = await ask<ClientReply>(client, {
       type: 'load',
       mode,
       port,
       milliseconds: MEASURED,
-    });
+    } satisfies ClientRequest);
     return done.value;
   } finally {
-    await end(client, server);
+    await endChildren(client, server);
   }
 }
 
@@ -70,8 +74,8 @@ async function idleMemory(): Promise<Row> {
   const [server, port] = await startServer('realms');
   const client = start(CLIENT);
   const residentWith = async (sessions: number) => {
-    await ask<ClientReply>(client, { type: 'idle', port, sessions });
-    const reply = await ask<ServerReply>(server, { type: 'memory' });
+    await ask<ClientReply>(client, { type: 'idle', port, sessions } satisfies ClientRequest);
+    const reply = await ask<ServerReply>(server, { type: 'memory' } satisfies ServerRequest);
     return reply.type === 'memory' ? reply.resident : Number.NaN;
   };
   try {
@@ -86,37 +90,17 @@ async function idleMemory(): Promise<Row> {
       met: true,
     };
   } finally {
-    await end(client, server);
+    await endChildren(client, server);
   }
 }
 
 function start(program: URL): ChildProcess {
-  return fork(program, { execArgv: ['--expose-gc'] });
+  return startChild(program, ['--expose-gc']);
 }
 
 async function startServer(mode: ServerMode): Promise<[server: ChildProcess, port: number]> {
   const server = start(SERVER);
-  const reply = await ask<ServerReply>(server, { type: 'listen', mode });
+  const reply = await ask<ServerReply>(server, { type: 'listen', mode } satisfies ServerRequest);
   if (reply.type !== 'listening') throw new Error(`the server answered ${reply.type}`);
   return [server, reply.port];
-}
-
-/** Asks a process for something, and takes what it answers for the reply to that. */
-async function ask<Reply>(child: ChildProcess, request: ClientRequest | ServerRequest): Promise<Reply> {
-  const gone = once(child, 'exit').then(([code]) => {
-    throw new Error(`a process of the benchmark ended with ${String(code)}`);
-  });
-  const answer = once(child, 'message');
-  child.send(request);
-  const [reply] = (await Promise.race([answer, gone])) as [Reply];
-  return reply;
-}
-
-async function end(...children: ChildProcess[]): Promise<void> {
-  for (const child of children) {
-    if (child.exitCode !== null) continue;
-    const exit = once(child, 'exit');
-    child.disconnect();
-    await exit;
-  }
 }
