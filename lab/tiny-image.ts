@@ -8,9 +8,14 @@ export async function pushTinyImage(
   authorization?: string,
 ): Promise<void> {
   const base = `http://${host}/v2/${repository}`;
-  const headers = authorization === undefined ? {} : { authorization };
-  const demand = async (url: string | URL, init: RequestInit): Promise<Response> => {
-    const answer = await fetch(url, { ...init, headers: { ...headers, ...init.headers } });
+  const demand = async (
+    url: string | URL,
+    init: { readonly method: string; readonly body?: string; readonly type?: string },
+  ): Promise<Response> => {
+    const headers = new Headers();
+    if (authorization !== undefined) headers.set('authorization', authorization);
+    if (init.type !== undefined) headers.set('content-type', init.type);
+    const answer = await fetch(url, { method: init.method, body: init.body ?? null, headers });
     if (!answer.ok) throw new Error(`the registry answered ${answer.status}: ${await answer.text()}`);
     return answer;
   };
@@ -26,7 +31,7 @@ export async function pushTinyImage(
   await demand(upload, {
     method: 'PUT',
     body: config,
-    headers: { 'content-type': 'application/octet-stream' },
+    type: 'application/octet-stream',
   });
   const mediaType = 'application/vnd.docker.distribution.manifest.v2+json';
   const manifest = {
@@ -38,6 +43,6 @@ export async function pushTinyImage(
   await demand(`${base}/manifests/${tag}`, {
     method: 'PUT',
     body: JSON.stringify(manifest),
-    headers: { 'content-type': mediaType },
+    type: mediaType,
   });
 }

@@ -123,5 +123,17 @@ export const SCOPES_MAX = 32;
 /** A longer scope is left out. */
 export const SCOPE_MAX_CHARACTERS = 512;
 
+/** How long the tokens of a key that signed may be in use: their life, and how far behind a registry lets a clock be. */
+export const RETIRE_AFTER_SECONDS = REGISTRY_TOKEN_MAX_SECONDS + 60;
+
+/** How long a registry may take to say whether it trusts a key, in milliseconds. */
+export const REGISTRY_ASKED_WITHIN_MS = 10_000;
+
+/** How many secrets are sealed anew between two looks for more. */
+export const RESEAL_AT_ONCE = 500;
+
+/** How often it is looked whether the key file has changed, in milliseconds. */
+export const KEY_FILE_WATCH_MS = 2_000;
+
 /** How many lines a key file may have, the key in use and those it replaced; one with more is refused. */
 export const SECRET_KEYS_MAX = 16;

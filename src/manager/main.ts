@@ -17,6 +17,7 @@ import {
   newApiToken,
   type ApiScope,
 } from './http/api-tokens.ts';
+import { addKeysCommands } from './keys-commands.ts';
 import { startManager } from './manager.ts';
 import { SealError } from './secrets/secret-box.ts';
 import { SecretKeyError } from './secrets/secret-key.ts';
@@ -130,6 +131,7 @@ Every setting is described in docs/reference/manager.md.`,
     .action(async (file: string, { config }: { config?: string }) => {
       process.exitCode = await withSettings(config, (settings) => restoreCommand(file, settings));
     });
+  addKeysCommands(program, (config, work) => withSettings(config, work));
   return program;
 }
 

@@ -40,8 +40,9 @@ import { startRetention } from './retention.ts';
 import { startScheduler, type Scheduler } from './scheduling/scheduler.ts';
 import { startSweeper } from './scheduling/sweeper.ts';
 import { demandOwnKey } from './secrets/own-key.ts';
-import { createSecretBox, type SecretBox } from './secrets/secret-box.ts';
-import { loadSecretKeys } from './secrets/secret-key.ts';
+import { createSecretBox, type RekeyableBox } from './secrets/secret-box.ts';
+import { loadSecretKeys, secretKeyPath } from './secrets/secret-key.ts';
+import { watchSecretKeys } from './secrets/watched-keys.ts';
 import { openRefResolver } from './submission/open-ref-resolver.ts';
 import { createSubmit } from './submission/submit.ts';
 
@@ -72,7 +73,7 @@ export async function startManager(
   const now = Date.now;
   await makeFolders(dataDirectory);
   await using starting = new AsyncDisposableStack();
-  const box = await openSecretBox(settings, dataDirectory, logger);
+  const box = await openSecretBox(settings, logger);
   const blobs = await openBlobFolder(join(dataDirectory, 'blobs'));
   const metrics = createMetrics();
   metrics.info.set({ manager, version }, 1);
@@ -90,6 +91,13 @@ export async function startManager(
   const store = meterStore(opened, metrics, now);
   probeStore(metrics, store, now);
   await demandOwnKey(store.keys, box);
+  const stopWatching = watchSecretKeys({
+    path: secretKeyPath(settings),
+    box,
+    demandOwn: (each) => demandOwnKey(store.keys, each),
+    logger,
+  });
+  starting.defer(stopWatching);
   await store.workers.sweep({ manager });
   const tokens =
     settings.API_TOKENS_FILE === null
@@ -374,12 +382,8 @@ async function openExecutors(
   return Promise.all(entries.map((entry) => openExecutor(entry, surroundings)));
 }
 
-async function openSecretBox(
-  settings: ManagerSettings,
-  dataDirectory: string,
-  logger: Logger,
-): Promise<SecretBox> {
-  const path = settings.SECRET_KEY_FILE ?? join(dataDirectory, 'secret.key');
+async function openSecretBox(settings: ManagerSettings, logger: Logger): Promise<RekeyableBox> {
+  const path = secretKeyPath(settings);
   const { keys, created } = await loadSecretKeys(path, { create: settings.SECRET_KEY_FILE === null });
   if (created) logger.info({ path }, 'made the key that seals credentials: keep it with the data');
   return createSecretBox(keys);

@@ -28,6 +28,7 @@ export type * from './ports/packages.ts';
 export type * from './ports/readable.ts';
 export type * from './ports/realms.ts';
 export type * from './ports/retention.ts';
+export type * from './ports/sealed.ts';
 export type * from './ports/store.ts';
 export type * from './ports/wake-ups.ts';
 export type * from './ports/workers.ts';

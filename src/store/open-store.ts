@@ -21,6 +21,7 @@ import type { Store } from './ports/store.ts';
 import { createReadableStore } from './readable.ts';
 import { createRealmStore } from './realms.ts';
 import { createRetentionStore } from './retention.ts';
+import { createSealedStore } from './sealed.ts';
 import { statement } from './statements.ts';
 import { listen } from './wake-ups.ts';
 import { createWorkerStore } from './workers.ts';
@@ -76,6 +77,7 @@ async function connect(
     capabilities: createCapabilityStore(database),
     credentials: createCredentialStore(database),
     readable: createReadableStore(database),
+    sealed: createSealedStore(database),
     namespaces: createNamespaceStore(database),
     packages: createPackageStore(database),
     keys: createKeyStore(database),

@@ -8,6 +8,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import type { KeyRow, KeyStore } from '../../store/index.ts';
+import { keyContext } from '../secrets/own-key.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
 
 /**
@@ -148,11 +149,6 @@ async function createKey(
     certificate: certificate.toString('pem'),
     isActive,
   });
-}
-
-/** The place that a key of the managers' own is bound to. */
-export function keyContext(name: string): string {
-  return `key/${name}`;
 }
 
 function certificateOf(row: KeyRow): string {

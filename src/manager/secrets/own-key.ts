@@ -4,6 +4,11 @@ import { SecretKeyError } from './secret-key.ts';
 
 const MARK = 'sealed-mark';
 
+/** The place that a key of the managers' own is bound to. */
+export function keyContext(name: string): string {
+  return name === MARK ? MARK : `key/${name}`;
+}
+
 /**
  * Makes sure that the key file is the one of this database, by something that the first manager sealed there: else its secrets would
  * fail one after the other, each when it is needed.

@@ -27,13 +27,19 @@ export interface SecretBox {
    * @throws SealError when it does not open.
    */
   open(context: string, sealed: Uint8Array): string;
+  /** Of the key that seals, as it stands in what it sealed. */
+  fingerprint(): Uint8Array;
+}
+
+/** A box whose keys can be changed while it is in use. */
+export interface RekeyableBox extends SecretBox {
+  /** The first key seals from now on; each opens what it sealed. */
+  useKeys(keys: readonly Uint8Array[]): void;
 }
 
 /** Makes a box whose first key seals; the others only open, so that a key can be replaced. Keys have 32 bytes. */
-export function createSecretBox(keys: readonly Uint8Array[]): SecretBox {
-  const [current] = keys;
-  if (!current) throw new SealError('a secret box needs a key');
-  const byFingerprint = new Map(keys.map((key) => [fingerprint(key).toString('hex'), key]));
+export function createSecretBox(keys: readonly Uint8Array[]): RekeyableBox {
+  let { current, byFingerprint } = ringOf(keys);
 
   return {
     seal(context, plain) {
@@ -74,7 +80,21 @@ export function createSecretBox(keys: readonly Uint8Array[]): SecretBox {
         throw new SealError('the secret does not open: it was damaged, or sealed for another place');
       }
     },
+
+    fingerprint: () => fingerprint(current),
+    useKeys(next) {
+      ({ current, byFingerprint } = ringOf(next));
+    },
   };
+}
+
+function ringOf(keys: readonly Uint8Array[]): {
+  readonly current: Uint8Array;
+  readonly byFingerprint: ReadonlyMap<string, Uint8Array>;
+} {
+  const [current] = keys;
+  if (!current) throw new SealError('a secret box needs a key');
+  return { current, byFingerprint: new Map(keys.map((key) => [fingerprint(key).toString('hex'), key])) };
 }
 
 function fingerprint(key: Uint8Array): Buffer {

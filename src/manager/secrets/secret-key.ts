@@ -1,5 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { ManagerSettings } from '../config.ts';
 import { SECRET_KEYS_MAX } from '../limits.ts';
 
 /** The keys that secrets at rest are sealed with: a file, `SECRET_KEY_FILE`, of one key a line. */
@@ -27,6 +29,14 @@ export interface SecretKeys {
 export async function loadSecretKeys(path: string, { create }: { create: boolean }): Promise<SecretKeys> {
   if (create && (await createKeyFile(path))) return { keys: await readKeys(path), created: true };
   return { keys: await readKeys(path), created: false };
+}
+
+/** Where the key file is. */
+export function secretKeyPath({
+  SECRET_KEY_FILE,
+  DATA_DIR,
+}: Pick<ManagerSettings, 'SECRET_KEY_FILE' | 'DATA_DIR'>): string {
+  return SECRET_KEY_FILE ?? join(resolve(DATA_DIR), 'secret.key');
 }
 
 /** Creates the file, whole from the first moment, with a new key; false when it exists already, also when another process was faster. */

@@ -14,6 +14,7 @@ import type { PackageStore } from './packages.ts';
 import type { ReadableStore } from './readable.ts';
 import type { RealmStore } from './realms.ts';
 import type { RetentionStore } from './retention.ts';
+import type { SealedStore } from './sealed.ts';
 import type { WakeUps } from './wake-ups.ts';
 import type { WorkerStore } from './workers.ts';
 
@@ -30,6 +31,7 @@ export interface Store {
   readonly capabilities: CapabilityStore;
   readonly credentials: CredentialStore;
   readonly readable: ReadableStore;
+  readonly sealed: SealedStore;
   readonly namespaces: NamespaceStore;
   readonly packages: PackageStore;
   readonly keys: KeyStore;

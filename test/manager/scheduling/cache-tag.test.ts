@@ -108,13 +108,15 @@ interface Asking {
   readonly tagOf: (claim: Claim, access?: Access) => Promise<string>;
 }
 
+interface AskingOptions {
+  readonly privateAddresses?: 'all' | readonly string[];
+  readonly registry?: string | null;
+  readonly withinMs?: number;
+}
+
 async function asking(
   work: (asking: Asking) => Promise<void>,
-  {
-    privateAddresses = 'all' as 'all' | readonly string[],
-    registry = null as string | null,
-    withinMs = 30_000,
-  } = {},
+  { privateAddresses = 'all', registry = null, withinMs = 30_000 }: AskingOptions = {},
 ): Promise<void> {
   const logger = { debug: () => undefined, warn: () => undefined };
   let clock = 0;
