@@ -173,6 +173,13 @@ const settings = {
     example: 'manager-1',
     read: (text: string) => (/^[\w.-]{1,128}$/.test(text) ? text : undefined),
   }),
+  REGISTRATIONS_PER_MINUTE: setting({
+    doc: 'How many registrations a minute are taken from one address; a worker that is refused comes again later. Behind a balancer that hides where workers are, all of them count together, each slot of each.',
+    rule: 'a whole number from 1 to 1000000',
+    example: '6000',
+    default: '600',
+    read: readInteger(1, 1_000_000),
+  }),
   LEASE_SECONDS: setting({
     doc: 'How long a try belongs to its manager after the last renewal.',
     rule: 'a whole number of seconds from 5 to 3600',

@@ -16,8 +16,11 @@ export const REALM_JOIN_SECONDS = 60;
 /** How long a joined realm's row outlives the manager that keeps it. */
 export const REALM_KEEP_SECONDS = 300;
 
-/** Registrations a minute from one address; more are refused until the minute is over. */
-export const REGISTRATIONS_PER_MINUTE = 600;
+/** How many addresses are counted apart in a minute; further ones are counted together. */
+export const RATE_LIMIT_KEYS_MAX = 10_000;
+
+/** How long a session may be open before its worker is ready, in milliseconds; then it is ended. A worker needs a moment. */
+export const READY_WITHIN_MS = 60_000;
 
 /** How often the files of certificates are looked at, in milliseconds. */
 export const TLS_LOOK_MS = 2_000;

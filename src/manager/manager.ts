@@ -304,6 +304,7 @@ export async function startManager(
   const listener = await startWorkerListener({
     address: settings.LISTEN_WAMP,
     tls: listenerTlsOf(settings),
+    registrationsPerMinute: settings.REGISTRATIONS_PER_MINUTE,
     realms: store.realms,
     registration: settings.REGISTRATION === 'ticket' ? (tickets ?? 'off') : settings.REGISTRATION,
     resumption:

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { managerProcedures } from '../../contract/uris.ts';
 import type { RealmStore } from '../../store/index.ts';
 import { askForTicket, WampError, type ProcedureHandler, type RealmPolicy } from '../../wamp/index.ts';
-import { REALM_JOIN_SECONDS, REGISTRATIONS_PER_MINUTE } from '../limits.ts';
+import { REALM_JOIN_SECONDS } from '../limits.ts';
+import { createRateLimit } from './rate-limit.ts';
 import type { RegistrationTickets } from './registration-tickets.ts';
 
 /** Why a registration was refused: more than the rate limit, or a ticket that is not known. */
@@ -12,6 +13,8 @@ interface RegistrationDependencies {
   readonly realms: Pick<RealmStore, 'allocate'>;
   /** null: whoever connects may register. */
   readonly tickets: RegistrationTickets | null;
+  /** How many are let in from one address, and how many wrong tickets of one are logged. */
+  readonly registrationsPerMinute: number;
   readonly onRefused: (reason: RegistrationRefusal) => void;
   readonly logger: {
     info(fields: object, message: string): void;
@@ -22,14 +25,15 @@ interface RegistrationDependencies {
 
 /** The realm in which an enterprise worker asks for a realm of its own (worker contract 0.3, "Connecting"). */
 export function registrationPolicy<Data>(dependencies: RegistrationDependencies): RealmPolicy<Data> {
-  const { realms, tickets, onRefused, logger, now } = dependencies;
-  const isTooMany = createRateLimit(REGISTRATIONS_PER_MINUTE, now);
+  const { realms, tickets, registrationsPerMinute, onRefused, logger, now } = dependencies;
+  const isTooMany = createRateLimit(registrationsPerMinute, now);
+  const areTooManyWrong = createRateLimit(registrationsPerMinute, now);
   const register: ProcedureHandler<Data> = async (_args, _kwargs, { caller }) => {
     const address = caller?.transport.address ?? '';
     if (isTooMany(hostOf(address))) {
       onRefused('too_many');
       throw new WampError('io.quay.buildworker.toomanyregistrations', [
-        `more than ${REGISTRATIONS_PER_MINUTE} registrations a minute from this address: wait a minute`,
+        `more than ${registrationsPerMinute} registrations a minute from this address: wait a minute`,
       ]);
     }
     const registeredAs = tickets === null ? null : (caller?.authid ?? null);
@@ -57,27 +61,13 @@ export function registrationPolicy<Data>(dependencies: RegistrationDependencies)
               const { address } = hello.transport;
               if (!isRight) {
                 onRefused('wrong_ticket');
-                logger.warn({ address, authid: authid.slice(0, 128) }, 'a wrong ticket was shown');
+                // A flood of them shall not flood the log.
+                if (!areTooManyWrong(hostOf(address)))
+                  logger.warn({ address, authid: authid.slice(0, 128) }, 'a wrong ticket was shown');
               }
               return isRight;
             }),
         }),
-  };
-}
-
-/** Counts by key in windows of a minute; answers whether there were more than so many. */
-function createRateLimit(most: number, now: () => number): (key: string) => boolean {
-  let minute = 0;
-  let counts = new Map<string, number>();
-  return (key) => {
-    const current = Math.floor(now() / 60_000);
-    if (current !== minute) {
-      minute = current;
-      counts = new Map();
-    }
-    const count = (counts.get(key) ?? 0) + 1;
-    counts.set(key, count);
-    return count > most;
   };
 }
 

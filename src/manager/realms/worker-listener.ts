@@ -3,9 +3,16 @@ import { createServer as createTlsServer } from 'node:https';
 import { reasonOf } from '../../contract/reason.ts';
 import { REGISTRATION_REALM } from '../../contract/uris.ts';
 import type { RealmStore } from '../../store/index.ts';
-import { attachWebSockets, createRouter, type Drop, type Logger } from '../../wamp/index.ts';
+import {
+  attachWebSockets,
+  createRouter,
+  type Drop,
+  type Logger,
+  type Router,
+  type Session,
+} from '../../wamp/index.ts';
 import type { ListenAddress } from '../config.ts';
-import { HANDSHAKE_WITHIN_MS } from '../limits.ts';
+import { HANDSHAKE_WITHIN_MS, READY_WITHIN_MS, WORKER_WATCH_MS } from '../limits.ts';
 import { listen } from '../listen.ts';
 import { readListenerTls, watchListenerTls, type ListenerTlsPaths } from './listener-tls.ts';
 import type { RegistrationTickets } from './registration-tickets.ts';
@@ -23,6 +30,8 @@ export interface WorkerListenerOptions extends Omit<WorkerRealmDependencies, 're
   readonly realms: RealmStore;
   /** Who may ask for a realm: whoever connects, who shows a ticket, or nobody. */
   readonly registration: 'open' | RegistrationTickets | 'off';
+  /** From one address. */
+  readonly registrationsPerMinute: number;
   /** Told of what the router drops, and of registrations that are refused. */
   readonly onDrop: (drop: Drop) => void;
   readonly onRefused: (reason: RegistrationRefusal) => void;
@@ -50,11 +59,12 @@ export interface WorkerListener {
  * @throws ListenerTlsError
  */
 export async function startWorkerListener(options: WorkerListenerOptions): Promise<WorkerListener> {
-  const { realms, registration, onDrop, onRefused, logger, now } = options;
+  const { realms, registration, registrationsPerMinute, onDrop, onRefused, logger, now } = options;
   const workers = workerRealmPolicy(options);
   const register = registrationPolicy<WorkerRealm>({
     realms,
     tickets: typeof registration === 'string' ? null : registration,
+    registrationsPerMinute,
     onRefused,
     logger,
     now,
@@ -83,6 +93,7 @@ export async function startWorkerListener(options: WorkerListenerOptions): Promi
     now,
   });
   const address = await listen(server, options.address);
+  const endIdlers = watchIdlers(router, now);
   return {
     address,
     sessionCount: () => router.sessionCount,
@@ -92,12 +103,29 @@ export async function startWorkerListener(options: WorkerListenerOptions): Promi
     },
     async close() {
       stopWatching();
+      clearInterval(endIdlers);
       server.close();
       await webSockets.close();
       // Whoever connected and never asked for a WebSocket would keep us.
       server.closeAllConnections();
     },
   };
+}
+
+/** Ends the sessions of those who joined and were not ready in time: they would be kept for ever, and are of no use. */
+function watchIdlers(router: Router<WorkerRealm>, now: () => number): NodeJS.Timeout {
+  const since = new WeakMap<Session<WorkerRealm>, number>();
+  return setInterval(() => {
+    for (const { data, sessions } of router.realms.values()) {
+      for (const session of sessions.values()) {
+        if (data.slot?.session === session) continue;
+        const seen = since.get(session) ?? now();
+        since.set(session, seen);
+        if (now() - seen > READY_WITHIN_MS)
+          session.abort('wamp.error.timeout', `no worker was ready within ${READY_WITHIN_MS / 1000} s`);
+      }
+    }
+  }, WORKER_WATCH_MS);
 }
 
 /** A server that does not listen yet: over TLS where there are certificates, which are looked after until it is told otherwise. */

@@ -31,6 +31,7 @@ export async function startTestListener(
   const listener = await startWorkerListener({
     address: { host: '127.0.0.1', port: 0 },
     tls: null,
+    registrationsPerMinute: 600,
     realms: store.realms,
     registration: 'open',
     resumption: null,
