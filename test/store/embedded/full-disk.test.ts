@@ -1,9 +1,7 @@
-import { chmod, open, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import pg from 'pg';
 import pino from 'pino';
 import { expect, test } from 'vitest';
-import { mountSmallDisk, type SmallDisk } from '../../../lab/small-disk.ts';
+import { mountSmallDisk } from '../../../lab/small-disk.ts';
 import { startEmbeddedServer } from '../../../src/store/embedded/server.ts';
 import { DatabaseAway, openStore, type Store } from '../../../src/store/index.ts';
 import { log, newBuild, nextWakeUp, noBlobs } from '../support/store.ts';
@@ -11,27 +9,6 @@ import { log, newBuild, nextWakeUp, noBlobs } from '../support/store.ts';
 /** A disk that fills up under our own server, and has room again later. */
 
 const DISK_BYTES = 150 * 1024 ** 2;
-
-async function mountDisk(): Promise<SmallDisk> {
-  const disk = await mountSmallDisk(DISK_BYTES);
-  for (const folder of [dirname(disk.path), disk.path]) await chmod(folder, 0o711);
-  return disk;
-}
-
-const ballastOf = ({ path }: SmallDisk): string => join(path, 'ballast');
-
-/** Takes all the room that there is. */
-async function fill(disk: SmallDisk): Promise<void> {
-  await using file = await open(ballastOf(disk), 'a');
-  for (let bytes = 1024 ** 2; bytes >= 1024;) {
-    // With a full disk, a write may also be a short one.
-    const written = await file.write(Buffer.alloc(bytes)).then(
-      ({ bytesWritten }) => bytesWritten,
-      () => 0,
-    );
-    if (written < bytes) bytes /= 4;
-  }
-}
 
 async function submitUntilFull(store: Store, accepted: string[]): Promise<unknown> {
   for (;;) {
@@ -45,18 +22,18 @@ async function submitUntilFull(store: Store, accepted: string[]): Promise<unknow
 }
 
 test('a full disk is said so; nothing that was accepted is lost, and it goes on when there is room', async () => {
-  await using disk = await mountDisk();
+  await using disk = await mountSmallDisk(DISK_BYTES);
   const told: string[] = [];
   const telling = pino({ level: 'error' }, { write: (line) => told.push(line) });
   const store = await openStore({ dataDirectory: disk.path, blobs: noBlobs, log: telling });
   const accepted: string[] = [];
   await nextWakeUp(store, ({ type }) => type === 'resync');
-  await fill(disk);
+  await disk.fill();
   const error = await submitUntilFull(store, accepted);
   // Without room, a statement fails, or the server ends.
   expect(error).toBeInstanceOf(DatabaseAway);
   await expect.poll(() => told.join(''), { timeout: 30_000 }).toMatch(/disk of .+ is full/);
-  await rm(ballastOf(disk));
+  await disk.free();
   await expect
     .poll(() => store.builds.submit(newBuild()).then(() => 'accepted', String), { timeout: 60_000 })
     .toBe('accepted');
@@ -65,7 +42,7 @@ test('a full disk is said so; nothing that was accepted is lost, and it goes on 
 });
 
 test('a server that a full disk has ended is back when there is room', async () => {
-  await using disk = await mountDisk();
+  await using disk = await mountSmallDisk(DISK_BYTES);
   const told = Promise.withResolvers<undefined>();
   const telling = pino(
     { level: 'error' },
@@ -77,7 +54,7 @@ test('a server that a full disk has ended is back when there is room', async () 
   const client = new pg.Client(server.address);
   client.on('error', () => undefined);
   await client.connect();
-  await fill(disk);
+  await disk.fill();
   const up = new Promise<void>((resolve) => {
     server.subscribe(({ type }) => {
       if (type === 'up') resolve();
@@ -89,7 +66,7 @@ test('a server that a full disk has ended is back when there is room', async () 
   };
   await expect(filling()).rejects.toThrow();
   await told.promise;
-  await rm(ballastOf(disk));
+  await disk.free();
   await up;
   await expect
     .poll(() => store.builds.get(id).then((build) => build?.id, String), { timeout: 60_000 })
