@@ -53,14 +53,13 @@ export function meterStore(store: Store, metrics: ManagerMetrics, now: () => num
     if (phase) metrics.phases.observe({ phase: phase.name, result }, seconds(phase.since, now()));
   };
 
-  /** `false`: it had ended for us before, or was never ours. */
-  const end = (token: string, outcome: TryOutcome): boolean => {
+  /** Whoever finds a try overdue ends it, also one that another manager holds. */
+  const end = (token: string, outcome: TryOutcome): void => {
     const each = held.get(token);
-    if (each === undefined) return false;
+    if (each === undefined) return;
     held.delete(token);
     leavePhase(each, outcome);
     metrics.tries.observe({ outcome }, seconds(each.claimedAt, now()));
-    return true;
   };
 
   const buildEnded = (state: FinalState): void => metrics.ended.inc({ state });
@@ -117,14 +116,16 @@ export function meterStore(store: Store, metrics: ManagerMetrics, now: () => num
       },
       async finish(lease, result) {
         const finished = await leases.finish(lease, result);
-        if (!finished || !end(lease.token, result.state)) return finished;
+        if (!finished) return finished;
+        end(lease.token, result.state);
         buildEnded(result.state);
         if (result.state !== 'complete') metrics.errors.inc({ code: result.error.code });
         return finished;
       },
       async giveBack(lease, how) {
         const state = await leases.giveBack(lease, how);
-        if (state === null || !end(lease.token, how.outcome)) return state;
+        if (state === null) return state;
+        end(lease.token, how.outcome);
         if (state === 'internalerror') buildEnded(state);
         if (how.error) metrics.errors.inc({ code: how.error.code });
         return state;
