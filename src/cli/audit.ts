@@ -1,7 +1,8 @@
 import { auditListSchema, type AuditEntry } from '../contract/api.ts';
-import { CliError, exitCodes, type ExitCode } from './failure.ts';
+import { exitCodes, type ExitCode } from './failure.ts';
 import type { Session } from './session.ts';
 import { formatTable } from './text.ts';
+import { readTime } from './times.ts';
 
 export interface AuditOptions {
   readonly actor?: string;
@@ -13,8 +14,6 @@ export interface AuditOptions {
   readonly json?: boolean;
 }
 
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
-
 /** Prints who did what, newest first; as JSON, all that is asked for, an entry a line. `now` in milliseconds since 1970. */
 export async function audit(session: Session, options: AuditOptions, now: number): Promise<ExitCode> {
   const query = new URLSearchParams();
@@ -24,7 +23,7 @@ export async function audit(session: Session, options: AuditOptions, now: number
   }
   for (const name of ['since', 'until'] as const) {
     const value = options[name];
-    if (value !== undefined) query.set(name, readTime(`--${name}`, value, now));
+    if (value !== undefined) query.set(name, readTime(`--${name}`, value, now, 'ago'));
   }
   const path = `/api/v1/audit?${query.toString()}`;
   if (options.json === true) {
@@ -34,20 +33,6 @@ export async function audit(session: Session, options: AuditOptions, now: number
     session.print(listEntries((await session.client.get(path, auditListSchema)).entries));
   }
   return exitCodes.ok;
-}
-
-/** A time in ISO 8601, or how long ago: `90s`, `30m`, `2h`, `7d`. Answers in ISO 8601, UTC. */
-function readTime(option: string, text: string, now: number): string {
-  const [, count, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  const time = count === undefined ? Date.parse(text) : now - Number(count) * (SECONDS[unit] ?? 0) * 1000;
-  if (Number.isNaN(time) || (count === undefined && !/^\d{4}-\d\d/.test(text))) {
-    throw new CliError(
-      exitCodes.usage,
-      `${option} ${text} is no time.`,
-      `Give a day or a time, as 2026-11-20 or 2026-11-20T08:00Z, or how long ago, as 30m, 2h or 7d.`,
-    );
-  }
-  return new Date(time).toISOString();
 }
 
 function listEntries(entries: readonly AuditEntry[]): string {

@@ -1,5 +1,6 @@
 import type { BuildRequestBody } from '../contract/api.ts';
 import { CliError, exitCodes } from './failure.ts';
+import { readTime } from './times.ts';
 
 /** The options of `submit` that say something to the Dockerfile or of the image. */
 export interface BuildOptions {
@@ -17,15 +18,22 @@ export interface BuildOptions {
   readonly silenceTimeout?: string;
   readonly maxTries?: string;
   readonly network?: string;
+  readonly workerLabel?: readonly string[];
+  readonly requireWorker?: boolean;
+  readonly priority?: string;
+  readonly notBefore?: string;
+  readonly exclusive?: boolean;
+  readonly dedupeKey?: string;
 }
 
 /**
  * Reads them as `docker build` does: `--build-arg NAME` without a value takes it from the environment, and is left out where it is not
- * set there. Throws a CliError for what is none.
+ * set there. `now` in milliseconds since 1970. Throws a CliError for what is none.
  */
 export function readBuildOptions(
   options: BuildOptions,
   environment: NodeJS.ProcessEnv,
+  now: number,
 ): Partial<BuildRequestBody> {
   const {
     buildArg = [],
@@ -49,6 +57,7 @@ export function readBuildOptions(
     ...(cacheTo === undefined ? {} : { cache_to: [...cacheTo] }),
     ...(pushTo === undefined ? {} : { push_to: [...pushTo] }),
     ...readBounds(options),
+    ...readScheduling(options, now),
   };
 }
 
@@ -78,6 +87,27 @@ function readBounds({
     ...(maxTries === undefined ? {} : { max_tries: readAmount('--max-tries', maxTries, { '': 1 }, '3') }),
     ...(network === 'none' || network === 'host' ? { network } : {}),
   };
+}
+
+function readScheduling(options: BuildOptions, now: number): Partial<BuildRequestBody> {
+  const { workerLabel, requireWorker, priority, notBefore, exclusive, dedupeKey } = options;
+  return {
+    ...(workerLabel === undefined ? {} : { worker_labels: [...workerLabel] }),
+    ...(requireWorker === true ? { require_worker: true } : {}),
+    ...(priority === undefined ? {} : { priority: readPriority(priority) }),
+    ...(notBefore === undefined ? {} : { not_before: readTime('--not-before', notBefore, now, 'from now') }),
+    ...(exclusive === true ? { exclusive } : {}),
+    ...(dedupeKey === undefined ? {} : { dedupe_key: dedupeKey }),
+  };
+}
+
+function readPriority(text: string): number {
+  if (/^-?\d{1,4}$/.test(text)) return Number(text);
+  throw new CliError(
+    exitCodes.usage,
+    `--priority ${text} is no whole number.`,
+    'Give one from -1000 to 1000.',
+  );
 }
 
 /** A number and a unit, one of these. */

@@ -43,7 +43,7 @@ export async function submit(
     ...(options.tag === undefined ? {} : { tag_names: [...options.tag] }),
     ...(options.dockerfile === undefined ? {} : { dockerfile_path: options.dockerfile }),
     ...(options.context === undefined ? {} : { context: options.context }),
-    ...readBuildOptions(options, process.env),
+    ...readBuildOptions(options, process.env, Date.now()),
     ...(options.secret === undefined ? {} : { secrets: await readSecrets(options.secret, process.env) }),
     ...(options.registryAuth === undefined
       ? {}

@@ -35,6 +35,11 @@ export function describeBuild(build: Build): string {
     ...(build.target === '' ? [] : [['target', build.target] as [string, string]]),
     ...describePairs('build arg', build.build_args),
     ...describePairs('label', build.labels),
+    ...build.worker_labels.map((label): [string, string] => ['worker', label]),
+    ...(build.priority === 0 ? [] : [['priority', String(build.priority)] as [string, string]]),
+    ...(build.not_before === null ? [] : [['not before', build.not_before] as [string, string]]),
+    ...(build.exclusive ? [['exclusive', 'yes'] as [string, string]] : []),
+    ...(build.dedupe_key === null ? [] : [['dedupe key', build.dedupe_key] as [string, string]]),
     ...(build.progress && build.ended_at === null
       ? [['step', describeStep(build.progress)] as [string, string]]
       : []),

@@ -3,6 +3,7 @@ import { buildStates } from '../contract/phases.ts';
 import { audit, type AuditOptions } from './audit.ts';
 import { cancel, list, log, show, submit, type ListOptions, type SubmitOptions } from './commands.ts';
 import { asCliError, exitCodes, type ExitCode } from './failure.ts';
+import { addNamespaceCommands } from './namespaces.ts';
 import { addRegistryCommands } from './registry-commands.ts';
 import { createSession, type InSession } from './session.ts';
 import { writeTo } from './streams.ts';
@@ -133,6 +134,25 @@ function createProgram(inSession: InSession): Command {
       collect,
     )
     .option(
+      '--worker-label <label>',
+      'what the worker must say of itself: NAME=VALUE, NAME=*, NAME!=VALUE or !NAME; may be given several times',
+      collect,
+    )
+    .option('--require-worker', 'fail at once when no worker and no executor could ever take the build')
+    .option(
+      '--priority <number>',
+      'among the waiting builds of the namespace: higher goes first (default: 0)',
+    )
+    .option(
+      '--not-before <time>',
+      'start at this time or later, as 2026-11-20T08:00Z, or in so long, as 30m or 2h',
+    )
+    .option('--exclusive', 'wait while another build of the repository runs that has one of the tags')
+    .option(
+      '--dedupe-key <key>',
+      'make no other build while one of the namespace with this key has not ended',
+    )
+    .option(
       '--secret <id=name,src=file>',
       'what steps may mount with RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE; may be given several times',
       collect,
@@ -207,6 +227,7 @@ function createProgram(inSession: InSession): Command {
     .action(inSession((session, options: AuditOptions) => audit(session, options, Date.now())));
 
   addWorkerCommands(program, inSession);
+  addNamespaceCommands(program, inSession);
   addRegistryCommands(program, inSession);
   return program;
 }

@@ -168,6 +168,10 @@ export async function startManager(
       timeoutMaxSeconds: tryLimits.most,
       newId: randomUUID,
     }),
+    namespaceDefaults: {
+      maxRunning: settings.NAMESPACE_MAX_RUNNING,
+      maxWaiting: settings.NAMESPACE_MAX_WAITING,
+    },
     followLog: createFollowLog(store),
     registryTokens,
     tokens,

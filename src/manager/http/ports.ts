@@ -50,9 +50,12 @@ export interface HttpDependencies {
     | 'packages'
     | 'capabilities'
     | 'credentials'
+    | 'namespaces'
     | 'readable'
     | 'health'
   >;
+  /** What counts for namespaces without a limit of their own; null: any number. */
+  readonly namespaceDefaults: { readonly maxRunning: number | null; readonly maxWaiting: number | null };
   /** Seals the credentials that namespaces store. */
   readonly box: SecretBox;
   readonly blobs: BlobStore;

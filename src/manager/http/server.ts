@@ -19,6 +19,7 @@ import {
 import { addLogRoutes } from './log-routes.ts';
 import { measureRequests } from './metrics.ts';
 import { openApiOptions } from './openapi.ts';
+import { addNamespaceRoutes } from './namespace-routes.ts';
 import { addPackageRoutes } from './package-routes.ts';
 import type { HttpDependencies } from './ports.ts';
 import { ApiProblem, type ProblemCode } from './problems.ts';
@@ -68,6 +69,7 @@ export async function createHttpServer(dependencies: HttpDependencies): Promise<
   addFarmRoutes(app, dependencies);
   addAuditRoutes(app, dependencies);
   addCredentialRoutes(app, dependencies);
+  addNamespaceRoutes(app, dependencies);
   addReadableRoutes(app, dependencies);
   addPackageRoutes(app, dependencies);
   addRegistryRoutes(app, dependencies.registryTokens);

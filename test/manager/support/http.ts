@@ -89,6 +89,7 @@ export async function openTestHttp(
       timeoutMaxSeconds: 43_200,
       newId: randomUUID,
     }),
+    namespaceDefaults: { maxRunning: null, maxWaiting: 10_000 },
     followLog: createFollowLog(store),
     registryTokens: null,
     tokens: null,
