@@ -72,16 +72,16 @@ async function hostedProcesses(): Promise<readonly Hosted[]> {
 /** Nothing is left of any hosted worker: no process, no container, no record, no row. */
 async function nothingLeft(): Promise<void> {
   const { farm, engine, directory } = e2e;
-  await expect.poll(hostedProcesses, { timeout: 30_000 }).toEqual([]);
-  await expect.poll(() => engine.docker(['ps', '--all', '--quiet']), { timeout: 30_000 }).toBe('');
+  await expect.poll(hostedProcesses).toEqual([]);
+  await expect.poll(() => engine.docker(['ps', '--all', '--quiet'])).toBe('');
   const home = join(directory, 'manager/executors-manager-1');
   for (const executor of ['local', 'lame']) {
     const records = (): Promise<string[]> => readdir(join(home, executor, 'workers')).catch(() => []);
-    await expect.poll(records, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(records).toEqual([]);
   }
   const workers = async (): Promise<unknown[]> =>
     workerListSchema.parse(await (await fetch(`${farm.url}/api/v1/workers`)).json()).workers;
-  await expect.poll(workers, { timeout: 30_000 }).toEqual([]);
+  await expect.poll(workers).toEqual([]);
 }
 
 const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);

@@ -52,7 +52,7 @@ describe.each(['buildkit', 'classic'])('with the %s builder', (builder) => {
         expect(await commandLines()).not.toContain(time);
         expect(await e2e.engine.docker(['ps', '--all', '--quiet'])).toBe('');
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     );
   });
 

@@ -67,7 +67,7 @@ it('a build that succeeds, one that fails and one that is cancelled are seen in 
   await ended(farm, endless.id);
   const slots = async (state: string): Promise<number> =>
     valueOf(await metrics(), 'quay_build_worker_slots', { kind: 'enterprise', state });
-  await expect.poll(() => slots('ready'), { timeout: 30_000 }).toBe(1);
+  await expect.poll(() => slots('ready')).toBe(1);
 
   const samples = await metrics();
   const read = (name: string, labels?: Record<string, string>): number =>
@@ -109,7 +109,7 @@ it('a build that succeeds, one that fails and one that is cancelled are seen in 
           .map(({ line }) => line.build)
           .sort(),
       {
-        timeout: 30_000,
+        timeout: 60_000,
       },
     )
     .toEqual([...builds].sort());

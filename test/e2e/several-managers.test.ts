@@ -79,12 +79,12 @@ it('each of them knows all workers, and cancels what another one runs', async ()
     [second, third],
     [third, first],
   ] as const) {
-    await expect.poll(() => slotsKnownTo(by), { timeout: 30_000 }).toEqual(['one', 'one', 'two', 'two']);
+    await expect.poll(() => slotsKnownTo(by)).toEqual(['one', 'one', 'two', 'two']);
     const { id } = await submit(from, { repository: 'team/cancelled' }, dockerfile);
     await followUntil(by, id, (events) => events.includes('"text":"it has begun'));
     expect((await fetch(`${by.url}/api/v1/builds/${id}/cancel`, { method: 'POST' })).status).toBe(200);
     expect(await show(from, id)).toMatchObject({ state: 'cancelled' });
-    await expect.poll(() => isRunning(command), { timeout: 30_000 }).toBe(false);
+    await expect.poll(() => isRunning(command)).toBe(false);
   }
 });
 

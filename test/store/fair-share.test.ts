@@ -162,7 +162,7 @@ describe('a namespace', () => {
           await store.namespaces.set('team', { ...noLimits, maxRunning }, operator);
           return told;
         },
-        { timeout: 20_000 },
+        { timeout: 60_000 },
       )
       .toBe(true);
   });

@@ -18,7 +18,7 @@ function asked(options: { most?: number; keyOf?: (question: string) => string } 
       }),
   });
   const round = async (number: number) => {
-    await expect.poll(() => rounds.length, { timeout: 20_000 }).toBeGreaterThan(number);
+    await expect.poll(() => rounds.length).toBeGreaterThan(number);
     return rounds[number] ?? expect.fail();
   };
   return { question, round };

@@ -145,7 +145,7 @@ describe('autobahn', () => {
       await vi.waitFor(
         () =>
           expect(heard.sort()).toEqual(['one b', 'three a', 'three b', 'three c', 'two a', 'two b', 'two d']),
-        { timeout: 45_000 },
+        { timeout: 60_000 },
       );
     }));
 
@@ -188,7 +188,7 @@ describe('autobahn', () => {
             ['wildcard', 'com.myapp.topic1', 1],
             ['prefix', 'com.myapp.topic123', 2],
           ]),
-        { timeout: 45_000 },
+        { timeout: 60_000 },
       );
     }));
 

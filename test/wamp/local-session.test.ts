@@ -71,7 +71,7 @@ describe("the owner's procedures", () => {
         expect(peer.heard.splice(0)).toEqual([
           [8, 48, 2, {}, 'wamp.error.runtime_error', ['internal error']],
         ]),
-      { timeout: 45_000 },
+      { timeout: 60_000 },
     );
     expect(peer.ask([48, 3, {}, 'test.unfit'])).toEqual([
       [8, 48, 3, {}, 'wamp.error.runtime_error', ['internal error']],

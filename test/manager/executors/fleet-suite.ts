@@ -33,10 +33,10 @@ export function fleetSuite(name: string, make: () => Promise<ExecutorUnderTest>)
       });
       const hasRoom = vi.fn();
       fleet.open('ws://127.0.0.1:9', hasRoom);
-      await vi.waitFor(() => expect(hasRoom).toHaveBeenCalled(), { timeout: 30_000 });
+      await expect.poll(() => hasRoom).toHaveBeenCalled();
       return { ...fleet, [Symbol.asyncDispose]: () => fleet.stop() };
     };
-    const soon = { timeout: 30_000 };
+    const soon = { timeout: 60_000 };
 
     test.each([
       ['does not come in time', { setup_seconds: 1 }, 'not ready within 1 s'],

@@ -30,7 +30,7 @@ describe('the metrics of a manager', () => {
     await using http = await openTestHttp(database, { databaseUrl: (await own.createDatabase()).url });
     await own.stop();
     await expect
-      .poll(async () => (await http.app.inject('/metrics')).body, { timeout: 30_000 })
+      .poll(async () => (await http.app.inject('/metrics')).body)
       .toContain('quay_build_database_up 0');
     const samples = readExposition((await http.app.inject('/metrics')).body);
     expect(samples.filter(({ name }) => name === 'quay_build_lease_overdue_seconds')).toEqual([]);

@@ -48,7 +48,7 @@ afterAll(async () => {
 
 const BUILD = { repository: 'team/app', build_package: 'http://127.0.0.1:9/package.tar' };
 const complete = { result: { image_id: 'sha256:0', digests: [] } };
-const soon = { timeout: 30_000 };
+const soon = { timeout: 60_000 };
 
 interface TestWorker {
   readonly worker: BareWorker;

@@ -22,7 +22,7 @@ import { startTestListener } from '../support/listener.ts';
 
 const REFUSED =
   /unable to verify|self-signed|certificate required|unknown ca|socket hang up|ECONNRESET|EPIPE|alert/;
-const soon = { timeout: 30_000 };
+const soon = { timeout: 60_000 };
 const never = new AbortController().signal;
 
 let database: LabDatabaseServer;

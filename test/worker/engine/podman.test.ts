@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importBaseImage } from '../../../lab/base-image.ts';
 import type { LabEngine } from '../../../lab/engine.ts';
 import { startPodman } from '../../../lab/podman.ts';
@@ -316,13 +316,13 @@ test('a build that is aborted in a step leaves no container and no process', asy
   const call = recordCall(controller.signal);
   const building = engine().build(buildOf(context.path), call);
   await call.printed('it begins\n');
-  await vi.waitFor(async () => expect(await runs(time)).toBe(true), { timeout: 10_000 });
+  await expect.poll(() => runs(time)).toBe(true);
 
   controller.abort(new Error('told to stop'));
 
   await expect(building).rejects.toThrow('told to stop');
   expect(await runs(time)).toBe(false);
-  await vi.waitFor(async () => expect(await containers()).toEqual([]), { timeout: 10_000 });
+  await expect.poll(() => containers()).toEqual([]);
 });
 
 /** What Podman has of containers, those of builds among them. */

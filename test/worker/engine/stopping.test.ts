@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importBaseImage } from '../../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../../lab/engine.ts';
 import { createEngine } from '../../../src/worker/engine/index.ts';
@@ -31,14 +31,14 @@ describe.each(['buildkit', 'classic'] as const)('%s', (builder) => {
     const call = recordCall(controller.signal);
     const build = engine.build(buildOf(context.path), call);
     await call.printed('it begins\n');
-    await vi.waitFor(async () => expect(await runs(time)).toBe(true), { timeout: 10_000 });
+    await expect.poll(() => runs(time)).toBe(true);
 
     controller.abort(new Error('told to stop'));
 
     await expect(build).rejects.toThrow('told to stop');
     await wire.quiet();
-    await vi.waitFor(async () => expect(await runs(time)).toBe(false), { timeout: 10_000 });
-    await vi.waitFor(async () => expect(await lab.docker(['ps', '-aq'])).toBe(''), { timeout: 10_000 });
+    await expect.poll(() => runs(time)).toBe(false);
+    await expect.poll(() => lab.docker(['ps', '-aq'])).toBe('');
   });
 
   test('a build that is aborted while its context goes out leaves no connection', async () => {
