@@ -2,20 +2,24 @@ import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Build } from '../../src/contract/api.ts';
 import { importBaseImage } from '../../lab/base-image.ts';
+import { run } from '../../lab/process.ts';
 import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
 import { createEngine } from '../../src/worker/engine/index.ts';
 import { recordCall } from '../worker/engine/support.ts';
-import { ended, logOf, placesOf, quayBuild, startE2e, submit, type E2e } from './support.ts';
+import { commandLines, ended, logOf, placesOf, quayBuild, startE2e, submit, type E2e } from './support.ts';
 
 /** A build is someone at the registries that it names, and nobody anywhere else. */
 
 const PASSWORD = 'correct-horse';
 /** Its bcrypt. */
 const HTPASSWD = 'robot:$2y$05$abcdefghijklmnopqrstuuZ0Fx87Pb/Aqb0E90lfvCwzXnaFKUHpS\n';
+
+const QUAY_BUILD_MANAGER = resolve(import.meta.dirname, '../../bin/quay-build-manager');
 
 let e2e: E2e;
 let guarded: LabRegistry;
@@ -66,6 +70,64 @@ it('has its bases from a private registry by a password of a file, which is seen
   // The base is on the engine now; who shows no password has it no more than before.
   const { id } = await submit(farm, { repository: 'others/app' }, await fileOf(dockerfile));
   expect((await ended(farm, id)).error).toMatchObject({ code: 'cannotpullbaseimage' });
+  await worker.stop();
+});
+
+it("has them by what its namespace has stored, and pushes with that, which is seen nowhere and is no other namespace's", async () => {
+  const { farm, engine, directory } = e2e;
+  const worker = await farm.startWorker(engine);
+  const credentials = ['credentials', 'set', '--namespace', 'keepers', '--registry', guarded.host];
+  const set = await quayBuild(
+    farm,
+    [...credentials, '--username', 'robot', '--password-stdin'],
+    `${PASSWORD}\n`,
+  );
+  expect(set.code, set.stderr).toBe(0);
+  const listed = await quayBuild(farm, ['credentials', 'list', '--namespace', 'keepers', '--json']);
+  expect(JSON.parse(listed.stdout)).toMatchObject({
+    credentials: [{ registry: guarded.host, username: 'robot' }],
+  });
+
+  const lines = ['FROM BASE', "RUN printf '%s%s was printed again' correct- horse; echo", 'RUN sleep 1'];
+  const dockerfile = new TextEncoder().encode(lines.join('\n').replace('BASE', `${base}:1`));
+  const request = { repository: 'keepers/app', registry: guarded.host, tag_names: ['v1'] };
+  const { id } = await submit(farm, request, dockerfile);
+  const processes: string[] = [];
+  const looking = setInterval(() => void commandLines().then((text) => processes.push(text)), 100);
+  const build = await ended(farm, id).finally(() => clearInterval(looking));
+  expect(build, await logOf(farm, id)).toMatchObject({ state: 'complete' });
+  const log = await logOf(farm, id);
+  expect(log).toContain('*** was printed again');
+  const answers = JSON.stringify(build) + log + set.stdout + set.stderr + listed.stdout;
+  const seen = { answers, processes: processes.join('\n') };
+  const basic = Buffer.from(`robot:${PASSWORD}`).toString('base64');
+  expect(await placesOf([PASSWORD, basic], e2e, worker, seen)).toEqual([]);
+
+  const backup = join(directory, 'backup');
+  await run(QUAY_BUILD_MANAGER, ['backup', backup], {
+    env: { PATH: process.env['PATH'], DATA_DIR: farm.dataDirectory },
+  });
+  const saved = gunzipSync(await readFile(backup)).toString('latin1');
+  expect(saved).toContain('robot');
+  expect(saved).not.toContain(PASSWORD);
+
+  const other = await submit(farm, { ...request, repository: 'strangers/app' }, dockerfile);
+  expect((await ended(farm, other.id)).error).toMatchObject({ code: 'cannotpullbaseimage' });
+  const spied = new TextEncoder().encode(`FROM ${spyHost}/team/base:1\n`);
+  const spy = await submit(farm, { repository: 'keepers/spied' }, spied);
+  expect((await ended(farm, spy.id)).error).toMatchObject({ code: 'cannotpullbaseimage' });
+  expect(told).toEqual([]);
+  const removed = await quayBuild(farm, [
+    'credentials',
+    'remove',
+    '--namespace',
+    'keepers',
+    '--registry',
+    guarded.host,
+  ]);
+  expect(removed.code, removed.stderr).toBe(0);
+  const after = await submit(farm, request, dockerfile);
+  expect((await ended(farm, after.id)).error).toMatchObject({ code: 'cannotpullbaseimage' });
   await worker.stop();
 });
 

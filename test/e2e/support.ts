@@ -117,12 +117,15 @@ export async function followUntil(
   throw new Error(`the log ended before that: ${events}`);
 }
 
-/** Runs `bin/quay-build` as a user would. */
+/** Runs `bin/quay-build` as a user would, with this on its standard input. */
 export async function quayBuild(
   farm: LabFarm,
   args: readonly string[],
+  input = '',
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = spawn(QUAY_BUILD, args, { env: farm.cliEnv, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(QUAY_BUILD, args, { env: farm.cliEnv });
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
