@@ -84,6 +84,15 @@ export function createFleet(dependencies: FleetDependencies): Fleet {
   /** What an earlier life claimed and nobody waits for now. */
   const recover = async (): Promise<void> => {
     const rows = await persist(() => hostedWorkers.list(manager, LEAVE_SECONDS), signal);
+    const known = new Set(executors.map(({ settings }) => settings.name));
+    const left = rows.filter((row) => !known.has(row.executor));
+    for (const name of new Set(left.map((row) => row.executor))) {
+      const workers = left.filter((row) => row.executor === name).map(({ id }) => id);
+      logger.warn(
+        { executor: name, workers },
+        'workers of an executor that is not in the file any more are not looked after: put it back until they have gone, or end them',
+      );
+    }
     for (const { id, lease, isAwaited } of rows) {
       if (!isAwaited || !(await persist(() => hostedWorkers.withdraw(id), signal))) continue;
       const back = { outcome: 'lost', counted: false, delaySeconds: 0 } as const;
@@ -128,9 +137,13 @@ export function createFleet(dependencies: FleetDependencies): Fleet {
 
   const lookSoon = (post: Post): void => {
     const had = hasRoom(post);
+    let isKnown = true;
     post.looking ??= look(post)
       .catch((error: unknown) => {
-        if (error instanceof DatabaseAway) return;
+        if (error instanceof DatabaseAway) {
+          isKnown = false;
+          return;
+        }
         if (!(error instanceof ExecutorError))
           logger.warn({ err: error }, 'looking after hosted workers failed');
         else if (post.running !== null || post.lookedAt === Number.NEGATIVE_INFINITY)
@@ -138,7 +151,8 @@ export function createFleet(dependencies: FleetDependencies): Fleet {
         post.running = null;
       })
       .finally(() => {
-        post.lookedAt = now();
+        // One that could not be looked at yet has not been asked: the next in the order waits for it.
+        if (isKnown || post.lookedAt > Number.NEGATIVE_INFINITY) post.lookedAt = now();
         post.looking = null;
         if (!had && posts.some(hasRoom)) onRoom();
       });
