@@ -3,7 +3,7 @@ import { isFinal } from '../src/contract/phases.ts';
 import { check, type Finding } from './checker.ts';
 import { collectLog, collectManifests } from './collect.ts';
 import { startGround, type Ground } from './ground.ts';
-import { leftBehind, leftoversOf } from './leftovers.ts';
+import { leftBehind, leftoversOf, letTimePass } from './leftovers.ts';
 import type { Accepted, Leftover, Observations, SeenRecord, Strike } from './observations.ts';
 import { faultsOf, lanes, ordersOf, type Fault, type Lane, type Order } from './schedule.ts';
 import { aim, workerIdOf, type Blow } from './strike.ts';
@@ -67,6 +67,8 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
   const logs = new Map<string, readonly SeenRecord[]>();
   for (const { id } of builds) logs.set(id, await collectLog(url, id));
   const manifests = await collectManifests(ground.openRegistry, builds);
+  await watch[Symbol.asyncDispose]();
+  await letTimePass(ground);
   const leftovers = [...(await tidied(ground, builds)), ...(await leave(ground, tell))];
   const observations: Observations = {
     accepted,
