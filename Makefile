@@ -27,8 +27,8 @@ lint: node_modules/.package-lock.json ## Check format, types, rules, import dire
 	scripts/lint
 
 .PHONY: bench
-bench: build engine ## Measure ratios, print them and write bench-results.json
-	scripts/as-root node bench/main.ts
+bench: build engine ## Measure ratios, print them and write bench-results.json (ROWS='builds log-streams')
+	scripts/as-root node bench/main.ts $(ROWS)
 
 .PHONY: test-faults
 test-faults: build engine ## Strike a farm while it builds, and check that nothing was lost (SEED=x BUILDS=n FAULTS=n MINUTES=n)

@@ -20,8 +20,8 @@ export const limits = {
   /** Files of the context read at once, and how much of each is read at a time. */
   parallelReads: 6,
   readBytes: 256 * 1024,
-  /** Files whose stats are asked for at once. */
-  parallelStats: 64,
+  /** Files whose stats are asked for without a pause. */
+  statsAtOnce: 256,
   /** Directories below each other in a context; a deeper one fails the build. */
   contextDepth: 512,
   /** Symlinks followed on the way of one path, as the engine counts them. */
