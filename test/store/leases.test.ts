@@ -184,7 +184,7 @@ describe('a try', () => {
   test('given back with a delay, its build is not claimed before', async () => {
     await using store = await openTestStore(server);
     const { build, lease } = await claimNew(store);
-    await store.leases.giveBack(lease, { outcome: 'lost', counted: true, delaySeconds: 3600 });
+    await store.leases.giveBack(lease, { outcome: 'lost', counted: true, delaySeconds: 3600.5 });
     expect(await store.leases.claim(claimRequest())).toBeNull();
     expect((await store.builds.get(build.id))?.notBefore?.getTime()).toBeGreaterThan(Date.now());
   });

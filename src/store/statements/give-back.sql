@@ -26,7 +26,7 @@ set
   error = case when held.last then $5 end,
   tries_counted = builds.tries_counted + $6::integer,
   tries_lost = builds.tries_lost + held.lost::integer,
-  not_before = case when not held.last and $7 > 0 then now() + make_interval(secs => $7) end,
+  not_before = case when not held.last and $7::float8 > 0 then now() + make_interval(secs => $7::float8) end,
   ended_at = case when held.last then now() end
 from held
 where builds.id = held.id
