@@ -1,5 +1,6 @@
 import type { Build, Try } from '../contract/api.ts';
 import { formatDuration, formatTable } from './text.ts';
+import { describePlace, describeWaiting } from './waiting.ts';
 
 /** How builds read. */
 
@@ -28,6 +29,12 @@ export function describeBuild(build: Build): string {
       'state',
       build.phase === null || build.ended_at !== null ? build.state : `${build.state}, ${build.phase}`,
     ],
+    ...(build.waiting === null
+      ? []
+      : [
+          ['waiting', describeWaiting(build)] as [string, string],
+          ['place', describePlace(build)] as [string, string],
+        ]),
     ['image', build.tag_names.map((tag) => `${build.registry}/${build.repository}:${tag}`).join(' ')],
     ['source', describeSource(build)],
     ...(build.context === '' ? [] : [['context', build.context] as [string, string]]),
@@ -47,7 +54,10 @@ export function describeBuild(build: Build): string {
     ['submitted', `${build.created_at} by ${build.submitted_by}`],
     ...(build.started_at === null ? [] : [['started', build.started_at] as [string, string]]),
     ...(build.ended_at === null ? [] : [['ended', build.ended_at] as [string, string]]),
-    ...build.tries.flatMap((each) => describeTry(each, build.max_tries)),
+    ...(build.tries.length === 0
+      ? []
+      : [['tries', `${build.tries_used} of ${build.max_tries} used up`] as [string, string]]),
+    ...build.tries.flatMap(describeTry),
   ];
   const table = rows.map(([label, text]) => `${label.padEnd(LABEL_COLUMNS)}${text}\n`).join('');
   return build.error === null ? table : `${table}\n${describeError(build)}`;
@@ -58,11 +68,21 @@ function describePairs(label: string, pairs: Readonly<Record<string, string>>): 
   return Object.entries(pairs).map(([name, value]) => [label, `${name}=${shown(value)}`]);
 }
 
-function describeTry({ number, outcome, phase, worker, error }: Try, maxTries: number): [string, string][] {
-  const parts = [outcome ?? 'running', phase, worker && `on ${worker}`, error?.message];
+function describeTry(attempt: Try): [string, string][] {
+  const { number, outcome, phase, worker, started_at, ended_at, deadline, counted, error } = attempt;
+  const parts = [
+    outcome ?? 'running',
+    phase,
+    worker && `on ${worker}`,
+    ended_at === null
+      ? deadline && `until ${deadline} at most`
+      : `after ${formatDuration(Date.parse(ended_at) - Date.parse(started_at))}`,
+    outcome === 'lost' && !counted ? 'not counted' : null,
+    error?.message,
+  ];
   const summary = parts.filter((part) => part !== null && part !== undefined && part !== '').join(', ');
   return [
-    [`try ${number}/${maxTries}`, summary],
+    [`try ${number}`, summary],
     ...(error?.base_error ? [['', error.base_error] as [string, string]] : []),
   ];
 }
@@ -74,7 +94,7 @@ export function listBuilds(builds: readonly Build[], now: number): string {
     ['ID', 'STATE', 'IMAGE', 'AGE', 'TOOK', 'BY'],
     builds.map((build) => [
       build.id.slice(0, ID_SHOWN),
-      build.state === 'running' && build.phase !== null ? build.phase : build.state,
+      describeState(build),
       `${build.repository}:${build.tag_names.join(',')}`,
       formatDuration(now - Date.parse(build.created_at)),
       build.started_at === null
@@ -85,6 +105,13 @@ export function listBuilds(builds: readonly Build[], now: number): string {
       build.submitted_by,
     ]),
   );
+}
+
+function describeState({ state, phase, waiting }: Build): string {
+  if (state === 'waiting' && waiting !== null && waiting.reason !== 'next') {
+    return `waiting (${waiting.reason.replaceAll('_', ' ')})`;
+  }
+  return state === 'running' && phase !== null ? phase : state;
 }
 
 function describeError({ error, state, id }: Build): string {

@@ -6,6 +6,7 @@ import { DRAW_EVERY_MS, TRANSFERS_SHOWN } from './limits.ts';
 import { fitColumns, formatBytes, formatDuration, safeForTerminal } from './text.ts';
 import type { SendProgress } from './upload.ts';
 import type { ProgressView } from './view.ts';
+import { describePlace, describeWaiting } from './waiting.ts';
 
 /** The terminal that a live view draws on, and the clock that it reads. */
 export interface LiveTerminal {
@@ -119,8 +120,10 @@ function noteTransfer(
   else transfers.set(progress.id, progress);
 }
 
-function statusLine({ state, phase, progress }: Build): string {
-  if (state !== 'running') return state === 'waiting' ? 'waiting for a worker' : 'starting a worker';
+function statusLine(build: Build): string {
+  const { state, phase, progress } = build;
+  if (state === 'waiting') return `${describeWaiting(build)}  ${describePlace(build)}`;
+  if (state !== 'running') return 'starting a worker';
   if (phase === 'building' && progress) {
     const { step, steps, instruction } = progress;
     const bar = steps === null ? '' : `${formatBar(step - 1, steps)} `;

@@ -189,7 +189,8 @@ function createProgram(inSession: InSession): Command {
 
   program
     .command('show')
-    .description('show a build: its state, digests, tries and error')
+    .alias('status')
+    .description('show a build: its state, why it waits, digests, tries and error')
     .argument('<id>', 'the id of the build, or its beginning')
     .option('--json', 'print it as JSON')
     .action(inSession((session, id: string, options: object) => show(session, id, options)));

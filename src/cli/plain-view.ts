@@ -2,11 +2,13 @@ import type { Build } from '../contract/api.ts';
 import { createLogText } from '../contract/log-text.ts';
 import type { Write } from './streams.ts';
 import type { ProgressView } from './view.ts';
+import { describePlace, describeWaiting } from './waiting.ts';
 
 /** Plain lines: the log on one stream, what is about it on the other. For pipes, files and terminals that cannot do more. */
 export function createPlainView(log: Write, notices: Write): ProgressView {
   const text = createLogText();
   let state: Build['state'] | null = null;
+  let waiting = '';
   let sending = '';
   return {
     sending({ what }) {
@@ -17,8 +19,10 @@ export function createPlainView(log: Write, notices: Write): ProgressView {
     submitted: (build) => notices(`submitted ${build.id}\n`),
     record: (record) => log(text.add(record)),
     build(build) {
-      if (build.state === 'waiting' && state === null) notices('waiting for a worker\n');
       if (build.state === 'waiting' && state === 'running') notices('it will be tried again\n');
+      const why = build.state === 'waiting' ? describeWaiting(build) : '';
+      if (why !== '' && why !== waiting) notices(`${why} (${describePlace(build)})\n`);
+      waiting = why;
       state = build.state;
     },
     disconnected: () => notices('the manager is away; trying to reach it again\n'),

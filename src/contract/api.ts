@@ -239,6 +239,34 @@ const progressSchema = z.object({
   instruction: z.string(),
 });
 
+const waitingSchema = z.object({
+  reason: z
+    .enum([
+      'not_before',
+      'backing_off',
+      'no_worker',
+      'no_match',
+      'namespace_limit',
+      'exclusive',
+      'busy',
+      'next',
+    ])
+    .meta({
+      description:
+        'not_before: its time has not come. backing_off: a try failed. no_worker: none is connected. no_match: none that is, and no executor, could ever take it. namespace_limit, exclusive: other builds run. busy: all that could take it are. next: it is about to start.',
+    }),
+  message: z.string().meta({ description: 'The same in words, with its figures.' }),
+  until: time.nullable().meta({ description: 'It does not start before.' }),
+  place: z
+    .int()
+    .meta({ description: 'Among the builds of its namespace that wait, from 1; 1001 is that or more.' }),
+  usual: z.object({ starts: z.int(), median_seconds: z.int(), p90_seconds: z.int() }).nullable().meta({
+    description:
+      'How long the builds of its namespace waited that started lately, or those of all where these are few; null where too few did.',
+  }),
+});
+export type Waiting = z.output<typeof waitingSchema>;
+
 export const buildSchema = z.object({
   id: z.uuid(),
   kind: z.literal('image'),
@@ -288,6 +316,7 @@ export const buildSchema = z.object({
   tries: z.array(trySchema),
   max_tries: z.int(),
   tries_used: z.int().meta({ description: 'How many of max_tries are used up.' }),
+  waiting: waitingSchema.nullable().default(null).meta({ description: 'Why it waits; null unless it does.' }),
 });
 export type Build = z.output<typeof buildSchema>;
 export type Try = z.output<typeof trySchema>;

@@ -17,6 +17,7 @@ import { LEAVE_WITHIN_MS } from './executors/limits.ts';
 import { openExecutor } from './executors/open-executor.ts';
 import { loadApiTokens } from './http/api-tokens.ts';
 import { createHttpServer } from './http/server.ts';
+import { createBuildViews } from './http/waiting-view.ts';
 import { CACHE_TAG_WITHIN_MS, STORE_WITHIN_MS } from './limits.ts';
 import { portOf } from './listen.ts';
 import { createFollowLog } from './logs/follow.ts';
@@ -143,6 +144,11 @@ export async function startManager(
     silence: Math.min(settings.BUILD_SILENCE_SECONDS, settings.BUILD_TIMEOUT_MAX_SECONDS),
     most: settings.BUILD_TIMEOUT_MAX_SECONDS,
   };
+  const views = createBuildViews({
+    waits: store.waits,
+    defaultMaxRunning: settings.NAMESPACE_MAX_RUNNING,
+    now,
+  });
   let status: 'running' | 'stopping' = 'running';
   const lookUps = new AbortController();
   const app = await createHttpServer({
@@ -172,7 +178,8 @@ export async function startManager(
       maxRunning: settings.NAMESPACE_MAX_RUNNING,
       maxWaiting: settings.NAMESPACE_MAX_WAITING,
     },
-    followLog: createFollowLog(store),
+    views,
+    followLog: createFollowLog(store, views),
     registryTokens,
     tokens,
     metrics,

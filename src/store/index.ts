@@ -30,5 +30,6 @@ export type * from './ports/realms.ts';
 export type * from './ports/retention.ts';
 export type * from './ports/sealed.ts';
 export type * from './ports/store.ts';
+export type * from './ports/waits.ts';
 export type * from './ports/wake-ups.ts';
 export type * from './ports/workers.ts';

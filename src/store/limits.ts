@@ -40,6 +40,11 @@ export const LOG_READS_TOGETHER = 64;
 
 /** How many packed logs, and packages, are deleted at a time, the oldest first. */
 export const DELETED_AT_ONCE = 5000;
+/** How far builds are counted that go before a waiting one. */
+export const WAITS_COUNTED_MAX = 1000;
+/** Of how many of the last starts it is said how long builds usually wait. */
+export const WAITS_OF_STARTS = 500;
+
 /** How often a build's worker may be lost without that using up a try: a build that ends its managers ends, too. */
 export const LOSSES_MAX = 10;
 /** How many overdue tries are ended at a time; the next look finds the rest. */

@@ -24,6 +24,7 @@ import { createRetentionStore } from './retention.ts';
 import { createSealedStore } from './sealed.ts';
 import { statement } from './statements.ts';
 import { listen } from './wake-ups.ts';
+import { createWaitStore } from './waits.ts';
 import { createWorkerStore } from './workers.ts';
 
 export interface StoreOptions {
@@ -79,6 +80,7 @@ async function connect(
     readable: createReadableStore(database),
     sealed: createSealedStore(database),
     namespaces: createNamespaceStore(database),
+    waits: createWaitStore(database),
     packages: createPackageStore(database),
     keys: createKeyStore(database),
     wakeUps,

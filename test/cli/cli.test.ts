@@ -75,7 +75,7 @@ describe('submit', () => {
         `built registry.example:5000/team/app:latest@${DIGEST}\n`,
     );
     expect(stderr).toBe(
-      `packing the folder\nsending the package\nsubmitted ${claim.build.id}\nwaiting for a worker\n`,
+      `packing the folder\nsending the package\nsubmitted ${claim.build.id}\nwaiting for a worker: No worker is connected. (place 1)\n`,
     );
     expect(code).toBe(0);
 
@@ -285,7 +285,7 @@ describe('looking at builds', () => {
 describe('on a terminal', () => {
   it('shows where the build stands below the log, lets no control sequence of the log through, and tidies up', async () => {
     const run = startCli(['submit', 'app', '-r', 'team/app'], { url, cwd: folder, terminal: true });
-    await run.printed(/waiting for a worker {2}0:0/);
+    await run.printed(/waiting for a worker: No worker is connected\. {2}place 1 {2}0:0/);
     const claim = await http.claim();
     await http.store.leases.enterPhase(claim.lease, 'building');
     await http.store.leases.beginStep(claim.lease, { ordinal: 2, name: 'RUN make', total: 4 });

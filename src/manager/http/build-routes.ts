@@ -8,7 +8,6 @@ import {
   buildSchema,
 } from '../../contract/api.ts';
 import { actorOf, requireScope } from './access.ts';
-import { viewBuild } from './build-view.ts';
 import { JSON_BODY_MAX, PACKAGE_MAX_DEFAULT } from './limits.ts';
 import { problems } from './openapi.ts';
 import type { HttpDependencies } from './ports.ts';
@@ -19,7 +18,7 @@ import { issuesProblem } from './validation.ts';
 
 /** Adds submitting, looking at, listing and cancelling builds. */
 export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependencies): void {
-  const { store, tokens, submit, limits } = dependencies;
+  const { store, tokens, submit, views, limits } = dependencies;
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const params = z.object({ id: z.string() });
 
@@ -60,7 +59,7 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
         return await reply
           .code(isNew ? 201 : 200)
           .header('location', `/api/v1/builds/${row.id}`)
-          .send(viewBuild(row));
+          .send(await views.one(row));
       } catch (error) {
         // Where the database went away in mid-answer the build may be there: its package stays, and is swept if it is not.
         if (uploaded && error instanceof ApiProblem) await dependencies.blobs.delete(uploaded.id);
@@ -90,7 +89,7 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
         },
         { limit, ...(cursor === undefined ? {} : { cursor }) },
       );
-      return { builds: page.builds.map(viewBuild), next_cursor: page.nextCursor };
+      return { builds: await views.all(page.builds), next_cursor: page.nextCursor };
     },
   );
 
@@ -108,7 +107,7 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
     async (request) => {
       const row = await store.builds.get(knownId(request.params.id));
       if (row === null) throw new ApiProblem('build_not_found');
-      return viewBuild(row);
+      return await views.one(row);
     },
   );
 
@@ -133,7 +132,7 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
         throw new ApiProblem('build_ended', { specifically: `It is ${answer.state}.` });
       }
       if (answer.cancelled) request.log.info({ cancelledBy: by.name }, 'a build was cancelled');
-      return viewBuild(row);
+      return await views.one(row);
     },
   );
 }

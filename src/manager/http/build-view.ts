@@ -5,8 +5,8 @@ import { imageOutputsSchema, imageSpecSchema } from '../submission/image-build.t
 
 /** How rows of the store look to users of the API. */
 
-/** A build as the API shows it. */
-export function viewBuild(row: BuildWithTries): Build {
+/** A build as the API shows it, but for why it waits. */
+export function viewBuild(row: BuildWithTries): Omit<Build, 'waiting'> {
   const spec = imageSpecSchema.parse(row.spec);
   const outputs = row.outputs === null ? null : imageOutputsSchema.parse(row.outputs);
   return {

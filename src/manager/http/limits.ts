@@ -49,3 +49,6 @@ export const API_TOKENS_MAX = 1000;
 
 /** How many registries a namespace may have credentials for; more are refused. */
 export const CREDENTIALS_MAX = 32;
+
+/** Of how many starts at least it is said how long builds usually wait. */
+export const USUAL_WAIT_STARTS_MIN = 5;

@@ -1,7 +1,6 @@
 import type { LogRecord } from '../../contract/api.ts';
 import { formatLogPosition } from '../../contract/api.ts';
 import { createLogText } from '../../contract/log-text.ts';
-import { viewBuild } from './build-view.ts';
 import type { LogEvent } from './ports.ts';
 
 /** The three forms of a build's log. */
@@ -40,7 +39,7 @@ export function* asServerSentEvents(event: LogEvent | { type: 'end' }): Generato
       return;
     }
     case 'build':
-      yield `event: build\ndata: ${JSON.stringify(viewBuild(event.build))}\n\n`;
+      yield `event: build\ndata: ${JSON.stringify(event.build)}\n\n`;
       return;
     case 'end':
       yield 'event: end\ndata: {}\n\n';

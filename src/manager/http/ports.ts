@@ -1,10 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify';
-import type { BuildRequest, LogPosition, LogRecord } from '../../contract/api.ts';
+import type { Build, BuildRequest, LogPosition, LogRecord } from '../../contract/api.ts';
 import type { Actor, BlobStore, BuildWithTries, Store } from '../../store/index.ts';
 import type { ManagerMetrics } from '../metrics/metrics.ts';
 import type { RegistryTokenServer } from '../registry/token-server.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
 import type { ApiTokens } from './api-tokens.ts';
+import type { BuildViews } from './waiting-view.ts';
 
 /** What the HTTP listener needs of the rest of the manager. */
 
@@ -31,7 +32,7 @@ export type SubmitBuild = (
 /** What a viewer of a log is told, in order. */
 export type LogEvent =
   | { readonly type: 'log'; readonly records: readonly LogRecord[] }
-  | { readonly type: 'build'; readonly build: BuildWithTries };
+  | { readonly type: 'build'; readonly build: Build };
 
 /**
  * All that comes after a position, and the build at first and whenever it changed, the last time in its final state after all its
@@ -60,6 +61,7 @@ export interface HttpDependencies {
   readonly box: SecretBox;
   readonly blobs: BlobStore;
   readonly submit: SubmitBuild;
+  readonly views: BuildViews;
   readonly followLog: FollowLog;
   /** Null where the manager is not the token server of a registry. */
   readonly registryTokens: RegistryTokenServer | null;

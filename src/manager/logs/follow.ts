@@ -1,15 +1,19 @@
 import { EventEmitter, once } from 'node:events';
 import { isFinal } from '../../contract/phases.ts';
-import type { LogPosition } from '../../contract/api.ts';
-import type { BuildWithTries, LogPage, Store } from '../../store/index.ts';
+import type { Build, LogPosition } from '../../contract/api.ts';
+import type { LogPage, Store } from '../../store/index.ts';
 import type { FollowLog, LogEvent } from '../http/ports.ts';
+import type { BuildViews } from '../http/waiting-view.ts';
 import { FOLLOW_POLL_MS, FOLLOW_RECORDS } from '../limits.ts';
 
 /**
  * Follows a build's log by reading the store whenever a hint says that there is more, and now and then without one. Any manager
  * can serve any build's viewers, and a viewer that reads slowly holds one page.
  */
-export function createFollowLog(store: Pick<Store, 'builds' | 'logs' | 'wakeUps'>): FollowLog {
+export function createFollowLog(
+  store: Pick<Store, 'builds' | 'logs' | 'wakeUps'>,
+  views: BuildViews,
+): FollowLog {
   return async function* follow(buildId, after, signal) {
     const hints = new EventEmitter();
     let hinted: Hint | null = 'build';
@@ -20,7 +24,7 @@ export function createFollowLog(store: Pick<Store, 'builds' | 'logs' | 'wakeUps'
       hints.emit('hint');
     });
     try {
-      yield* changes(store, buildId, after, signal, async () => {
+      yield* changes(store, views, buildId, after, signal, async () => {
         if (hinted === null) {
           const timeout = AbortSignal.any([signal, AbortSignal.timeout(FOLLOW_POLL_MS)]);
           await once(hints, 'hint', { signal: timeout }).catch(() => undefined);
@@ -40,6 +44,7 @@ type Hint = 'log' | 'build';
 
 async function* changes(
   store: Pick<Store, 'builds' | 'logs'>,
+  views: BuildViews,
   buildId: string,
   after: LogPosition,
   signal: AbortSignal,
@@ -50,11 +55,12 @@ async function* changes(
   for (;;) {
     const hint = await nextHint();
     if (signal.aborted) return;
-    let ended: BuildWithTries | null = null;
+    let ended: Build | null = null;
     if (hint === 'build') {
       // Before its log: a build that is final when it is read has no record that comes later.
-      const build = await store.builds.get(buildId);
-      if (build === null) return;
+      const row = await store.builds.get(buildId);
+      if (row === null) return;
+      const build = await views.one(row);
       const state = JSON.stringify(build);
       if (isFinal(build.state)) ended = build;
       else if (state !== shown) yield { type: 'build', build };

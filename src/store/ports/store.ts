@@ -15,6 +15,7 @@ import type { ReadableStore } from './readable.ts';
 import type { RealmStore } from './realms.ts';
 import type { RetentionStore } from './retention.ts';
 import type { SealedStore } from './sealed.ts';
+import type { WaitStore } from './waits.ts';
 import type { WakeUps } from './wake-ups.ts';
 import type { WorkerStore } from './workers.ts';
 
@@ -33,6 +34,7 @@ export interface Store {
   readonly readable: ReadableStore;
   readonly sealed: SealedStore;
   readonly namespaces: NamespaceStore;
+  readonly waits: WaitStore;
   readonly packages: PackageStore;
   readonly keys: KeyStore;
   readonly retention: RetentionStore;

@@ -8,12 +8,12 @@ submitted as (
   insert into builds (
     id, kind, spec, namespace, repository, registry, tag_names, submitted_by, required_extensions, max_tries,
     not_before, priority, parent_id, platform, dedupe_key,
-    worker_labels, exclusive
+    worker_labels, exclusive, ready_at
   )
   select
     $1::uuid, $2, $3::jsonb, $4, $5, $6, $7::text[], $8, $9::text[], $10::integer,
     $11::timestamptz, $12::integer, $13::uuid, $14, $15,
-    $19::text[], $20
+    $19::text[], $20, greatest(now(), $11::timestamptz)
   where
     ($17::text is null or exists (select from pending))
     and has_room($4, $21)

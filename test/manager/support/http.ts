@@ -6,6 +6,7 @@ import type { FastifyInstance, InjectOptions } from 'fastify';
 import pino from 'pino';
 import type { LabDatabaseServer } from '../../../lab/database.ts';
 import { problemSchema, type Problem } from '../../../src/contract/api.ts';
+import { createBuildViews } from '../../../src/manager/http/waiting-view.ts';
 import { createHttpServer } from '../../../src/manager/http/server.ts';
 import type { HttpDependencies } from '../../../src/manager/http/ports.ts';
 import { noProxies } from '../../../src/contract/network/proxies.ts';
@@ -66,6 +67,7 @@ export async function openTestHttp(
   const metrics = createMetrics();
   probeStore(metrics, store, Date.now);
   let logged = '';
+  const views = createBuildViews({ waits: store.waits, defaultMaxRunning: null, now: Date.now });
   const app = await createHttpServer({
     version: '0.0.0',
     store,
@@ -90,7 +92,8 @@ export async function openTestHttp(
       newId: randomUUID,
     }),
     namespaceDefaults: { maxRunning: null, maxWaiting: 10_000 },
-    followLog: createFollowLog(store),
+    views,
+    followLog: createFollowLog(store, views),
     registryTokens: null,
     tokens: null,
     metrics,
