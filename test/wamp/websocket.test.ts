@@ -297,6 +297,19 @@ describe('closing', () => {
     expect(router.router.sessionCount).toBe(0);
   });
 
+  test('may leave those who are needed for later, and takes nobody else', async () => {
+    await using router = await startRouter();
+    const needed = await joinClient(router.url);
+    const others = [await joinClient(router.url, 'realm2'), await openClient(router.url)];
+    router.drainTransport((session) => session.realm.name === 'realm1');
+    await Promise.all(others.map((client) => client.closed));
+    expect(await isAlive(needed)).toBe(true);
+    expect(await upgradeStatus(router, '/', 'wamp.2.json')).toBe(503);
+    router.drainTransport(() => false);
+    expect(await needed.next()).toMatchObject([6, {}, 'wamp.close.system_shutdown']);
+    await needed.closed;
+  });
+
   test('does not wait for ever for a peer that does not answer', async () => {
     await using router = await startRouter({}, { limits: { closeTimeout: 20 } });
     const client = await joinClient(router.url);

@@ -4,7 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { WebSocket } from 'ws';
 import type { ClientOptions } from 'ws';
 import { attachWebSockets } from '../../../src/wamp/index.ts';
-import type { RealmPolicy, Router, RouterOptions, WebSocketOptions } from '../../../src/wamp/index.ts';
+import type {
+  RealmPolicy,
+  Router,
+  RouterOptions,
+  WebSocketOptions,
+  WebSocketTransport,
+} from '../../../src/wamp/index.ts';
 import { ALL_ROLES, routerWith } from './peer.ts';
 
 /** A router that listens on a free port of the loopback. */
@@ -12,6 +18,7 @@ export interface RunningRouter extends AsyncDisposable {
   readonly router: Router<undefined>;
   readonly port: number;
   readonly url: string;
+  readonly drainTransport: WebSocketTransport<undefined>['drain'];
   readonly closeTransport: () => Promise<void>;
 }
 
@@ -32,6 +39,7 @@ export async function startRouter(
     router,
     port,
     url: `ws://127.0.0.1:${port}/`,
+    drainTransport: (isNeeded) => transport.drain(isNeeded),
     closeTransport: () => transport.close(),
     async [Symbol.asyncDispose]() {
       server.close();
