@@ -19,9 +19,8 @@ const GOAL_MS = 250;
  */
 export async function benchLogStreams(): Promise<Row[]> {
   const directory = await mkdtemp(join(tmpdir(), 'bench-log-streams-'));
-  const [workers, viewers] = ['./workers.ts', './viewers.ts'].map((program) =>
-    startChild(new URL(program, import.meta.url)),
-  ) as [ReturnType<typeof startChild>, ReturnType<typeof startChild>];
+  const workers = startChild(new URL('./workers.ts', import.meta.url));
+  const viewers = startChild(new URL('./viewers.ts', import.meta.url));
   try {
     await using farm = await startFarm({ directory });
     const askWorkers = (request: WorkersRequest): Promise<WorkersReply> => ask(workers, request);
