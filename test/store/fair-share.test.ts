@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
 import {
@@ -359,4 +360,26 @@ describe('of several slots that are ready', () => {
     const kept = { ...other, labels: { '!zone': 'north' } };
     expect(await next(store, 'team/app', { worker: one, others: [kept] })).toBe(one.realm);
   });
+});
+
+test('a try begins when its claim gets through, not when it was asked for', async () => {
+  await using store = await openTestStore(server);
+  const id = await submit(store, 'team');
+  const other = new pg.Client({ connectionString: store.url });
+  await other.connect();
+  try {
+    await other.query('begin');
+    await other.query('select pg_advisory_xact_lock(1903518073, 1)');
+    const claiming = store.leases.claim(claimRequest());
+    const waiting = `select from pg_locks where locktype = 'advisory' and not granted
+      and database = (select oid from pg_database where datname = current_database())`;
+    await expect.poll(async () => (await other.query(waiting)).rowCount).toBe(1);
+    const { rows } = await other.query<{ now: Date }>('select clock_timestamp() as now');
+    await other.query('commit');
+    claimed(await claiming);
+    const [attempt] = (await store.builds.get(id))?.tries ?? [];
+    expect(attempt?.startedAt.getTime()).toBeGreaterThanOrEqual(rows[0]?.now.getTime() ?? Infinity);
+  } finally {
+    await other.end();
+  }
 });

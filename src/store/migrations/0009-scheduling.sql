@@ -294,7 +294,8 @@ begin
       set
         state = case when slots is null then 'starting' else 'running' end,
         tries_begun = tries_begun + 1,
-        started_at = coalesce(started_at, now())
+        -- By the clock: claims wait for each other, and other tries end meanwhile.
+        started_at = coalesce(started_at, clock_timestamp())
       where id = head and state = 'waiting'
       returning * into taken;
       -- It was cancelled meanwhile: the one behind it is the head now.
@@ -308,10 +309,10 @@ begin
 
       slot := slots -> warmest(slots, taken);
       return query
-      insert into tries (build_id, number, manager, worker, slot, realm, lease_token, lease_until)
+      insert into tries (build_id, number, manager, worker, slot, realm, started_at, lease_token, lease_until)
       values (
         taken.id, taken.tries_begun, asking_manager, slot ->> 'id', (slot ->> 'slot')::integer, slot ->> 'realm',
-        gen_random_uuid()::text, now() + make_interval(secs => lease_seconds)
+        clock_timestamp(), gen_random_uuid()::text, clock_timestamp() + make_interval(secs => lease_seconds)
       )
       returning taken, number, lease_token, realm;
       return;
