@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { startDatabaseServer } from '../../lab/database.ts';
 import type { BuildState } from '../../src/contract/phases.ts';
 import type { Lease, Store, TryOutcome } from '../../src/store/index.ts';
-import { claimRequest, expireAtOnce, newBuild, openTestStore, record } from './support/store.ts';
+import { claimRequest, expireAtOnce, longLimits, newBuild, openTestStore, record } from './support/store.ts';
 
 /** What a build must be after anything that anyone did, in any order, with leases of any age. */
 interface Model {
@@ -13,6 +13,11 @@ interface Model {
   readonly maxTries: number;
   /** Each try's outcome; null for the one that runs. */
   readonly outcomes: (TryOutcome | null)[];
+  /** Of the try that runs: who has it, whether its worker may come back, and whether that is away. */
+  manager: string;
+  isHandedOver: boolean;
+  isSuspended: boolean;
+  isWorkerAway: boolean;
 }
 
 interface Context {
@@ -20,12 +25,18 @@ interface Context {
   readonly buildId: string;
   readonly kind: string;
   readonly leases: Lease[];
+  /** As each try was claimed: its capability is by this one, whoever has it later. */
+  readonly tokens: string[];
   readonly model: Model;
 }
 
 type Step =
   | { readonly does: 'claim'; readonly hosted: boolean }
-  | { readonly does: 'begin' | 'log' | 'expire'; readonly lease: number }
+  | {
+      readonly does: 'begin' | 'log' | 'expire' | 'handOver' | 'resume' | 'forsake' | 'overdue';
+      readonly lease: number;
+    }
+  | { readonly does: 'suspend'; readonly lease: number; readonly workerAway: boolean }
   | { readonly does: 'finish'; readonly lease: number; readonly state: 'complete' | 'error' }
   | { readonly does: 'giveBack'; readonly lease: number; readonly counted: boolean }
   | { readonly does: 'cancel' };
@@ -35,6 +46,14 @@ const steps = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: fc.record({ does: fc.constant('claim' as const), hosted: fc.boolean() }) },
     { weight: 3, arbitrary: fc.record({ does: fc.constantFrom('begin', 'log', 'expire'), lease }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({ does: fc.constantFrom('handOver', 'resume', 'forsake', 'overdue'), lease }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ does: fc.constant('suspend' as const), lease, workerAway: fc.boolean() }),
+    },
     {
       weight: 3,
       arbitrary: fc.record({ does: fc.constant('giveBack' as const), lease, counted: fc.boolean() }),
@@ -49,10 +68,20 @@ const steps = fc.array(
     },
     { weight: 1, arbitrary: fc.record({ does: fc.constant('cancel' as const) }) },
   ),
-  { maxLength: 14 },
+  { maxLength: 20 },
 );
 
 const error = { code: 'builderror', message: 'm', help: 'h', base_error: 'b' };
+
+const hashOf = (at: number): Buffer => Buffer.from(`hash-${at}`);
+
+/** A try is lost: away from a manager that lives, that uses one up. */
+function loseTry(context: Context): void {
+  const { model } = context;
+  model.countedTries += model.isWorkerAway ? 1 : 0;
+  const last = model.isWorkerAway && model.countedTries >= model.maxTries;
+  endTry(context, 'lost', last ? 'internalerror' : 'waiting');
+}
 
 function endTry({ model }: Context, outcome: TryOutcome, state: BuildState): void {
   model.outcomes[model.outcomes.length - 1] = outcome;
@@ -72,8 +101,15 @@ async function take(context: Context, step: Step): Promise<void> {
       expect(claim !== null).toBe(model.state === 'waiting');
       if (!claim) return;
       leases.push(claim.lease);
+      context.tokens.push(claim.lease.token);
       model.outcomes.push(null);
       model.state = step.hosted ? 'starting' : 'running';
+      Object.assign(model, {
+        manager: 'manager-1',
+        isHandedOver: false,
+        isSuspended: false,
+        isWorkerAway: false,
+      });
       const hash = Buffer.from(claim.lease.token);
       await store.capabilities.grant(claim.lease, { hash, scopes: ['push'], expiresInSeconds: 60 });
       return;
@@ -82,7 +118,7 @@ async function take(context: Context, step: Step): Promise<void> {
       if (!used) return;
       const worker = { manager: 'manager-1', id: 'w', slot: 0, realm: 'r', leaseSeconds: 300 };
       expect(await store.leases.beginRunning(used, worker)).toBe(holds);
-      if (holds) model.state = 'running';
+      if (holds) Object.assign(model, { state: 'running', manager: 'manager-1', isSuspended: false });
       return;
     }
     case 'log':
@@ -90,10 +126,61 @@ async function take(context: Context, step: Step): Promise<void> {
       return;
     case 'expire': {
       if (!used) return;
-      await store.leases.renew({ manager: 'manager-1', tokens: [used.token], leaseSeconds: -1 });
+      await store.leases.renew({ manager: model.manager, tokens: [used.token], leaseSeconds: -1 });
       const expired = await store.leases.expireLeases(expireAtOnce);
-      expect(expired.length).toBe(holds ? 1 : 0);
-      if (holds) endTry(context, 'lost', 'waiting');
+      const lapsed = holds || (model.outcomes.at(-1) === null && model.isSuspended);
+      expect(expired.length).toBe(lapsed ? 1 : 0);
+      if (lapsed) loseTry(context);
+      return;
+    }
+    case 'handOver': {
+      if (!used) return;
+      const resumeHash = hashOf(at);
+      expect(await store.leases.handOver(used, { ...longLimits, resumeHash })).toBe(holds);
+      if (holds) model.isHandedOver = true;
+      return;
+    }
+    case 'suspend': {
+      if (!used) return;
+      const { workerAway } = step;
+      const isSuspended = holds && model.isHandedOver;
+      expect(await store.leases.suspend(used, { workerAway })).toBe(isSuspended);
+      if (isSuspended) Object.assign(model, { isSuspended, isWorkerAway: workerAway });
+      return;
+    }
+    case 'resume': {
+      if (!used) return;
+      const manager = model.manager === 'manager-1' ? 'manager-2' : 'manager-1';
+      const realm = (await store.builds.get(buildId))?.tries[at]?.realm ?? null;
+      const proof = { buildId, try: used.try, hash: hashOf(at) };
+      const resumed = await store.leases.resume(proof, { realm: realm ?? 'r', manager });
+      expect(typeof resumed === 'object').toBe(holds && model.isHandedOver && realm !== null);
+      if (typeof resumed === 'string') return;
+      // Whoever had it before can do nothing more.
+      expect(await store.leases.enterPhase(used, 'building')).toBe(false);
+      leases[at] = resumed.lease;
+      const renewal = { manager, tokens: [resumed.lease.token], leaseSeconds: 300 };
+      expect((await store.leases.renew(renewal)).renewed).toHaveLength(1);
+      Object.assign(model, { manager, isSuspended: false, isWorkerAway: false });
+      return;
+    }
+    case 'forsake': {
+      if (!used) return;
+      const proof = { buildId, try: used.try, hash: hashOf(at) };
+      const isForsaken = holds && model.isHandedOver;
+      expect(await store.leases.forsake(proof, error)).toBe(isForsaken);
+      if (isForsaken) loseTry(context);
+      return;
+    }
+    case 'overdue': {
+      if (!used) return;
+      const limits = { ...longLimits, timeoutSeconds: 0, resumeHash: hashOf(at) };
+      if (!(await store.leases.handOver(used, limits))) return;
+      model.isHandedOver = true;
+      const overdue = await store.leases.overdue(0);
+      expect(overdue.map((each) => each.lease)).toEqual([used]);
+      await store.leases.handOver(used, { ...limits, timeoutSeconds: 3600 });
+      expect(await store.leases.overdue(0)).toEqual([]);
       return;
     }
     case 'finish': {
@@ -130,12 +217,12 @@ async function take(context: Context, step: Step): Promise<void> {
   }
 }
 
-async function expectModel({ store, model, buildId, leases }: Context): Promise<void> {
+async function expectModel({ store, model, buildId, leases, tokens }: Context): Promise<void> {
   const build = await store.builds.get(buildId);
   expect(build?.state).toBe(model.state);
   expect(build?.tries.map(({ outcome }) => outcome)).toEqual(model.outcomes);
   for (const [index, { token }] of leases.entries()) {
-    const capability = await store.capabilities.find(Buffer.from(token));
+    const capability = await store.capabilities.find(Buffer.from(tokens[index] ?? token));
     expect(capability !== null).toBe(model.outcomes[index] === null);
   }
 }
@@ -147,8 +234,17 @@ test('whatever is done to a build, in whatever order: one try at a time, one end
     fc.asyncProperty(fc.integer({ min: 1, max: 3 }), steps, async (maxTries, taken) => {
       const kind = randomUUID();
       const { id: buildId } = await store.builds.submit(newBuild({ kind, maxTries }));
-      const model: Model = { state: 'waiting', countedTries: 0, maxTries, outcomes: [] };
-      const context = { store, buildId, kind, leases: [], model };
+      const model: Model = {
+        state: 'waiting',
+        countedTries: 0,
+        maxTries,
+        outcomes: [],
+        manager: 'manager-1',
+        isHandedOver: false,
+        isSuspended: false,
+        isWorkerAway: false,
+      };
+      const context = { store, buildId, kind, leases: [], tokens: [], model };
       for (const step of taken) {
         await take(context, step);
         await expectModel(context);
