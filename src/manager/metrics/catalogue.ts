@@ -83,7 +83,7 @@ export const metricCatalogue = {
   tries: {
     type: 'histogram',
     name: 'quay_build_try_duration_seconds',
-    help: 'How long tries took from their claim, by outcome.',
+    help: 'How long tries took from their claim, by outcome; `elsewhere` where it was over before this manager heard how.',
     of: 'manager',
     labels: ['outcome'],
     buckets: WORK_SECONDS,

@@ -2,6 +2,9 @@ import type { FinalState } from '../../contract/phases.ts';
 import type { Claim, Lease, LogStore, RetentionStore, Store, TryOutcome } from '../../store/index.ts';
 import type { ManagerMetrics } from './metrics.ts';
 
+/** How a try ended; `elsewhere`: it was over before we heard how, as a cancelled one may be. */
+type HeldOutcome = TryOutcome | 'elsewhere';
+
 /** A try that this manager holds. */
 interface Held {
   readonly lease: Lease;
@@ -11,6 +14,8 @@ interface Held {
   /** Whether it began with another holder, so that its start is not ours to measure. */
   readonly isResumed: boolean;
   renewedAt: number;
+  /** Its end is being written: that its lease is gone says nothing then. */
+  isConcluding: boolean;
   phase: { readonly name: string; readonly since: number } | null;
 }
 
@@ -29,6 +34,7 @@ export function meterStore(store: Store, metrics: ManagerMetrics, now: () => num
       submittedAt: build.createdAt.getTime(),
       claimedAt: at,
       renewedAt: at,
+      isConcluding: false,
       isResumed: how.resumed !== undefined,
       phase:
         how.resumed?.phase === undefined || how.resumed.phase === null
@@ -49,17 +55,26 @@ export function meterStore(store: Store, metrics: ManagerMetrics, now: () => num
     each.phase = { name, since: at };
   };
 
-  const leavePhase = ({ phase }: Held, result: 'passed' | TryOutcome): void => {
+  const leavePhase = ({ phase }: Held, result: 'passed' | HeldOutcome): void => {
     if (phase) metrics.phases.observe({ phase: phase.name, result }, seconds(phase.since, now()));
   };
 
   /** Whoever finds a try overdue ends it, also one that another manager holds. */
-  const end = (token: string, outcome: TryOutcome): void => {
+  const end = (token: string, outcome: HeldOutcome): void => {
     const each = held.get(token);
     if (each === undefined) return;
     held.delete(token);
     leavePhase(each, outcome);
     metrics.tries.observe({ outcome }, seconds(each.claimedAt, now()));
+  };
+
+  const endUnlessConcluding = (token: string, outcome: HeldOutcome): void => {
+    if (held.get(token)?.isConcluding === false) end(token, outcome);
+  };
+
+  const concludes = ({ token }: Lease): void => {
+    const each = held.get(token);
+    if (each) each.isConcluding = true;
   };
 
   const buildEnded = (state: FinalState): void => metrics.ended.inc({ state });
@@ -99,8 +114,8 @@ export function meterStore(store: Store, metrics: ManagerMetrics, now: () => num
           const each = held.get(token);
           if (each) each.renewedAt = at;
         }
-        for (const token of answer.cancelled) end(token, 'cancelled');
-        for (const token of answer.lost) end(token, 'lost');
+        for (const token of answer.cancelled) endUnlessConcluding(token, 'cancelled');
+        for (const token of answer.lost) endUnlessConcluding(token, 'lost');
         return answer;
       },
       async enterPhase(lease, phase) {
@@ -115,17 +130,19 @@ export function meterStore(store: Store, metrics: ManagerMetrics, now: () => num
         return suspended;
       },
       async finish(lease, result) {
+        concludes(lease);
         const finished = await leases.finish(lease, result);
+        end(lease.token, finished ? result.state : 'elsewhere');
         if (!finished) return finished;
-        end(lease.token, result.state);
         buildEnded(result.state);
         if (result.state !== 'complete') metrics.errors.inc({ code: result.error.code });
         return finished;
       },
       async giveBack(lease, how) {
+        concludes(lease);
         const state = await leases.giveBack(lease, how);
+        end(lease.token, state === null ? 'elsewhere' : how.outcome);
         if (state === null) return state;
-        end(lease.token, how.outcome);
         if (state === 'internalerror') buildEnded(state);
         if (how.error) metrics.errors.inc({ code: how.error.code });
         return state;
