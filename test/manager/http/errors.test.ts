@@ -7,7 +7,7 @@ import { ApiProblem } from '../../../src/manager/http/problems.ts';
 import { DatabaseAway, DatabaseFull } from '../../../src/store/index.ts';
 
 const lineSchema = z.looseObject({ level: z.number(), msg: z.string() });
-const { info, warn, error } = pino.levels.values;
+const { info, warn, error } = pino.levels.values as Record<'info' | 'warn' | 'error', number>;
 
 const failures: readonly { thrown: Error; status: number; level: number }[] = [
   { thrown: new ApiProblem('request_invalid'), status: 400, level: info },
