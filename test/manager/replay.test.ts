@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import type { BuildRequestBody } from '../../src/contract/api.ts';
 import { startFarm, type LabFarm } from '../../lab/farm.ts';
 import { startGitServer, type LabGitServer } from '../../lab/git-server.ts';
+import { pushTinyImage } from '../../lab/tiny-image.ts';
 import { ended, logOf, submit } from '../e2e/support.ts';
 
 /**
@@ -31,7 +32,7 @@ let farm: LabFarm;
 let git: LabGitServer;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'qlab-replay-'));
-  farm = await startFarm({ directory });
+  farm = await startFarm({ directory, registryAuth: 'open' });
   git = await startGitServer();
 });
 afterAll(async () => {
@@ -154,6 +155,8 @@ it('serves the deployed worker whose build succeeds', async () => {
 });
 
 it('names the tag to prime the cache with, as the recorded manager did', async () => {
+  // The recorded worker pushed it; to our registry, it only says so.
+  await pushTinyImage(farm.registry.host, 'golden/tiny', 'latest');
   const { id, pairs } = await play('cache-primed', {
     repository: 'golden/tiny',
     build_package: PACKAGE,
