@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { credentialListSchema, credentialSchema, type Credential } from '../contract/registry-api.ts';
+import { credentialListSchema, credentialSchema, type Credential } from '../contract/api/registries.ts';
 import { CliError, exitCodes, type ExitCode } from './failure.ts';
 import type { Session } from './session.ts';
 import { formatTable } from './text.ts';

@@ -4,7 +4,7 @@ import {
   namespaceViewSchema,
   type Namespace,
   type NamespaceSettings,
-} from '../contract/namespaces.ts';
+} from '../contract/api/namespaces.ts';
 import { CliError, exitCodes, type ExitCode } from './failure.ts';
 import type { InSession, Session } from './session.ts';
 import { formatTable } from './text.ts';

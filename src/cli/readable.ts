@@ -1,4 +1,4 @@
-import { readableSchema } from '../contract/registry-api.ts';
+import { readableSchema } from '../contract/api/registries.ts';
 import { exitCodes, type ExitCode } from './failure.ts';
 import type { Session } from './session.ts';
 

@@ -8,7 +8,7 @@ import {
   type SettingValues,
 } from '../contract/configuration.ts';
 import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
-import { NAMESPACE_LIMIT_MAX } from '../contract/namespaces.ts';
+import { NAMESPACE_LIMIT_MAX } from '../contract/api/namespaces.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import { isNamespace, isRegistryHost } from '../contract/references.ts';
 

@@ -8,7 +8,7 @@ import {
   namespaceSchema,
   registryHostSchema,
   type Credential,
-} from '../../contract/registry-api.ts';
+} from '../../contract/api/registries.ts';
 import type { CredentialRow } from '../../store/index.ts';
 import { credentialContext } from '../registry/credentials.ts';
 import { actorOf, requireScope } from './access.ts';

@@ -7,8 +7,8 @@ import {
   namespaceSettingsSchema,
   namespaceViewSchema,
   type Namespace,
-} from '../../contract/namespaces.ts';
-import { namespaceSchema } from '../../contract/registry-api.ts';
+} from '../../contract/api/namespaces.ts';
+import { namespaceSchema } from '../../contract/api/registries.ts';
 import type { NamespaceRow } from '../../store/index.ts';
 import { actorOf, requireScope } from './access.ts';
 import { problems } from './openapi.ts';

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { namespaceSchema, readableSchema } from '../../contract/registry-api.ts';
+import { namespaceSchema, readableSchema } from '../../contract/api/registries.ts';
 import { actorOf, requireScope } from './access.ts';
 import { problems } from './openapi.ts';
 import type { HttpDependencies } from './ports.ts';

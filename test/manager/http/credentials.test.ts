@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { credentialListSchema, credentialSchema } from '../../../src/contract/registry-api.ts';
+import { credentialListSchema, credentialSchema } from '../../../src/contract/api/registries.ts';
 import { loadApiTokens, newApiToken } from '../../../src/manager/http/api-tokens.ts';
 import { credentialContext } from '../../../src/manager/registry/credentials.ts';
 import { openTestHttp, refusalOf, type TestHttp } from '../support/http.ts';

@@ -5,7 +5,7 @@ import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
 import { buildSchema, problemSchema, type Build, type BuildRequestBody } from '../../../src/contract/api.ts';
-import { namespaceListSchema, namespaceViewSchema } from '../../../src/contract/namespaces.ts';
+import { namespaceListSchema, namespaceViewSchema } from '../../../src/contract/api/namespaces.ts';
 import { loadApiTokens, newApiToken } from '../../../src/manager/http/api-tokens.ts';
 import { startCli } from '../../cli/support/cli.ts';
 import { openTestHttp, refusalOf, type TestHttp } from '../support/http.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { PLAIN_TEXT_RULE, isPlainText } from './plain-text.ts';
-import { canonicalRegistry, isNamespace, isRegistryHost, isRepository } from './references.ts';
+import { PLAIN_TEXT_RULE, isPlainText } from '../plain-text.ts';
+import { canonicalRegistry, isNamespace, isRegistryHost, isRepository } from '../references.ts';
 
 /** The HTTP API's requests and answers about registries. Times are ISO 8601, UTC. */
 
