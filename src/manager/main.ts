@@ -1,36 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { resolve as resolvePath } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { z } from 'zod';
-import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
-import { withProxyNames } from '../contract/network/proxies.ts';
+import { Command, CommanderError } from 'commander';
+import { ConfigurationError } from '../contract/configuration.ts';
 import { createProgramLog } from '../contract/program-log.ts';
 import { StoreUnusable } from '../store/index.ts';
+import { backupCommand, restoreCommand } from './commands/backup.ts';
+import { addKeysCommands } from './commands/keys-command-line.ts';
+import { addTicketCommand, addTokenCommand } from './commands/secrets-files.ts';
+import { configOption, refuse, withSettings } from './commands/with-settings.ts';
 import { managerConfiguration, type ManagerSettings } from './config.ts';
 import { ExecutorError } from './executors/executor.ts';
 import { ExecutorsError } from './executors/executors-file.ts';
 import { exitCodes } from './exit-codes.ts';
-import {
-  apiScopes,
-  apiTokenNameSchema,
-  apiTokensFormat,
-  newApiToken,
-  type ApiScope,
-} from './http/api-tokens.ts';
-import { addKeysCommands } from './keys-commands.ts';
 import { startManager } from './manager.ts';
+import { ListenerTlsError } from './realms/listener-tls.ts';
 import { SealError } from './secrets/secret-box.ts';
 import { SecretKeyError } from './secrets/secret-key.ts';
-import { backupCommand, restoreCommand } from './backup-command.ts';
-import { ListenerTlsError } from './realms/listener-tls.ts';
-import { newTicket, ticketNameSchema, ticketsFormat } from './realms/registration-tickets.ts';
-import {
-  addToSecretsFile,
-  removeFromSecretsFile,
-  SecretsFileError,
-  type SecretEntry,
-  type SecretsFormat,
-} from './secrets/secrets-file.ts';
+import { SecretsFileError } from './secrets/secrets-file.ts';
 
 /** `quay-build-manager`: reads its settings, starts the manager, and answers the system's signals. */
 
@@ -62,7 +48,6 @@ the API is at http://127.0.0.1:8686, and everything is kept in ./quay-build-mana
 
 Every setting is described in docs/reference/manager.md.`,
     );
-  const configOption = ['--config <file>', 'a JSON file of settings; CONFIG_FILE does the same'] as const;
   program
     .command('serve', { isDefault: true })
     .description('start the manager (what happens without a command)')
@@ -70,49 +55,8 @@ Every setting is described in docs/reference/manager.md.`,
     .action(async ({ config }: { config?: string }) => {
       process.exitCode = await withSettings(config, serve);
     });
-  program
-    .command('token')
-    .description(
-      "make a token for the API, print it once, and put its hash into the manager's API_TOKENS_FILE",
-    )
-    .argument(
-      '<name>',
-      'whose it is: the name that builds say who submitted them',
-      readName(apiTokenNameSchema),
-    )
-    .requiredOption('--file <path>', 'the file of API_TOKENS_FILE; made when it does not exist')
-    .addOption(
-      new Option(
-        '--scope <scope...>',
-        'what it may do: read looks, write submits and cancels, credentials sets those of namespaces, admin does all',
-      )
-        .choices(apiScopes)
-        .default(['read', 'write']),
-    )
-    .option('--revoke', 'take the token out of the file: it is good for nothing from then on')
-    .action(async (name: string, { file, scope, revoke }: FileOptions & { scope: ApiScope[] }) => {
-      const { token, entry } = newApiToken(name, scope);
-      process.exitCode = await changeSecretsFile(file, apiTokensFormat, entry, revoke ? null : token);
-    });
-  program
-    .command('ticket')
-    .description(
-      "make a ticket by which workers register, print it once, and put its hash into the manager's REGISTRATION_TICKETS_FILE",
-    )
-    .argument(
-      '<name>',
-      "whose it is: the worker's WORKER_ID, or what its REGISTRATION_NAME says",
-      readName(ticketNameSchema),
-    )
-    .requiredOption('--file <path>', 'the file of REGISTRATION_TICKETS_FILE; made when it does not exist')
-    .option(
-      '--revoke',
-      'take the ticket out of the file: nobody registers by it any more. Who did is still connected: quay-build workers forget',
-    )
-    .action(async (name: string, { file, revoke }: FileOptions) => {
-      const { ticket, entry } = newTicket(name);
-      process.exitCode = await changeSecretsFile(file, ticketsFormat, entry, revoke ? null : ticket);
-    });
+  addTokenCommand(program);
+  addTicketCommand(program);
   program
     .command('backup')
     .description(
@@ -131,60 +75,8 @@ Every setting is described in docs/reference/manager.md.`,
     .action(async (file: string, { config }: { config?: string }) => {
       process.exitCode = await withSettings(config, (settings) => restoreCommand(file, settings));
     });
-  addKeysCommands(program, (config, work) => withSettings(config, work));
+  addKeysCommands(program);
   return program;
-}
-
-interface FileOptions {
-  readonly file: string;
-  readonly revoke?: true;
-}
-
-function readName(schema: z.ZodType<string>): (text: string) => string {
-  return (text) => {
-    const parsed = schema.safeParse(text);
-    if (parsed.success) return parsed.data;
-    throw new InvalidArgumentError(z.prettifyError(parsed.error));
-  };
-}
-
-/** Adds an entry to a file and prints its secret, or, where that is null, takes out the entry of this name. */
-async function changeSecretsFile<Entry extends SecretEntry>(
-  file: string,
-  format: SecretsFormat<Entry>,
-  entry: Entry,
-  secret: string | null,
-): Promise<number> {
-  try {
-    if (secret !== null) {
-      await addToSecretsFile(file, format, entry);
-      process.stdout.write(`${secret}\n`);
-    } else if (!(await removeFromSecretsFile(file, format, entry.name))) {
-      process.stderr.write(`${file} has no entry of the name ${entry.name}\n`);
-      return exitCodes.cannotStart;
-    }
-    return exitCodes.done;
-  } catch (error) {
-    if (!(error instanceof SecretsFileError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    return exitCodes.cannotStart;
-  }
-}
-
-/** Reads the settings and does what was asked for with them; answers with the exit code. */
-async function withSettings(
-  config: string | undefined,
-  work: (settings: ManagerSettings) => Promise<number>,
-): Promise<number> {
-  const file = config ?? process.env['CONFIG_FILE'];
-  let settings: ManagerSettings;
-  try {
-    settings = loadConfiguration(managerConfiguration, { environment: withProxyNames(process.env), file });
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    return refuse(error.problems, exitCodes.wrongSetting);
-  }
-  return work(settings);
 }
 
 /** Runs the manager until SIGTERM or SIGINT, and to the end of what it has under way or a second one; answers with the exit code. */
@@ -250,9 +142,4 @@ function describeStartError(error: unknown, dataDirectory: string): string | nul
   if (!error.path.startsWith(resolvePath(dataDirectory))) return error.message;
   const { rule, example } = managerConfiguration.settings.DATA_DIR;
   return `DATA_DIR: must be ${rule}, for example ${example}; it is ${JSON.stringify(dataDirectory)} (${error.message})`;
-}
-
-function refuse(problems: readonly string[], exitCode: number): number {
-  process.stderr.write(`quay-build-manager cannot start:\n${problems.map((each) => `  ${each}\n`).join('')}`);
-  return exitCode;
 }

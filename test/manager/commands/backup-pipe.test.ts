@@ -6,12 +6,12 @@ import { join, resolve } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startProcess, type LabProcess } from '../../lab/process.ts';
-import { show, submit } from '../e2e/support.ts';
+import { startProcess, type LabProcess } from '../../../lab/process.ts';
+import { show, submit } from '../../e2e/support.ts';
 
 /** `quay-build-manager backup -` and `restore -`: through a pipe, as over ssh to another machine. */
 
-const MANAGER = resolve(import.meta.dirname, '../../bin/quay-build-manager');
+const MANAGER = resolve(import.meta.dirname, '../../../bin/quay-build-manager');
 
 let directory: string;
 let managers: LabProcess[];

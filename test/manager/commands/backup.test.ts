@@ -2,12 +2,12 @@ import { copyFile, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startProcess, type LabProcess } from '../../lab/process.ts';
-import { buildSchema } from '../../src/contract/api.ts';
+import { startProcess, type LabProcess } from '../../../lab/process.ts';
+import { buildSchema } from '../../../src/contract/api.ts';
 
 /** `quay-build-manager backup` and `restore`, as an operator uses them. */
 
-const MAIN = new URL('../../src/manager/main.ts', import.meta.url).pathname;
+const MAIN = new URL('../../../src/manager/main.ts', import.meta.url).pathname;
 
 let directory: string;
 beforeAll(async () => {

@@ -3,29 +3,29 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
-import { freePort } from '../../lab/process.ts';
-import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
-import { pushTinyImage } from '../../lab/tiny-image.ts';
-import { loadConfiguration } from '../../src/contract/configuration.ts';
-import { managerConfiguration, type ManagerSettings } from '../../src/manager/config.ts';
+import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
+import { freePort } from '../../../lab/process.ts';
+import { startRegistry, type LabRegistry } from '../../../lab/registry.ts';
+import { pushTinyImage } from '../../../lab/tiny-image.ts';
+import { loadConfiguration } from '../../../src/contract/configuration.ts';
+import { managerConfiguration, type ManagerSettings } from '../../../src/manager/config.ts';
 import {
   activateKey,
   listKeys,
   prepareKey,
   resealSecrets,
   retireKey,
-} from '../../src/manager/keys-command.ts';
-import { writeCertificates } from '../../src/manager/registry/certificates-file.ts';
-import { credentialContext } from '../../src/manager/registry/credentials.ts';
-import { openSigningKeys, type SigningKeys } from '../../src/manager/registry/signing-keys.ts';
-import { createRegistryTokenServer, TOKEN_ISSUER } from '../../src/manager/registry/token-server.ts';
-import { demandOwnKey } from '../../src/manager/secrets/own-key.ts';
-import { createSecretBox, type RekeyableBox } from '../../src/manager/secrets/secret-box.ts';
-import { loadSecretKeys } from '../../src/manager/secrets/secret-key.ts';
-import { watchSecretKeys } from '../../src/manager/secrets/watched-keys.ts';
-import { secretsContext } from '../../src/manager/submission/image-build.ts';
-import { claimRequest, newBuild, openTestStore, type TestStore } from '../store/support/store.ts';
+} from '../../../src/manager/commands/keys.ts';
+import { writeCertificates } from '../../../src/manager/registry/certificates-file.ts';
+import { credentialContext } from '../../../src/manager/registry/credentials.ts';
+import { openSigningKeys, type SigningKeys } from '../../../src/manager/registry/signing-keys.ts';
+import { createRegistryTokenServer, TOKEN_ISSUER } from '../../../src/manager/registry/token-server.ts';
+import { demandOwnKey } from '../../../src/manager/secrets/own-key.ts';
+import { createSecretBox, type RekeyableBox } from '../../../src/manager/secrets/secret-box.ts';
+import { loadSecretKeys } from '../../../src/manager/secrets/secret-key.ts';
+import { watchSecretKeys } from '../../../src/manager/secrets/watched-keys.ts';
+import { secretsContext } from '../../../src/manager/submission/image-build.ts';
+import { claimRequest, newBuild, openTestStore, type TestStore } from '../../store/support/store.ts';
 
 const SERVICE = 'lab-registry';
 const by = { name: 'alice', address: null };

@@ -1,25 +1,25 @@
 import { join, resolve } from 'node:path';
 import pino from 'pino';
-import { proxiesOf } from '../contract/network/settings.ts';
-import { reasonOf } from '../contract/reason.ts';
-import { DatabaseAway, openBlobFolder, openStore, StoreUnusable, type Store } from '../store/index.ts';
-import { commandActor } from './command-actor.ts';
-import type { ManagerSettings } from './config.ts';
-import { exitCodes } from './exit-codes.ts';
+import { proxiesOf } from '../../contract/network/settings.ts';
+import { reasonOf } from '../../contract/reason.ts';
+import { DatabaseAway, openBlobFolder, openStore, StoreUnusable, type Store } from '../../store/index.ts';
+import { commandActor } from './actor.ts';
+import type { ManagerSettings } from '../config.ts';
+import { exitCodes } from '../exit-codes.ts';
 import {
   CLOCK_SKEW_SECONDS,
   OWN_TOKEN_SECONDS,
   REGISTRY_ASKED_WITHIN_MS,
   RETIRE_AFTER_SECONDS,
-} from './limits.ts';
-import { writeCertificates } from './registry/certificates-file.ts';
-import { openRegistryClient } from './registry/client/open-registry-client.ts';
-import { openSigningKeys, type SigningKey, type SigningKeys } from './registry/signing-keys.ts';
-import { signToken } from './registry/token-server.ts';
-import { demandOwnKey } from './secrets/own-key.ts';
-import { reseal } from './secrets/reseal.ts';
-import { createSecretBox, SealError, type SecretBox } from './secrets/secret-box.ts';
-import { loadSecretKeys, SecretKeyError, secretKeyPath } from './secrets/secret-key.ts';
+} from '../limits.ts';
+import { writeCertificates } from '../registry/certificates-file.ts';
+import { openRegistryClient } from '../registry/client/open-registry-client.ts';
+import { openSigningKeys, type SigningKey, type SigningKeys } from '../registry/signing-keys.ts';
+import { signToken } from '../registry/token-server.ts';
+import { demandOwnKey } from '../secrets/own-key.ts';
+import { reseal } from '../secrets/reseal.ts';
+import { createSecretBox, SealError, type SecretBox } from '../secrets/secret-box.ts';
+import { loadSecretKeys, SecretKeyError, secretKeyPath } from '../secrets/secret-key.ts';
 
 /** `quay-build-manager keys`: changes the managers' own keys while they run. Each command answers with the exit code. */
 

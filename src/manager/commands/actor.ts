@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import type { Actor } from '../store/index.ts';
+import type { Actor } from '../../store/index.ts';
 
 /** Whom the audit trail names for a command that is run on this machine. */
 export function commandActor(): Actor {

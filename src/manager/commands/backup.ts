@@ -8,10 +8,10 @@ import {
   restore,
   StoreUnusable,
   type BlobStore,
-} from '../store/index.ts';
-import { commandActor } from './command-actor.ts';
-import type { ManagerSettings } from './config.ts';
-import { exitCodes } from './exit-codes.ts';
+} from '../../store/index.ts';
+import { commandActor } from './actor.ts';
+import type { ManagerSettings } from '../config.ts';
+import { exitCodes } from '../exit-codes.ts';
 
 /** `quay-build-manager backup` and `restore`: everything that the manager keeps, as one file. */
 
