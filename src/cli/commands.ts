@@ -14,7 +14,7 @@ import { readSource } from './source.ts';
 import { readSshKeys } from './ssh-keys.ts';
 import { submitSource } from './upload.ts';
 import type { ProgressView } from './view.ts';
-import { describeWaiting } from './waiting.ts';
+import { describeWaiting, nobodyTakes } from './waiting.ts';
 
 /** What each command does. Each answers with the exit code. */
 
@@ -63,7 +63,7 @@ export async function submit(
     view.submitted(build);
     if (options.detach !== true) return await followToEnd(session, build.id, view, json);
     view.end();
-    if (build.waiting?.reason === 'no_match') session.notice(`${describeWaiting(build)}\n`);
+    if (nobodyTakes(build)) session.notice(`${describeWaiting(build)}\n`);
     session.print(json ? toJson(build) : `${build.id}\n`);
     return exitCodes.ok;
   } finally {

@@ -4,7 +4,10 @@ import { formatDuration } from './text.ts';
 /** From this place on, the manager counts no further. */
 const PLACE_MAX = 1001;
 
-const FOR_A_WORKER: ReadonlySet<string> = new Set(['no_worker', 'no_match', 'busy']);
+/** Nothing that runs now would take it. */
+const NOBODY_TAKES_IT: ReadonlySet<string> = new Set(['no_worker', 'drained', 'no_match']);
+
+const FOR_A_WORKER: ReadonlySet<string> = new Set(['no_worker', 'drained', 'no_match', 'busy']);
 
 /** Why a build waits, on one line: it changes only when the reason does. */
 export function describeWaiting({ waiting }: Pick<Build, 'waiting'>): string {
@@ -12,6 +15,11 @@ export function describeWaiting({ waiting }: Pick<Build, 'waiting'>): string {
   const until = waiting.until === null ? '' : ` Not before ${waiting.until}.`;
   const what = FOR_A_WORKER.has(waiting.reason) ? 'waiting for a worker' : 'waiting';
   return `${what}: ${waiting.message}${until}`;
+}
+
+/** Whether it waits for a worker that is not there. */
+export function nobodyTakes({ waiting }: Pick<Build, 'waiting'>): boolean {
+  return waiting !== null && NOBODY_TAKES_IT.has(waiting.reason);
 }
 
 /** Its place, and how long builds usually wait there; empty where that says nothing. */

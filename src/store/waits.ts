@@ -30,7 +30,7 @@ export function createWaitStore({ run }: Database): WaitStore {
 }
 
 function waitOf(row: ExplainedWait): Wait {
-  const { ahead, running, maxRunning, blockedBy, slots, fitting, ready, hasExecutor } = row;
+  const { ahead, running, maxRunning, blockedBy, slots, fitting, ready, drained } = row;
   return {
     ahead,
     running,
@@ -39,7 +39,9 @@ function waitOf(row: ExplainedWait): Wait {
     slots,
     fitting,
     ready,
-    hasExecutor,
+    drained,
+    hasCredentials: row.hasCredentials,
+    hasExecutor: row.hasExecutor,
     usual: usualOf(row.ownStarts, row.ownMedian, row.ownP90),
     usualOfAll: usualOf(row.farmStarts, row.farmMedian, row.farmP90),
   };

@@ -119,8 +119,10 @@ describe('submit', () => {
   });
 
   it('prints the id alone with --detach, and the exit code says cancelled when it is followed later', async () => {
-    const { code, stdout } = await cli(['submit', 'app', '-r', 'team/app', '--detach'], { url, cwd: folder });
+    const submit = ['submit', 'app', '-r', 'team/app', '--detach'];
+    const { code, stdout, stderr } = await cli(submit, { url, cwd: folder });
     expect(code).toBe(0);
+    expect(stderr).toContain('waiting for a worker: No worker is connected.\n');
     const id = stdout.trim();
     expect(await cli(['cancel', id], { url })).toMatchObject({ code: 0, stdout: `cancelled ${id}\n` });
     expect(await cli(['log', id.slice(0, 13), '--follow'], { url })).toMatchObject({

@@ -46,6 +46,7 @@ const waitingSchema = z.object({
       'not_before',
       'backing_off',
       'no_worker',
+      'drained',
       'no_match',
       'namespace_limit',
       'exclusive',
@@ -54,7 +55,7 @@ const waitingSchema = z.object({
     ])
     .meta({
       description:
-        'not_before: its time has not come. backing_off: a try failed. no_worker: none is connected. no_match: none that is, and no executor, could ever take it. namespace_limit, exclusive: other builds run. busy: all that could take it are. next: it is about to start.',
+        'not_before: its time has not come. backing_off: a try failed. no_worker: none is connected. drained: those that could take it are. no_match: none that is, and no executor, could ever take it. namespace_limit, exclusive: other builds run. busy: all that could take it are. next: it is about to start.',
     }),
   message: z.string().meta({ description: 'The same in words, with its figures.' }),
   until: time.nullable().meta({ description: 'It does not start before.' }),

@@ -62,16 +62,17 @@ function reasonOf(row: BuildWithTries, wait: Wait, until: Date | null): Pick<Wai
     return { reason: 'backing_off', message: `It is tried again after try ${last.number} failed${why}` };
   }
   if (wait.fitting === 0 && !wait.hasExecutor) {
-    return wait.slots === 0
-      ? { reason: 'no_worker', message: 'No worker is connected.' }
-      : { reason: 'no_match', message: `No worker can take it: it asks for ${demandOf(row)}.` };
+    if (wait.slots === 0) return { reason: 'no_worker', message: 'No worker is connected.' };
+    return wait.drained > 0
+      ? { reason: 'drained', message: 'The workers that could take it are drained: they get no builds.' }
+      : { reason: 'no_match', message: `No worker can take it: it asks for ${demandOf(row, wait)}.` };
   }
   if (wait.maxRunning !== null && wait.running >= wait.maxRunning) {
     const message = `Its namespace ${row.namespace} runs ${wait.running} of ${wait.maxRunning} builds.`;
     return { reason: 'namespace_limit', message };
   }
   if (wait.blockedBy !== null) {
-    const message = `Build ${wait.blockedBy} of the same tag runs, and it is exclusive.`;
+    const message = `Build ${wait.blockedBy} of the same tag runs, and this one waits for that (exclusive).`;
     return { reason: 'exclusive', message };
   }
   if (wait.ready > 0) return { reason: 'next', message: 'A worker is about to take it.' };
@@ -82,11 +83,15 @@ function reasonOf(row: BuildWithTries, wait: Wait, until: Date | null): Pick<Wai
   return { reason: 'busy', message: `${busy.charAt(0).toUpperCase()}${busy.slice(1)}.` };
 }
 
-function demandOf({ kind, platform, workerLabels, requiredExtensions }: BuildWithTries): string {
+function demandOf(
+  { kind, platform, workerLabels, requiredExtensions }: BuildWithTries,
+  { hasCredentials }: Wait,
+): string {
+  const extensions = new Set([...requiredExtensions, ...(hasCredentials ? ['registry-auth'] : [])]);
   return [
     ...(workerLabels.length === 0 ? [] : [`the labels ${workerLabels.join(', ')}`]),
     ...(platform === null ? [] : [`the platform ${platform}`]),
-    ...(requiredExtensions.length === 0 ? [] : [`the extensions ${requiredExtensions.join(', ')}`]),
+    ...(extensions.size === 0 ? [] : [`the extensions ${[...extensions].join(', ')}`]),
     `the kind ${kind}`,
   ].join('; ');
 }

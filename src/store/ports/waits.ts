@@ -15,10 +15,15 @@ export interface Wait {
   readonly maxRunning: number | null;
   /** The build of the same tag that runs, where it may not run beside it. */
   readonly blockedBy: string | null;
-  /** Slots of connected workers that are not drained, those of them that could take it, and those of these that are ready. */
+  /** Slots of connected workers. */
   readonly slots: number;
+  /** Those that could take it and are not drained, and those of these that are ready. */
   readonly fitting: number;
   readonly ready: number;
+  /** Those that could take it, were they not drained. */
+  readonly drained: number;
+  /** Whether its namespace has stored credentials, which only workers with `registry-auth` are given. */
+  readonly hasCredentials: boolean;
   /** Whether an executor could start a worker for it. */
   readonly hasExecutor: boolean;
   /** Of its namespace, and of all; null where nothing started lately. */

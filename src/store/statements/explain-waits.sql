@@ -8,11 +8,12 @@ with waiting as (
 sorts as materialized (
   select
     workers.kinds, workers.extensions, workers.labels,
+    drained_workers.id is not null as drained,
     count(*) as slots, count(*) filter (where workers.state = 'ready') as ready
   from workers
-  where
-    workers.kind = 'enterprise' and not exists (select from drained_workers where drained_workers.id = workers.id)
-  group by workers.kinds, workers.extensions, workers.labels
+  left join drained_workers on drained_workers.id = workers.id
+  where workers.kind = 'enterprise'
+  group by workers.kinds, workers.extensions, workers.labels, drained_workers.id is not null
 ),
 recent as materialized (
   select namespace, greatest(extract(epoch from started_at - ready_at)::float8, 0) as seconds
@@ -56,6 +57,8 @@ select
   workers.slots,
   workers.fitting,
   workers.ready,
+  workers.drained,
+  exists (select from credentials where credentials.namespace = waiting.namespace) as has_credentials,
   exists (
     select from executors
     where
@@ -88,8 +91,9 @@ cross join lateral (
 cross join lateral (
   select
     coalesce(sum(sorts.slots), 0)::integer as slots,
-    coalesce(sum(sorts.slots) filter (where does.fit), 0)::integer as fitting,
-    coalesce(sum(sorts.ready) filter (where does.fit), 0)::integer as ready
+    coalesce(sum(sorts.slots) filter (where does.fit and not sorts.drained), 0)::integer as fitting,
+    coalesce(sum(sorts.ready) filter (where does.fit and not sorts.drained), 0)::integer as ready,
+    coalesce(sum(sorts.slots) filter (where does.fit and sorts.drained), 0)::integer as drained
   from sorts
   cross join lateral (
     select

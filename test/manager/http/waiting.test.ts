@@ -66,6 +66,26 @@ it('says whether any worker could take it, and whether those that could are busy
   expect(await waiting(http, id)).toMatchObject({
     message: 'All 1 slots of workers that can take it are busy.',
   });
+  await http.store.workers.drain('r-2', { name: 'alice', address: null });
+  expect(await waiting(http, id)).toMatchObject({
+    reason: 'drained',
+    message: 'The workers that could take it are drained: they get no builds.',
+  });
+  expect(await waiting(http, picky)).toMatchObject({ reason: 'no_match' });
+});
+
+it('says that stored credentials take a worker that knows of them', async () => {
+  await using http = await openTestHttp(database);
+  await http.store.workers.put([worker('r-1')]);
+  const id = await submit(http);
+  expect(await waiting(http, id)).toMatchObject({ reason: 'next' });
+  const path = '/api/v1/namespaces/team/credentials/registry.example:5000';
+  const payload = { username: 'robot', password: 'a-password' };
+  expect((await http.app.inject({ method: 'PUT', url: path, payload })).statusCode).toBe(200);
+  expect(await waiting(http, id)).toMatchObject({
+    reason: 'no_match',
+    message: 'No worker can take it: it asks for the extensions registry-auth; the kind image.',
+  });
 });
 
 it('says what it waits for besides workers: its time, its next try, its namespace, a build of its tag', async () => {
@@ -81,7 +101,7 @@ it('says what it waits for besides workers: its time, its next try, its namespac
   const exclusive = await submit(http, { exclusive: true });
   expect(await waiting(http, exclusive)).toMatchObject({
     reason: 'exclusive',
-    message: `Build ${running} of the same tag runs, and it is exclusive.`,
+    message: `Build ${running} of the same tag runs, and this one waits for that (exclusive).`,
   });
   const settings = { weight: null, maxRunning: 1, maxWaiting: null };
   await http.store.namespaces.set('team', settings, { name: 'alice', address: null });
