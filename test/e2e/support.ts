@@ -13,6 +13,9 @@ import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
 
 const QUAY_BUILD = resolve(import.meta.dirname, '../../bin/quay-build');
 
+/** Shorter than a test's time, so that what came is told. */
+const FOLLOW_MS = 120_000;
+
 /** A farm on an engine of its own, with a base image `busybox:stable` that any build may use. */
 export interface E2e extends AsyncDisposable {
   readonly engine: LabEngine;
@@ -100,19 +103,19 @@ export async function followUntil(
   id: string,
   isEnough: (events: string) => boolean,
 ): Promise<string> {
-  const abort = new AbortController();
   const answer = await fetch(`${url}/api/v1/builds/${id}/log`, {
     headers: { accept: 'text/event-stream' },
-    signal: abort.signal,
+    signal: AbortSignal.timeout(FOLLOW_MS),
   });
   let events = '';
   if (!answer.body) throw new Error('the log has no body');
-  for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
-    events += piece;
-    if (isEnough(events)) {
-      abort.abort();
-      return events;
+  try {
+    for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
+      events += piece;
+      if (isEnough(events)) return events;
     }
+  } catch (cause) {
+    throw new Error(`the log was followed in vain: ${events}`, { cause });
   }
   throw new Error(`the log ended before that: ${events}`);
 }
