@@ -118,8 +118,8 @@ export function meterStore(store: Store, metrics: ManagerMetrics, now: () => num
         for (const token of answer.lost) endUnlessConcluding(token, 'lost');
         return answer;
       },
-      async enterPhase(lease, phase) {
-        const entered = await leases.enterPhase(lease, phase);
+      async enterPhase(lease, phase, baseImage) {
+        const entered = await leases.enterPhase(lease, phase, baseImage);
         if (entered) enter(lease.token, phase);
         return entered;
       },
