@@ -54,6 +54,9 @@ export const RETRY_JITTER = 0.2;
 /** How much longer than it may take a try has whose worker is to end it itself, and tell so. */
 export const LIMITS_MARGIN_SECONDS = 60;
 
+/** How long before a hosted worker is ended its build's time is over, so that the build ends by its deadline, and says so. */
+export const LIFE_RESERVE_SECONDS = LIMITS_MARGIN_SECONDS + 30;
+
 /** How long a package outlives the end of its build, and one that was uploaded for no build. */
 export const PACKAGE_KEEP_SECONDS = 3_600;
 

@@ -62,16 +62,17 @@ const giveBack = statement<
   { state: 'waiting' | 'internalerror' }
 >('give-back');
 const howTryEnded = statement<Fence, { outcome: TryOutcome | null; state: BuildState }>('how-try-ended');
-const handOverTry =
-  statement<
-    [
-      ...Fence,
-      resumeHash: Uint8Array | null,
-      timeoutSeconds: number,
-      silenceSeconds: number,
-      marginSeconds: number,
-    ]
-  >('hand-over-try');
+const handOverTry = statement<
+  [
+    ...Fence,
+    resumeHash: Uint8Array | null,
+    timeoutSeconds: number,
+    silenceSeconds: number,
+    marginSeconds: number,
+    lifeReserveSeconds: number,
+  ],
+  { timeoutSeconds: number }
+>('hand-over-try');
 const suspendTry = statement<[...Fence, workerAway: boolean]>('suspend-try');
 type Proof = [buildId: string, number: number, hash: Uint8Array];
 const resumeTry = statement<[...Proof, realm: string, manager: string], ResumedBuild>('resume-try');
@@ -158,9 +159,10 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
       };
     },
 
-    async handOver(lease, { resumeHash, timeoutSeconds, silenceSeconds, marginSeconds }) {
-      const limits = [timeoutSeconds, silenceSeconds, marginSeconds] as const;
-      return (await run(handOverTry, [...fence(lease), resumeHash, ...limits])).length > 0;
+    async handOver(lease, { resumeHash, timeoutSeconds, silenceSeconds, marginSeconds, lifeReserveSeconds }) {
+      const limits = [timeoutSeconds, silenceSeconds, marginSeconds, lifeReserveSeconds] as const;
+      const [row] = await run(handOverTry, [...fence(lease), resumeHash, ...limits]);
+      return row?.timeoutSeconds ?? null;
     },
 
     async suspend(lease, { workerAway }) {

@@ -136,7 +136,7 @@ async function take(context: Context, step: Step): Promise<void> {
     case 'handOver': {
       if (!used) return;
       const resumeHash = hashOf(at);
-      expect(await store.leases.handOver(used, { ...longLimits, resumeHash })).toBe(holds);
+      expect((await store.leases.handOver(used, { ...longLimits, resumeHash })) !== null).toBe(holds);
       if (holds) model.isHandedOver = true;
       return;
     }
@@ -175,7 +175,7 @@ async function take(context: Context, step: Step): Promise<void> {
     case 'overdue': {
       if (!used) return;
       const limits = { ...longLimits, timeoutSeconds: 0, resumeHash: hashOf(at) };
-      if (!(await store.leases.handOver(used, limits))) return;
+      if ((await store.leases.handOver(used, limits)) === null) return;
       model.isHandedOver = true;
       const overdue = await store.leases.overdue(0);
       expect(overdue.map((each) => each.lease)).toEqual([used]);

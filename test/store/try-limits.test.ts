@@ -93,3 +93,20 @@ test('nothing is overdue so soon after the database was away', async () => {
   expect(await store.leases.overdue(3600)).toEqual([]);
   expect(await store.leases.overdue(0)).toHaveLength(1);
 });
+
+test.each([
+  ['has the time that it asks for', 900, 300],
+  ['has less where its worker will not live so long', 200, 150],
+  ['has most of a short life', 60, 45],
+])('a try whose worker was started for it %s', async (_what, lifetimeSeconds, seconds) => {
+  await using store = await openTestStore(server);
+  const { lease } = await claimNew(store, {}, { worker: null });
+  const worker = { id: 'hosted-1', executor: 'local', manager: 'manager-1', realm: 'realm-1' };
+  const times = { setupSeconds: 60, lifetimeSeconds };
+  await store.hostedWorkers.allocate(lease, { ...worker, ...times, tokenHash: Buffer.alloc(32) });
+  const limits = { ...longLimits, timeoutSeconds: 300, lifeReserveSeconds: 100 };
+  const given = await store.leases.handOver(lease, limits);
+  // What was left of its life went on meanwhile.
+  expect(given).toBeLessThanOrEqual(seconds);
+  expect(given).toBeGreaterThan(seconds / 2);
+});

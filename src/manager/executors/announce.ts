@@ -13,11 +13,10 @@ export interface AnnounceDependencies {
 export function announceExecutors({ store, manager, executors, logger }: AnnounceDependencies): {
   stop(): Promise<void>;
 } {
-  const rows = executors.map(({ settings: { name, labels, namespaces } }) => ({
-    ...hostedOffering,
-    name,
-    labels,
-    namespaces,
+  const rows = executors.map(({ settings }) => ({
+    ...hostedOffering(settings),
+    name: settings.name,
+    namespaces: settings.namespaces,
   }));
   let writing: Promise<void> = Promise.resolve();
   const write = (which: typeof rows): Promise<void> => {

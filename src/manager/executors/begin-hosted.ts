@@ -3,6 +3,7 @@ import { buildFailure } from '../build-failure.ts';
 import { persist } from '../persist.ts';
 import type { Slot } from '../realms/slot.ts';
 import { retryDelaySeconds } from '../scheduling/backoff.ts';
+import { ExtensionsMissing } from '../scheduling/extensions-missing.ts';
 
 export interface BeginHostedDependencies {
   readonly hostedWorkers: Pick<HostedWorkerStore, 'begin'>;
@@ -31,16 +32,19 @@ export async function beginHosted(
     return null;
   }
   const known: readonly string[] = extensions;
-  const missing = claim.build.requiredExtensions.filter((name) => !known.includes(name));
+  const needed = new Set([
+    ...claim.build.requiredExtensions,
+    ...(claim.credentials.length > 0 ? ['registry-auth'] : []),
+  ]);
+  const missing = [...needed].filter((name) => !known.includes(name));
   if (missing.length === 0) return claim;
-  const words = `The worker that its executor started is too old for what the build asks for: ${missing.join(', ')}.`;
   logger.warn(
     { build: claim.build.id, try: claim.lease.try, worker: id, missing },
-    'a hosted worker is too old for its build',
+    "a hosted worker lacks what its build needs: say in the executors' file what that executor's workers have",
   );
   const back = {
     outcome: 'internalerror',
-    error: buildFailure('internalerror', words),
+    error: buildFailure('internalerror', new ExtensionsMissing(missing).message),
     counted: true,
     delaySeconds: retryDelaySeconds(claim.build.triesCounted, random),
   } as const;

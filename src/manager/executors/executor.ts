@@ -1,4 +1,5 @@
-import { extensionNames } from '../../contract/extensions.ts';
+import type { ExtensionName } from '../../contract/extensions.ts';
+import type { WorkerOffering } from '../../store/index.ts';
 
 /**
  * What a hosted worker is started with. Realm and token are secrets: an executor hands them over in the worker's environment, and
@@ -22,9 +23,6 @@ export interface StartedWorker {
   readonly reason: string | null;
 }
 
-/** What every hosted worker offers: it is of this package. */
-export const hostedOffering = { kinds: ['image'], extensions: extensionNames } as const;
-
 /** What an operator says of an executor, whatever its type. */
 export interface ExecutorSettings {
   /** Lower-case letters, digits and dashes. */
@@ -33,10 +31,12 @@ export interface ExecutorSettings {
   readonly capacity: number;
   /** How long a worker may take from its start to `ready`; at most 500 (worker contract 0.3, "for timing"). */
   readonly setupSeconds: number;
-  /** How long a worker may live, its build included. */
+  /** How long a worker may live, its build included; one whose build asks for a longer `timeout` may live until that is over. */
   readonly lifetimeSeconds: number;
   /** What its workers say of themselves to builds that ask (docs/running-a-worker.md). */
   readonly labels: Readonly<Record<string, string>>;
+  /** What its workers offer beyond contract 0.3: it is given builds that need no more. */
+  readonly extensions: readonly ExtensionName[];
   /** The namespaces that it builds for; null for all. */
   readonly namespaces: readonly string[] | null;
   /** The manager's WAMP URL as its workers reach it, where that is not `PUBLIC_WAMP_URL`. */
@@ -70,4 +70,12 @@ export class ExecutorError extends Error {
     super(message, options);
     this.kind = kind;
   }
+}
+
+/** What an executor's workers say of themselves, to whoever claims a build for them. */
+export function hostedOffering({
+  labels,
+  extensions,
+}: Pick<ExecutorSettings, 'labels' | 'extensions'>): Required<WorkerOffering> {
+  return { kinds: ['image'], extensions, labels };
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { extensionNames } from '../../contract/extensions.ts';
 import { workerLabelsSchema } from '../../contract/worker-labels.ts';
 import {
   CAPACITY_MAX,
@@ -41,6 +42,10 @@ const common = {
   capacity: z.int().min(1).max(CAPACITY_MAX),
   namespaces: z.array(z.string().min(1).max(255)).min(1).max(1000).nullable().default(null),
   labels: workerLabelsSchema.default({}),
+  extensions: z
+    .array(z.enum(extensionNames))
+    .max(extensionNames.length)
+    .default([...extensionNames]),
   setup_seconds: z.int().min(1).max(SETUP_MAX_SECONDS).default(SETUP_DEFAULT_SECONDS),
   lifetime_seconds: z.int().min(1).max(LIFETIME_MAX_SECONDS).default(LIFETIME_DEFAULT_SECONDS),
   server: z

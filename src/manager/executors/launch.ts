@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Claim, HostedWorkerStore, Lease, LeaseStore } from '../../store/index.ts';
 import { buildFailure } from '../build-failure.ts';
+import { LIFE_RESERVE_SECONDS } from '../limits.ts';
 import { persist } from '../persist.ts';
 import { hashSecret, newSecret } from '../secrets/tokens.ts';
+import { askedTimeout } from '../submission/image-build.ts';
 import { ExecutorError, type Executor } from './executor.ts';
 
 export interface LaunchDependencies {
@@ -57,6 +59,7 @@ export function startLaunch(executor: Executor, claim: Claim, dependencies: Laun
   const { lease } = claim;
   const { hostedWorkers, leases, manager, server, onEnd, logger, signal } = dependencies;
   const { name, setupSeconds, lifetimeSeconds } = executor.settings;
+  const timeout = askedTimeout(claim.build.spec);
   const id = randomUUID();
   const fields = { build: lease.buildId, try: lease.try, executor: name, worker: id };
   const ending = Promise.withResolvers<Ending>();
@@ -82,7 +85,10 @@ export function startLaunch(executor: Executor, claim: Claim, dependencies: Laun
           realm,
           tokenHash: hashSecret(token),
           setupSeconds,
-          lifetimeSeconds,
+          lifetimeSeconds:
+            timeout === null
+              ? lifetimeSeconds
+              : Math.max(lifetimeSeconds, setupSeconds + timeout + LIFE_RESERVE_SECONDS),
         }),
       signal,
     );

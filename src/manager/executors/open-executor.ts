@@ -30,6 +30,7 @@ export async function openExecutor(
     setupSeconds: entry.setup_seconds,
     lifetimeSeconds: entry.lifetime_seconds,
     labels: entry.labels,
+    extensions: entry.extensions,
     namespaces: entry.namespaces,
     server: entry.server,
   };

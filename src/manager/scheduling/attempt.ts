@@ -24,6 +24,7 @@ import { createTryLog, type LogPosition, type TryLog } from '../logs/try-log.ts'
 import { persist } from '../persist.ts';
 import type { BuildAnswer, Slot, SlotListener } from '../realms/slot.ts';
 import { retryDelaySeconds } from './backoff.ts';
+import { ExtensionsMissing } from './extensions-missing.ts';
 
 export interface AttemptDependencies {
   readonly leases: LeaseStore;
@@ -149,7 +150,10 @@ function runAttempt(
   const fail = async (error: unknown): Promise<void> => {
     if (signal.aborted) return;
     logger.warn({ ...fields, err: error }, 'a try failed in the manager');
-    const words = "The manager met an error that it does not know; its log has it by the build's id.";
+    const words =
+      error instanceof ExtensionsMissing
+        ? error.message
+        : "The manager met an error that it does not know; its log has it by the build's id.";
     const how = giveBackAsInternal(build, buildFailure('internalerror', words), random);
     await persist(() => leases.giveBack(lease, how), signal).catch((again: unknown) =>
       logger.warn({ ...fields, err: again }, 'a try could not be given back'),

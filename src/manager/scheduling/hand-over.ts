@@ -1,9 +1,13 @@
-import { buildArgumentsSchema, type BuildArgumentsMessage } from '../../contract/build-arguments.ts';
+import {
+  buildArgumentsSchema,
+  extensionsNeeded,
+  type BuildArgumentsMessage,
+} from '../../contract/build-arguments.ts';
 import type { ExtensionName } from '../../contract/extensions.ts';
 import { secretsOf } from '../../contract/masking.ts';
 import { canonicalRegistry } from '../../contract/references.ts';
 import type { CapabilityStore, Claim, Lease, LeaseStore, ReadableStore } from '../../store/index.ts';
-import { LIMITS_MARGIN_SECONDS, TRY_MAX_SECONDS } from '../limits.ts';
+import { LIFE_RESERVE_SECONDS, LIMITS_MARGIN_SECONDS, TRY_MAX_SECONDS } from '../limits.ts';
 import type { Access } from '../registry/client/registry-client.ts';
 import { mergeUsers, storedUsers, type RegistryUsers } from '../registry/credentials.ts';
 import type { RegistryAccess } from '../registry/registry-access.ts';
@@ -19,6 +23,7 @@ import {
   type ImageSpec,
 } from '../submission/image-build.ts';
 import { optionArguments } from '../submission/option-arguments.ts';
+import { ExtensionsMissing } from './extensions-missing.ts';
 
 export interface HandOverDependencies {
   readonly capabilities: Pick<CapabilityStore, 'grant'>;
@@ -49,9 +54,10 @@ interface TryLimits {
 /**
  * Makes the arguments of `io.quay.builder.build` for a try (worker contract 0.3, "Build arguments"): its secrets opened, its
  * credentials minted; with the extension `limits`, what bounds it; and with the extension `resume`, what the worker shows to come
- * back. Its time runs from now. null: the try has ended meanwhile.
+ * back. Its time runs from now, and ends before its worker does that was started for it. null: the try has ended meanwhile.
  *
  * @throws SealError when its secrets were sealed with a key that is not known here.
+ * @throws ExtensionsMissing when the worker would have to be told what it does not know; a deployed one refuses that.
  */
 export async function prepareHandOver(
   claim: Claim,
@@ -62,6 +68,10 @@ export async function prepareHandOver(
   const { capabilities, leases, readable, publicRepositories, registryAccess, tryLimits } = dependencies;
   const { tokens } = registryAccess(build.registry);
   const spec = imageSpecSchema.parse(build.spec);
+  const missing = extensionsNeeded(buildArguments(claim, NO_CREDENTIALS, dependencies)).filter(
+    (name) => !extensions.includes(name),
+  );
+  if (missing.length > 0) throw new ExtensionsMissing(missing);
   const credentials = await mintTryCredentials(capabilities, {
     build,
     lease,
@@ -71,17 +81,17 @@ export async function prepareHandOver(
     expiresInSeconds: TRY_MAX_SECONDS,
   });
   if (credentials === null) return null;
-  const timeout = Math.min(spec.timeout ?? tryLimits.timeout, tryLimits.most);
   const silence_timeout = Math.min(spec.silence_timeout ?? tryLimits.silence, tryLimits.most);
   const keepsLimits = extensions.includes('limits');
   const token = extensions.includes('resume') ? newSecret() : null;
-  const isHeld = await leases.handOver(lease, {
+  const timeout = await leases.handOver(lease, {
     resumeHash: token === null ? null : hashSecret(token),
-    timeoutSeconds: timeout,
+    timeoutSeconds: Math.min(spec.timeout ?? tryLimits.timeout, tryLimits.most),
     silenceSeconds: silence_timeout,
     marginSeconds: keepsLimits ? LIMITS_MARGIN_SECONDS : 0,
+    lifeReserveSeconds: LIFE_RESERVE_SECONDS,
   });
-  if (!isHeld) return null;
+  if (timeout === null) return null;
   return {
     ...buildArguments(claim, credentials, dependencies),
     ...(keepsLimits ? { timeout, silence_timeout } : {}),

@@ -126,12 +126,11 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
     while (!stopped) {
       const executor = fleet.rooms().find(({ settings }) => !nothingFor.has(settings.name));
       if (executor === undefined) return;
-      const { name, namespaces, labels } = executor.settings;
+      const { name, namespaces } = executor.settings;
       const claim = await leases.claim({
         manager,
         worker: null,
-        ...hostedOffering,
-        labels,
+        ...hostedOffering(executor.settings),
         namespaces,
         leaseSeconds,
         defaultMaxRunning,

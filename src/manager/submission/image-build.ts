@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { limitsSchema, networkSchema } from '../../contract/build-options.ts';
+import type { BuildRow } from '../../store/index.ts';
 
 /** What a build of the kind `image` keeps in the store: its spec, its secrets and its outputs. */
 
@@ -33,6 +34,11 @@ export const imageSpecSchema = z.object({
   network: networkSchema.default('default'),
 });
 export type ImageSpec = z.output<typeof imageSpecSchema>;
+
+/** The `timeout` that a build asks for, in seconds; null for none. */
+export function askedTimeout({ timeout }: BuildRow['spec']): number | null {
+  return typeof timeout === 'number' ? timeout : null;
+}
 
 /** What is sealed of a build, under {@link secretsContext}. */
 export const imageSecretsSchema = z.object({

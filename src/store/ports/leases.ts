@@ -78,6 +78,8 @@ export interface HandOver {
   readonly silenceSeconds: number;
   /** How much longer a worker has that keeps both itself; 0 for one that does not. */
   readonly marginSeconds: number;
+  /** How much of the life of a worker that was started for this try is kept for its end, but not more than a quarter of what is left. */
+  readonly lifeReserveSeconds: number;
 }
 
 /** A try whose worker should have ended it. */
@@ -157,8 +159,11 @@ export interface LeaseStore {
     readonly cancelled: readonly string[];
     readonly lost: readonly string[];
   }>;
-  /** The try's worker is about to be given the build: its time runs from now, whatever manager has it later. */
-  handOver(lease: Lease, limits: HandOver): Promise<boolean>;
+  /**
+   * The try's worker is about to be given the build: its time runs from now, whatever manager has it later. How long that is, in
+   * seconds: less than asked for where its worker will not live so long. null: the try has ended.
+   */
+  handOver(lease: Lease, limits: HandOver): Promise<number | null>;
   /** The worker of a resumable try is away: the lease runs out now, and the try ends once its time to come back is over, too. */
   suspend(lease: Lease, how: { readonly workerAway: boolean }): Promise<boolean>;
   /**

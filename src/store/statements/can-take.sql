@@ -14,4 +14,8 @@ or exists (
   where
     (namespaces is null or $5 = any (namespaces))
     and fits(kinds, extensions, labels, $1, $2::text[], $3::text[], $4)
+    and (
+      'registry-auth' = any (extensions)
+      or not exists (select from credentials where credentials.namespace = $5)
+    )
 ) as can

@@ -67,6 +67,10 @@ select
         executors.kinds, executors.extensions, executors.labels,
         waiting.kind, waiting.required_extensions, waiting.worker_labels, waiting.platform
       )
+      and (
+        'registry-auth' = any (executors.extensions)
+        or not exists (select from credentials where credentials.namespace = waiting.namespace)
+      )
   ) as has_executor,
   own.starts as own_starts, own.median as own_median, own.p90 as own_p90,
   farm.starts as farm_starts, farm.median as farm_median, farm.p90 as farm_p90

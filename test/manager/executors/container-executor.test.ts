@@ -36,6 +36,7 @@ async function make(): Promise<ExecutorUnderTest & { readonly entry: ContainerEn
       capacity: 10,
       namespaces: null,
       labels: {},
+      extensions: [],
       setup_seconds: 60,
       lifetime_seconds: 600,
       server: null,

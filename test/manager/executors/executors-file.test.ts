@@ -38,6 +38,7 @@ describe('a file of executors', () => {
     ['a name that is none', [{ ...local, name: '../secret-word' }], '0.name'],
     ['a name twice', [local, local], 'local is there twice'],
     ['no room', [{ ...local, capacity: 0 }], '0.capacity'],
+    ['an extension that nobody has', [{ ...local, extensions: ['cancle'] }], '0.extensions.0'],
     ['more time than the contract gives', [{ ...local, setup_seconds: 501 }], '0.setup_seconds'],
     [
       'a token of its own',

@@ -15,6 +15,7 @@ function executor(name: string): Executor {
       namespaces: null,
       server: null,
       labels: {},
+      extensions: [],
     },
     start: () => Promise.resolve(),
     stop: () => Promise.resolve(),

@@ -50,6 +50,7 @@ export const longLimits: HandOver = {
   timeoutSeconds: 3600,
   silenceSeconds: 3600,
   marginSeconds: 0,
+  lifeReserveSeconds: 0,
 };
 
 export function newBuild(overrides: Partial<NewBuild> = {}): NewBuild {
