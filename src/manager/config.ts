@@ -11,16 +11,7 @@ import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/networ
 import { NAMESPACE_LIMIT_MAX } from '../contract/api/namespaces.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import { isNamespace, isRegistryHost } from '../contract/references.ts';
-
-/** Where a listener listens. */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-const ADDRESS = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s]+)):(\d{1,5})$/;
-const ANY_ADDRESS = /^(?:0\.0\.0\.0|::)$/;
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
+import { isEveryAddress, isLoopback, readListenAddress } from './listen-address.ts';
 
 const settings = {
   LISTEN_WAMP: setting({
@@ -28,7 +19,7 @@ const settings = {
     rule: 'HOST:PORT',
     example: '0.0.0.0:8787',
     default: '127.0.0.1:8787',
-    read: readAddress,
+    read: readListenAddress,
   }),
   WAMP_TLS_CERT_PATH: setting({
     doc: 'The certificate that workers are shown at `LISTEN_WAMP`, which then speaks TLS alone (`wss`), followed by those between it and its authority. Renewed files count for the next connection.',
@@ -53,7 +44,7 @@ const settings = {
     rule: 'HOST:PORT',
     example: '0.0.0.0:8686',
     default: '127.0.0.1:8686',
-    read: readAddress,
+    read: readListenAddress,
   }),
   PUBLIC_URL: setting({
     doc: 'The HTTP API as workers and their engines reach it; packages and registry tokens are fetched there. `LISTEN_HTTP` when absent.',
@@ -158,14 +149,14 @@ const settings = {
     rule: 'hosts, or hosts and ports, with commas between them',
     example: 'registry.internal:5000',
     default: '',
-    read: readRegistries,
+    read: readNames(isRegistryHost),
   }),
   PUBLIC_NAMESPACES: setting({
     doc: 'Namespaces of that registry whose repositories every build may pull, for bases that all share, where the manager mints credentials. `quay-build readable` lets a single namespace read more.',
     rule: 'namespaces with commas between them',
     example: 'library,platform/bases',
     default: '',
-    read: readNamespaces,
+    read: readNames(isNamespace),
   }),
   MANAGER_ID: setting({
     doc: "The name of this manager among several that share a database. The machine's name when absent.",
@@ -365,12 +356,12 @@ export const managerConfiguration: Configuration<typeof settings> = {
     ...((values.REGISTRATION === 'ticket') === (values.REGISTRATION_TICKETS_FILE === null)
       ? ['REGISTRATION_TICKETS_FILE: give it together with REGISTRATION=ticket, or neither']
       : []),
-    ...(values.PUBLIC_URL === null && ANY_ADDRESS.test(values.LISTEN_HTTP.host)
+    ...(values.PUBLIC_URL === null && isEveryAddress(values.LISTEN_HTTP)
       ? ['PUBLIC_URL: say how workers and engines reach LISTEN_HTTP, which is every address of this machine']
       : []),
     ...(values.EXECUTORS_FILE !== null &&
     values.PUBLIC_WAMP_URL === null &&
-    ANY_ADDRESS.test(values.LISTEN_WAMP.host)
+    isEveryAddress(values.LISTEN_WAMP)
       ? ['PUBLIC_WAMP_URL: say how hosted workers reach LISTEN_WAMP, which is every address of this machine']
       : []),
     ...((values.REGISTRY_USERNAME === null) === (values.REGISTRY_PASSWORD === null)
@@ -387,28 +378,12 @@ export const managerConfiguration: Configuration<typeof settings> = {
   ],
 };
 
-/** Whether only this machine reaches that address. */
-function isLoopback({ host }: ListenAddress): boolean {
-  return LOOPBACK.test(host);
-}
-
-function readNamespaces(text: string): string[] | undefined {
-  return readList(text, isNamespace);
-}
-
-function readRegistries(text: string): string[] | undefined {
-  return readList(text, isRegistryHost);
-}
-
-function readList(text: string, isOne: (name: string) => boolean): string[] | undefined {
-  const names = text.split(/[,\s]+/).filter((name) => name !== '');
-  return names.every(isOne) ? names : undefined;
-}
-
-function readAddress(text: string): ListenAddress | undefined {
-  const match = ADDRESS.exec(text);
-  const port = Number(match?.[3]);
-  return match && port <= 65_535 ? { host: match[1] ?? match[2] ?? '', port } : undefined;
+/** Names with commas or spaces between them. */
+function readNames(isName: (text: string) => boolean) {
+  return (text: string): string[] | undefined => {
+    const names = text.split(/[,\s]+/).filter((name) => name !== '');
+    return names.every(isName) ? names : undefined;
+  };
 }
 
 /** null: there is no limit. */

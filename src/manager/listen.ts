@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:net';
-import type { ListenAddress } from './config.ts';
+import type { ListenAddress } from './listen-address.ts';
 
 /** Makes a server listen, and answers with where it does, the port that was chosen for 0 included. */
 export async function listen(server: Server, { host, port }: ListenAddress): Promise<ListenAddress> {

@@ -6,38 +6,38 @@ import { chosenSettings } from '../contract/configuration.ts';
 import { makeFolders } from '../contract/folders.ts';
 import { proxiesOf } from '../contract/network/settings.ts';
 import { openBlobFolder, openStore } from '../store/index.ts';
-import { managerConfiguration, type ListenAddress, type ManagerSettings } from './config.ts';
+import { managerConfiguration, type ManagerSettings } from './config.ts';
 import { depart } from './departure.ts';
 import { announceExecutors } from './executors/announce.ts';
 import { beginHosted } from './executors/begin-hosted.ts';
-import type { Executor } from './executors/executor.ts';
-import { readExecutorsFile } from './executors/executors-file.ts';
 import { createFleet } from './executors/fleet.ts';
 import { LEAVE_WITHIN_MS } from './executors/limits.ts';
-import { openExecutor } from './executors/open-executor.ts';
+import { openExecutors } from './executors/open-executors.ts';
 import { loadApiTokens } from './http/api-tokens.ts';
 import { createHttpServer } from './http/server.ts';
 import { createBuildViews } from './http/waiting-view.ts';
 import { CACHE_TAG_WITHIN_MS, STORE_WITHIN_MS } from './limits.ts';
+import { authorityOf, type ListenAddress } from './listen-address.ts';
 import { portOf } from './listen.ts';
 import { createFollowLog } from './logs/follow.ts';
 import { meterStore } from './metrics/meter-store.ts';
 import { createMetrics } from './metrics/metrics.ts';
+import { probeManager } from './metrics/probe-manager.ts';
 import { probeStore } from './metrics/probe-store.ts';
-import { createResumption } from './realms/resumption.ts';
-import type { ListenerTlsPaths } from './realms/listener-tls.ts';
 import { startDrains } from './realms/drains.ts';
+import type { ListenerTlsPaths } from './realms/listener-tls.ts';
 import { loadRegistrationTickets } from './realms/registration-tickets.ts';
+import { createResumption } from './realms/resumption.ts';
 import { startRoster } from './realms/roster.ts';
 import type { SlotConnection } from './realms/slot-connection.ts';
 import { startWorkerListener } from './realms/worker-listener.ts';
 import { openRegistryClient } from './registry/client/open-registry-client.ts';
-import { createRegistryAccess } from './registry/registry-access.ts';
 import { openTokenServer } from './registry/open-token-server.ts';
+import { createRegistryAccess } from './registry/registry-access.ts';
 import { everyOf } from './registry/scopes.ts';
+import { startRetention } from './retention.ts';
 import { findCacheTag } from './scheduling/cache-tag.ts';
 import { buildSecrets, cacheAccess, prepareHandOver } from './scheduling/hand-over.ts';
-import { startRetention } from './retention.ts';
 import { startScheduler, type Scheduler } from './scheduling/scheduler.ts';
 import { startSweeper } from './scheduling/sweeper.ts';
 import { demandOwnKey } from './secrets/own-key.ts';
@@ -197,7 +197,7 @@ export async function startManager(
   });
   await app.listen(settings.LISTEN_HTTP);
   const http = { ...settings.LISTEN_HTTP, port: portOf(app.server) };
-  const publicUrl = (settings.PUBLIC_URL?.href ?? `http://${authority(http)}`).replace(/\/+$/, '');
+  const publicUrl = (settings.PUBLIC_URL?.href ?? `http://${authorityOf(http)}`).replace(/\/+$/, '');
 
   const stopping = new AbortController();
   const roster = startRoster({
@@ -210,7 +210,11 @@ export async function startManager(
     now,
   });
   starting.defer(() => roster.stop());
-  const executors = await openExecutors(settings, join(dataDirectory, `executors-${manager}`));
+  const executors = await openExecutors(settings.EXECUTORS_FILE, {
+    directory: join(dataDirectory, `executors-${manager}`),
+    program: WORKER_PROGRAM,
+    leaveWithinMs: LEAVE_WITHIN_MS,
+  });
   const announced = announceExecutors({ store: store.executors, manager, executors, logger });
   starting.defer(() => announced.stop());
   const fleet = createFleet({
@@ -342,18 +346,11 @@ export async function startManager(
     logger,
     now,
   });
-  metrics.addProbe(() => {
-    metrics.sessions.set(listener.sessionCount());
-    for (const { executor, workers, capacity, isUp } of fleet.posts()) {
-      metrics.executorWorkers.set({ executor }, workers);
-      metrics.executorCapacity.set({ executor }, capacity);
-      metrics.executorUp.set({ executor }, isUp ? 1 : 0);
-    }
-  });
+  probeManager(metrics, listener, fleet);
 
   const wampUrl =
     settings.PUBLIC_WAMP_URL?.href ??
-    `${settings.WAMP_TLS_CERT_PATH === null ? 'ws' : 'wss'}://${authority(listener.address)}`;
+    `${settings.WAMP_TLS_CERT_PATH === null ? 'ws' : 'wss'}://${authorityOf(listener.address)}`;
   fleet.open(wampUrl.replace(/\/+$/, ''), () => scheduler.wake());
 
   await store.audit.record({
@@ -383,17 +380,6 @@ export async function startManager(
   };
 }
 
-/** Those that the operator described, with what they need of this machine. */
-async function openExecutors(
-  { EXECUTORS_FILE }: Pick<ManagerSettings, 'EXECUTORS_FILE'>,
-  directory: string,
-): Promise<readonly Executor[]> {
-  if (EXECUTORS_FILE === null) return [];
-  const entries = await readExecutorsFile(EXECUTORS_FILE);
-  const surroundings = { directory, program: WORKER_PROGRAM, leaveWithinMs: LEAVE_WITHIN_MS };
-  return Promise.all(entries.map((entry) => openExecutor(entry, surroundings)));
-}
-
 async function openSecretBox(settings: ManagerSettings, logger: Logger): Promise<RekeyableBox> {
   const path = secretKeyPath(settings);
   const { keys, created } = await loadSecretKeys(path, { create: settings.SECRET_KEY_FILE === null });
@@ -407,8 +393,4 @@ function listenerTlsOf({
   WAMP_TLS_CLIENT_CA_PATH: clientCa,
 }: ManagerSettings): ListenerTlsPaths | null {
   return certificate === null || key === null ? null : { certificate, key, clientCa };
-}
-
-function authority({ host, port }: ListenAddress): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

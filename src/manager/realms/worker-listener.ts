@@ -11,7 +11,7 @@ import {
   type Router,
   type Session,
 } from '../../wamp/index.ts';
-import type { ListenAddress } from '../config.ts';
+import type { ListenAddress } from '../listen-address.ts';
 import { HANDSHAKE_WITHIN_MS, READY_WITHIN_MS, WORKER_WATCH_MS } from '../limits.ts';
 import { listen } from '../listen.ts';
 import { readListenerTls, watchListenerTls, type ListenerTlsPaths } from './listener-tls.ts';
