@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { onAnswered } from './on-answered.ts';
 
 /** One line a request: the route's pattern, so that neither a capability nor a query is ever written. */
 
@@ -25,18 +26,18 @@ export function addRequestLog(app: FastifyInstance): void {
     if (params?.success === true) logAs(request, { build: params.data.id });
     done();
   });
-  app.addHook('onResponse', (request, reply, done) => {
+  onAnswered(app, (request, reply, isWhole) => {
     request.log[levelOf(request.method, reply.statusCode)](
       {
         method: request.method,
         path: loggedPath(request),
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime),
+        ...(isWhole ? {} : { closed_early: true }),
         ...(request.caller ? { caller: request.caller.name } : {}),
       },
       'request',
     );
-    done();
   });
 }
 
