@@ -84,7 +84,7 @@ function readBounds({
     ...(silenceTimeout === undefined
       ? {}
       : { silence_timeout: readAmount('--silence-timeout', silenceTimeout, SECONDS, '90s, 30m or 2h') }),
-    ...(maxTries === undefined ? {} : { max_tries: readAmount('--max-tries', maxTries, { '': 1 }, '3') }),
+    ...(maxTries === undefined ? {} : { max_tries: readWhole('--max-tries', maxTries, '1 to 10') }),
     ...(network === 'none' || network === 'host' ? { network } : {}),
   };
 }
@@ -94,20 +94,16 @@ function readScheduling(options: BuildOptions, now: number): Partial<BuildReques
   return {
     ...(workerLabel === undefined ? {} : { worker_labels: [...workerLabel] }),
     ...(requireWorker === true ? { require_worker: true } : {}),
-    ...(priority === undefined ? {} : { priority: readPriority(priority) }),
+    ...(priority === undefined ? {} : { priority: readWhole('--priority', priority, '-1000 to 1000') }),
     ...(notBefore === undefined ? {} : { not_before: readTime('--not-before', notBefore, now, 'from now') }),
     ...(exclusive === true ? { exclusive } : {}),
     ...(dedupeKey === undefined ? {} : { dedupe_key: dedupeKey }),
   };
 }
 
-function readPriority(text: string): number {
+function readWhole(option: string, text: string, range: string): number {
   if (/^-?\d{1,4}$/.test(text)) return Number(text);
-  throw new CliError(
-    exitCodes.usage,
-    `--priority ${text} is no whole number.`,
-    'Give one from -1000 to 1000.',
-  );
+  throw new CliError(exitCodes.usage, `${option} ${text} is no whole number.`, `Give one from ${range}.`);
 }
 
 /** A number and a unit, one of these. */

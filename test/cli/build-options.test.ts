@@ -28,6 +28,13 @@ it.each([{ memory: '1t' }, { memory: 'g' }, { cpus: '1,5' }, { timeout: '-1' }, 
   },
 );
 
+it.each([{ maxTries: '2.5' }, { maxTries: 'few' }, { priority: 'high' }])(
+  'refuses %o, which is no whole number',
+  (options) => {
+    expect(() => readBuildOptions(options, {}, 0)).toThrow(/^--\S+ \S+ is no whole number\.$/);
+  },
+);
+
 it('reads who may take a build, and when', () => {
   const now = Date.parse('2026-11-20T08:00:00Z');
   const options = {
@@ -50,5 +57,4 @@ it('reads who may take a build, and when', () => {
     not_before: '2026-12-01T00:00:00.000Z',
   });
   expect(() => readBuildOptions({ notBefore: 'tomorrow' }, {}, now)).toThrow(/is no time/);
-  expect(() => readBuildOptions({ priority: 'high' }, {}, now)).toThrow(/is no whole number/);
 });
