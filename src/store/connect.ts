@@ -3,8 +3,8 @@ import { reasonOf } from '../contract/reason.ts';
 import { connectionOptions, disconnect, type Address } from './database.ts';
 import { StoreUnusable } from './errors.ts';
 
-/** The oldest that has all that the statements use, as `server_version_num`. */
-const OLDEST_SERVER = 130_000;
+/** The oldest that the statements are tested on, as `server_version_num`. */
+const OLDEST_SERVER = 150_000;
 
 /**
  * Opens one connection, for work that is no statement of the store's. Fails with {@link StoreUnusable}; no error of the client's becomes
@@ -22,7 +22,7 @@ export async function connect(address: Address): Promise<pg.Client> {
     const [server] = rows;
     if (server && server.version >= OLDEST_SERVER) return client;
     await disconnect(client);
-    throw new Error(`it is PostgreSQL ${server?.name ?? ''}, and 13 is the oldest that serves`);
+    throw new Error(`it is PostgreSQL ${server?.name ?? ''}, and 15 is the oldest that serves`);
   } catch (error) {
     const help =
       address.connectionString === undefined
