@@ -34,7 +34,14 @@ async function makePlace(url?: string): Promise<Place> {
 
 const operator = { name: 'command:root', address: null };
 
-async function backUpToBytes({ url, blobs }: Place): Promise<Buffer> {
+async function backUpToBytes(place: Place): Promise<Buffer> {
+  return (await backUpPlace(place)).bytes;
+}
+
+async function backUpPlace({
+  url,
+  blobs,
+}: Place): Promise<{ bytes: Buffer; missingBlobs: readonly string[] }> {
   const chunks: Buffer[] = [];
   const output = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -42,7 +49,7 @@ async function backUpToBytes({ url, blobs }: Place): Promise<Buffer> {
       done();
     },
   });
-  await backUp(output, {
+  const { missingBlobs } = await backUp(output, {
     databaseUrl: url,
     dataDirectory: '',
     log,
@@ -52,7 +59,7 @@ async function backUpToBytes({ url, blobs }: Place): Promise<Buffer> {
     file: '/backups/today',
     onProgress: () => undefined,
   });
-  return Buffer.concat(chunks);
+  return { bytes: Buffer.concat(chunks), missingBlobs };
 }
 
 function restoreBytes(bytes: Buffer, { url, blobs }: Place): ReturnType<typeof restore> {
@@ -133,6 +140,18 @@ test('a restored database has every row of the one that was backed up, and every
     },
     { actor: 'command:root', action: 'backup.write', object: '/backups/today' },
   ]);
+});
+
+test('a backup does without packages of builds that were refused, whose bytes are gone, and misses none', async () => {
+  await using from = await makePlace((await server.createDatabase()).url);
+  await fill(from);
+  await using store = await openTestStore(server, from.url);
+  const refused = { id: 'no-bytes', size: 1, sha256: '00', mediaType: 'application/x-tar' };
+  await store.packages.create(refused);
+  const { bytes, missingBlobs } = await backUpPlace(from);
+  expect(missingBlobs).toEqual([]);
+  await using to = await makePlace();
+  expect(await restoreBytes(bytes, to)).toMatchObject({ blobs: 1 });
 });
 
 test('a backup of our own PostgreSQL 18 goes into a PostgreSQL 15', async () => {

@@ -71,8 +71,9 @@ async function packAll(
   for (const table of tables) {
     contents.tables[table.name] = await packTable(tar, client, table, onProgress);
   }
+  // A package of no build was never accepted: its bytes may come, or be gone already.
   const named = await client.query<{ id: string }>(
-    `select id from packages where condemned_at is null
+    `select id from packages where condemned_at is null and build_id is not null
      union all select blob_id from log_archives where condemned_at is null`,
   );
   await client.query('commit');
