@@ -22,6 +22,7 @@ export interface Finding {
     | 'digest'
     | 'log'
     | 'left over'
+    | 'error of a manager'
     | 'too few complete'
     | 'not struck';
   /** The build, where it is about one. */
@@ -55,6 +56,9 @@ export function check(observations: Observations): readonly Finding[] {
     ...known.flatMap(({ build }) => checkDigests(build, observations.manifests)),
     ...known.flatMap(({ build, order }) => checkLog(build, order, observations.logs.get(build.id) ?? [])),
     ...observations.leftovers.map(({ kind, name }) => finding('left over', null, `${kind} ${name}`)),
+    ...observations.ownErrors.map(({ program, build, line }) =>
+      finding('error of a manager', build, `${program}: ${line}`),
+    ),
     ...checkShare(builds),
     ...checkPoints(observations.strikes),
   ];

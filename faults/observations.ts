@@ -17,6 +17,7 @@ export interface Observations {
   /** What the registry has under each digest that a build recorded. */
   readonly manifests: ReadonlyMap<string, Manifest>;
   readonly leftovers: readonly Leftover[];
+  readonly ownErrors: readonly OwnError[];
   readonly strikes: readonly Strike[];
 }
 
@@ -57,6 +58,15 @@ export type Manifest =
       /** Digests of blobs that the manifest names and the registry has not. */
       readonly missingBlobs: readonly string[];
     };
+
+/** A line that a manager logged of an error of its own. */
+export interface OwnError {
+  readonly program: string;
+  /** The build, where it names one. */
+  readonly build: string | null;
+  /** As it was logged. */
+  readonly line: string;
+}
 
 /** Something that should not be there when every build has ended. */
 export interface Leftover {

@@ -5,6 +5,7 @@ import { collectLog, collectManifests } from './collect.ts';
 import { startGround, type Ground } from './ground.ts';
 import { leftBehind, leftoversOf, letTimePass } from './leftovers.ts';
 import type { Accepted, Leftover, Observations, SeenRecord, Strike } from './observations.ts';
+import { listenForOwnErrors } from './own-errors.ts';
 import { faultsOf, lanes, ordersOf, type Fault, type Lane, type Order } from './schedule.ts';
 import { aim, workerIdOf, type Blow } from './strike.ts';
 import { submit } from './submit.ts';
@@ -43,7 +44,12 @@ const QUEUE = 2;
 /** Starts a farm, has it build, strikes it as the seed says, and judges what became of it. */
 export async function runFaults(options: RunOptions): Promise<RunResult> {
   const { tell } = options;
-  const ground = await startGround({ managers: 2, engines: 2, workersEach: 2, onOutput: options.onOutput });
+  const ownErrors = listenForOwnErrors();
+  const onOutput = (program: string, text: string): void => {
+    ownErrors.hear(program, text);
+    options.onOutput(program, text);
+  };
+  const ground = await startGround({ managers: 2, engines: 2, workersEach: 2, onOutput });
   await using stack = new AsyncDisposableStack();
   stack.use(ground);
   const watch = stack.use(startWatch(new Map(ground.managers.map(({ program, url }) => [program.id, url]))));
@@ -78,6 +84,7 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
     logs,
     manifests,
     leftovers,
+    ownErrors: ownErrors.found,
     strikes: strikes.toSorted((one, other) => one.startedAt - other.startedAt),
   };
   return { observations, findings: check(observations) };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { check } from '../../faults/checker.ts';
 import type { SeenBuild, SeenRecord } from '../../faults/observations.ts';
+import { listenForOwnErrors } from '../../faults/own-errors.ts';
 import { faultsOf, strikePoints } from '../../faults/schedule.ts';
 import { faultless, orderOf, recordsOf, sightingOf, tryOf, type Spoilable } from './support.ts';
 
@@ -232,6 +233,23 @@ it('whatever is left over', () => {
     { kind: 'credential', name: 'build-1 try 1' },
   ] as const;
   expect(codes({ ...run, leftovers })).toEqual(['left over', 'left over']);
+});
+
+it('what a manager logged of an error of its own', () => {
+  const run = faultless();
+  const [build = null] = run.builds.map(({ id }) => id);
+  const ownErrors = [{ program: 'manager-1', build, line: 'a try failed in the manager' }];
+  expect(codes({ ...run, ownErrors })).toEqual(['error of a manager']);
+});
+
+it('such a line is heard however it is cut, and whatever else is printed', () => {
+  const errors = listenForOwnErrors();
+  const line = JSON.stringify({ msg: 'a try could not be given back', build: 'b', try: 1 });
+  const printed = ['PostgreSQL says no', JSON.stringify({ msg: 'a try is over', build: 'b' }), line, ''].join(
+    '\n',
+  );
+  for (const character of printed) errors.hear('manager-2', character);
+  expect(errors.found).toEqual([{ program: 'manager-2', build: 'b', line }]);
 });
 
 it('a long run in which no build was met in some phase', () => {

@@ -85,6 +85,7 @@ export function faultless(builds = 3): Spoilable {
       ]),
     ),
     leftovers: [],
+    ownErrors: [],
     strikes: [],
   };
 }
