@@ -241,6 +241,13 @@ const settings = {
     default: '2147483648',
     read: readInteger(1024, 2 ** 40),
   }),
+  TRY_LOG_MAX_BYTES: setting({
+    doc: 'How long the log of a try may become, in bytes. What its steps print beyond that is dropped, and the log says so; the build goes on.',
+    rule: 'a whole number from 65536 to 1099511627776',
+    example: '268435456',
+    default: '1073741824',
+    read: readInteger(65_536, 2 ** 40),
+  }),
   NAMESPACE_MAX_RUNNING: setting({
     doc: 'How many builds of a namespace may run at a time: further ones wait. A namespace may have a limit of its own (docs/scheduling.md).',
     rule: '`none`, or a whole number from 0 to 1000000',

@@ -7,6 +7,12 @@ export const LOG_FLUSH_CHARACTERS = 16_384;
 /** While so much of a try's log waits to be stored, its worker's next log call is answered only when there is room again. */
 export const LOG_WAITING_MAX_CHARACTERS = 1_048_576;
 
+/** What a record of a log counts beside its text, in bytes: its time, phase and step are stored with it. */
+export const LOG_RECORD_BYTES = 64;
+
+/** How much phases, the engine's status and its progress may take of a log in which there is no room for output; then they are dropped, too. */
+export const LOG_RESERVE_BYTES = 16 * 1024 ** 2;
+
 /** Output of one log message that is longer is stored as several records; a longer status is cut, and says so. */
 export const LOG_TEXT_MAX_CHARACTERS = 65_536;
 

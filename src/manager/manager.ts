@@ -253,6 +253,7 @@ export async function startManager(
     fleet,
     leases: store.leases,
     logs: store.logs,
+    logMaxBytes: settings.TRY_LOG_MAX_BYTES,
     wakeUps: store.wakeUps,
     manager,
     leaseSeconds: settings.LEASE_SECONDS,

@@ -22,6 +22,7 @@ interface ResumedBuild extends ClaimedBuild {
   readonly tryPhase: string | null;
   readonly lastLogSeq: number;
   readonly lastMessageSeq: number;
+  readonly logBytes: number;
 }
 
 const claimBuild = statement<
@@ -175,8 +176,8 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
         const [found] = await run(findResumable, proven(proof));
         return found?.outcome ?? 'unknown';
       }
-      const { tryPhase, lastLogSeq, lastMessageSeq, ...claimed } = row;
-      return { ...claimOf(claimed), lastLogSeq, lastMessageSeq, phase: tryPhase };
+      const { tryPhase, lastLogSeq, lastMessageSeq, logBytes, ...claimed } = row;
+      return { ...claimOf(claimed), lastLogSeq, lastMessageSeq, logBytes, phase: tryPhase };
     },
 
     async forsake(proof, error) {

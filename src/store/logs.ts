@@ -29,6 +29,7 @@ const appendChunks = statement<
   ],
   { buildId: string; try: number; lastSeq: number }
 >('append-log-chunks');
+const hearTry = statement<[...Fence, message: number]>('hear-try');
 const lastLogSeq = statement<Fence, { lastLogSeq: number }>('last-log-seq');
 const readLogChunks = statement<
   [buildIds: string[], afterTries: number[], afterSeqs: number[], limit: number],
@@ -160,6 +161,10 @@ export function createLogStore({ run }: Database, blobs: Pick<BlobStore, 'read'>
         rest = rest.filter(({ record }) => record.seq > known);
       }
       return stored ?? last(lease);
+    },
+
+    async heard(lease, message) {
+      return (await run(hearTry, [...fence(lease), message])).length > 0;
     },
 
     async read(buildId, after, limit) {

@@ -53,6 +53,11 @@ test('a try of which nothing is heard for too long is overdue, until its worker 
   expect(await store.leases.overdue(0)).toMatchObject([{ lease, isLate: false, phase: 'building' }]);
   await store.logs.append(lease, [record(1)]);
   expect(await store.leases.overdue(0)).toEqual([]);
+  await passed(store, 200);
+  expect(await store.leases.overdue(0)).toMatchObject([{ lease, isLate: false }]);
+  // It counts, too, when nothing of it is kept.
+  expect(await store.logs.heard(lease, 0)).toBe(true);
+  expect(await store.leases.overdue(0)).toEqual([]);
 });
 
 test('a worker that keeps its limits itself has a margin to do so', async () => {

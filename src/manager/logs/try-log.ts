@@ -7,6 +7,8 @@ import {
   BASE_IMAGE_MAX_CHARACTERS,
   LOG_FLUSH_CHARACTERS,
   LOG_FLUSH_MS,
+  LOG_RECORD_BYTES,
+  LOG_RESERVE_BYTES,
   LOG_WAITING_MAX_CHARACTERS,
 } from '../limits.ts';
 import { persist } from '../persist.ts';
@@ -36,6 +38,8 @@ export interface TryLog {
 
 export interface TryLogDependencies {
   readonly logs: LogStore;
+  /** How much is stored of the log of a try, in bytes: output beyond that is dropped, and so is everything beyond a reserve for the rest. */
+  readonly logMaxBytes: number;
   readonly leases: LeaseStore;
   /** Hides the secrets of this try; deployed workers do not. */
   readonly masker: Masker;
@@ -48,13 +52,15 @@ export interface TryLogDependencies {
 /** How far the log of a try has come. */
 export interface LogPosition {
   readonly seq: number;
+  /** How much of it is stored, in bytes. */
+  readonly bytes: number;
   /** The last message of a batch that was stored. */
   readonly message: number;
   readonly phase: WorkerPhase | null;
   readonly step: number | null;
 }
 
-const BEGINNING: LogPosition = { seq: 0, message: 0, phase: null, step: null };
+const BEGINNING: LogPosition = { seq: 0, bytes: 0, message: 0, phase: null, step: null };
 
 /** Begins the log of a try, or goes on with it from where it was stored. */
 export function createTryLog(
@@ -62,15 +68,19 @@ export function createTryLog(
   dependencies: TryLogDependencies,
   from: LogPosition = BEGINNING,
 ): TryLog {
-  const { logs, leases, masker, now, signal } = dependencies;
+  const { logs, leases, logMaxBytes, masker, now, signal } = dependencies;
   let over = false;
-  let { seq, phase, step } = from;
+  let { seq, bytes, phase, step } = from;
   /** The last message of a batch that was taken: one that is sent again is dropped. */
   let taken = from.message;
   let waiting: LogRecord[] = [];
   /** Of which message of a batch each of them is. */
   let messages: number[] = [];
   let waitingCharacters = 0;
+  /** Whether it was said that there is no room for more. */
+  let isFull = false;
+  /** Whether something was dropped that the store has not been told of. */
+  let isUntold = false;
   let timer: NodeJS.Timeout | undefined;
   /** What is stored is stored one after the other. */
   let storing: Promise<void> = Promise.resolve();
@@ -95,6 +105,20 @@ export function createTryLog(
   };
 
   const addRecord = (entry: LogEntry, time: number): void => {
+    const size = LOG_RECORD_BYTES + Buffer.byteLength(entry.text);
+    const room = logMaxBytes + (entry.stream === 'output' ? 0 : LOG_RESERVE_BYTES) - bytes;
+    if (size <= room) {
+      bytes += size;
+      pushRecord(entry, time);
+      return;
+    }
+    isUntold = true;
+    if (isFull) return;
+    isFull = true;
+    pushRecord({ stream: 'note', text: logIsFull(logMaxBytes) }, time);
+  };
+
+  const pushRecord = (entry: LogEntry, time: number): void => {
     seq += 1;
     waiting.push({
       try: lease.try,
@@ -124,12 +148,17 @@ export function createTryLog(
     clearTimeout(timer);
     timer = undefined;
     storing = storing.then(async () => {
-      if (over || waiting.length === 0) return;
       const records = waiting;
       const numbers = messages;
+      const last = taken;
+      const isHeard = isUntold;
       forgetWaiting();
-      const stored = await persist(() => logs.append(lease, records, numbers), signal);
-      if (stored === null) end();
+      isUntold = false;
+      if (!over && records.length > 0) {
+        const stored = await persist(() => logs.append(lease, records, numbers), signal);
+        if (stored === null) end();
+      }
+      if (!over && isHeard && !(await persist(() => logs.heard(lease, last), signal))) end();
     });
     // Who awaits is told of a failure; nobody has to.
     storing.catch(() => undefined);
@@ -211,4 +240,9 @@ export function createTryLog(
     },
     end,
   };
+}
+
+/** What stands in the log in the place of what was dropped. */
+function logIsFull(most: number): string {
+  return `The log of this try has no room for more: it may have ${most} bytes (TRY_LOG_MAX_BYTES). What steps print from here on is not kept.\n`;
 }

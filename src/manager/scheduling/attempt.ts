@@ -29,6 +29,8 @@ import { ExtensionsMissing } from './extensions-missing.ts';
 export interface AttemptDependencies {
   readonly leases: LeaseStore;
   readonly logs: LogStore;
+  /** How much is stored of the log of a try, in bytes. */
+  readonly logMaxBytes: number;
   /** Makes the arguments of a try for this worker, and mints its credentials. null: the try has ended meanwhile. */
   readonly prepare: (claim: Claim, slot: Slot) => Promise<BuildArgumentsMessage | null>;
   /** The secrets of a try that came back to us, as far as they can be known again: of its credentials there are only hashes. */
@@ -83,9 +85,10 @@ export function startAttempt(claim: Claim, slot: Slot, dependencies: AttemptDepe
 /** Goes on with a try whose worker came back: listens to it before this returns. */
 export function resumeAttempt(resumed: ResumedTry, slot: Slot, dependencies: AttemptDependencies): Attempt {
   return runAttempt(resumed, slot, dependencies, (listen) => {
-    const { phase, lastLogSeq, lastMessageSeq, build } = resumed;
+    const { phase, lastLogSeq, lastMessageSeq, logBytes, build } = resumed;
     const listener = listen(createMasker(dependencies.secretsOf(resumed)), {
       seq: lastLogSeq,
+      bytes: logBytes,
       message: lastMessageSeq,
       phase: phase !== null && isWorkerPhase(phase) ? phase : null,
       step: build.progress?.step ?? null,

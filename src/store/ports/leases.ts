@@ -110,6 +110,8 @@ export interface ResumedTry extends Claim {
   /** The last record of its log that is stored, and the last message of its worker's that is. */
   readonly lastLogSeq: number;
   readonly lastMessageSeq: number;
+  /** How much of its log is stored, in bytes. */
+  readonly logBytes: number;
   /** The last phase that it reached. */
   readonly phase: string | null;
 }

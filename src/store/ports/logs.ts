@@ -18,6 +18,11 @@ export interface LogStore {
    * one and the same moment.
    */
   append(lease: Lease, records: readonly LogRecord[], messages?: readonly number[]): Promise<number | null>;
+  /**
+   * The try's worker said something that is not kept: it counts as heard, and its messages up to this one as stored. `false`: the try
+   * has ended.
+   */
+  heard(lease: Lease, message: number): Promise<boolean>;
   /** What comes after a position, at most `limit` records. */
   read(buildId: string, after: LogPosition, limit: number): Promise<LogPage>;
 }

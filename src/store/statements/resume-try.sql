@@ -13,6 +13,11 @@ select
   resumed.phase as try_phase,
   resumed.last_log_seq,
   resumed.last_message_seq,
+  (
+    select coalesce(sum(octet_length(log_chunks.records)), 0)::bigint
+    from log_chunks
+    where log_chunks.build_id = resumed.build_id and log_chunks.try = resumed.number
+  ) as log_bytes,
   build_secrets.material,
   credentials_of(builds.namespace) as credentials
 from resumed

@@ -4,7 +4,13 @@ import type { LogRecord } from '../../../src/contract/api.ts';
 import { createMasker } from '../../../src/contract/masking.ts';
 import { createTryLog, type TryLog } from '../../../src/manager/logs/try-log.ts';
 import type { Lease } from '../../../src/store/index.ts';
-import { claimNew, openTestStore, type TestStore } from '../../store/support/store.ts';
+import {
+  claimNew,
+  claimRequest,
+  longLimits,
+  openTestStore,
+  type TestStore,
+} from '../../store/support/store.ts';
 
 /** One try's log, on a real store. */
 
@@ -21,12 +27,13 @@ interface Subject extends AsyncDisposable {
   records(): Promise<readonly LogRecord[]>;
 }
 
-async function subject(): Promise<Subject> {
+async function subject(logMaxBytes = 2 ** 30): Promise<Subject> {
   const store = await openTestStore(server);
   const { lease } = await claimNew(store);
   const log = createTryLog(lease, {
     logs: store.logs,
     leases: store.leases,
+    logMaxBytes,
     masker: createMasker(['correct-horse']),
     now: () => 0,
     signal: new AbortController().signal,
@@ -104,5 +111,41 @@ describe("a try's log", () => {
     const records = await it.records();
     expect(records.length).toBeGreaterThan(1);
     expect(records.map((record) => record.text).join('')).toBe(text);
+  });
+
+  it('drops output that it has no room for, says so once, and goes on with phases and steps', async () => {
+    await using it = await subject(1000);
+    const message = (text: string) => ({ phase: 'building', json_data: stream(text), time: 0 });
+    const line = `${'x'.repeat(399)}\n`;
+    const messages = [line, line, line, line].map(message);
+    expect(await it.log.batch({ sequence: 1, messages })).toBe(true);
+    const entering = { phase: 'pushing', json_data: phase, time: 0 };
+    expect(await it.log.batch({ sequence: 5, messages: [message('Step 2/2 : RUN true\n')] })).toBe(true);
+    expect(await it.log.batch({ sequence: 6, messages: [entering, message('tail\n'.repeat(99))] })).toBe(
+      true,
+    );
+    expect((await it.records()).map(({ stream: kind, text }) => [kind, text.slice(0, 11)])).toEqual([
+      ['output', 'xxxxxxxxxxx'],
+      ['output', 'xxxxxxxxxxx'],
+      ['note', 'The log of '],
+      ['phase', 'pushing'],
+    ]);
+    const build = await it.store.builds.get(it.lease.buildId);
+    expect(build).toMatchObject({ phase: 'pushing', progress: { step: 2 } });
+  });
+
+  it('counts what it drops as told, and notices when its lease was taken', async () => {
+    await using it = await subject(0);
+    const hash = Buffer.alloc(32, 7);
+    await it.store.leases.handOver(it.lease, { ...longLimits, resumeHash: hash });
+    const message = (text: string) => ({ phase: 'building', json_data: stream(text), time: 0 });
+    expect(await it.log.batch({ sequence: 1, messages: [message('said so\n')] })).toBe(true);
+    expect(await it.log.batch({ sequence: 2, messages: [message('a\n'), message('b\n')] })).toBe(true);
+    const { realm } = claimRequest().worker ?? { realm: '' };
+    const proof = { buildId: it.lease.buildId, try: 1, hash };
+    const resumed = await it.store.leases.resume(proof, { realm, manager: 'manager-2' });
+    expect(resumed).toMatchObject({ lastLogSeq: 1, lastMessageSeq: 3 });
+    expect(typeof resumed === 'object' && resumed.logBytes).toBeGreaterThan(100);
+    expect(await it.log.batch({ sequence: 4, messages: [message('c\n')] })).toBe(false);
   });
 });

@@ -102,7 +102,8 @@ function start(claims: Subject['claims']): Subject {
       beginStep: unexpected,
       expireLeases: unexpected,
     },
-    logs: { append: unexpected, read: unexpected },
+    logs: { append: unexpected, heard: unexpected, read: unexpected },
+    logMaxBytes: 2 ** 30,
     wakeUps: {
       subscribe: (listener) => {
         const before = tell;
