@@ -41,6 +41,7 @@ function waitOf(row: ExplainedWait): Wait {
     ready,
     drained,
     hasCredentials: row.hasCredentials,
+    hasExecutors: row.hasExecutors,
     hasExecutor: row.hasExecutor,
     usual: usualOf(row.ownStarts, row.ownMedian, row.ownP90),
     usualOfAll: usualOf(row.farmStarts, row.farmMedian, row.farmP90),

@@ -62,10 +62,14 @@ function reasonOf(row: BuildWithTries, wait: Wait, until: Date | null): Pick<Wai
     return { reason: 'backing_off', message: `It is tried again after try ${last.number} failed${why}` };
   }
   if (wait.fitting === 0 && !wait.hasExecutor) {
-    if (wait.slots === 0) return { reason: 'no_worker', message: 'No worker is connected.' };
+    if (wait.slots === 0 && !wait.hasExecutors)
+      return { reason: 'no_worker', message: 'No worker is connected.' };
     return wait.drained > 0
       ? { reason: 'drained', message: 'The workers that could take it are drained: they get no builds.' }
-      : { reason: 'no_match', message: `No worker can take it: it asks for ${demandOf(row, wait)}.` };
+      : {
+          reason: 'no_match',
+          message: `${wait.hasExecutors ? 'No worker and no executor' : 'No worker'} can take it: it asks for ${demandOf(row, wait)}.`,
+        };
   }
   if (wait.maxRunning !== null && wait.running >= wait.maxRunning) {
     const message = `Its namespace ${row.namespace} runs ${wait.running} of ${wait.maxRunning} builds.`;

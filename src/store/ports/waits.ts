@@ -24,7 +24,8 @@ export interface Wait {
   readonly drained: number;
   /** Whether its namespace has stored credentials, which only workers with `registry-auth` are given. */
   readonly hasCredentials: boolean;
-  /** Whether an executor could start a worker for it. */
+  /** Whether there are executors, and whether one of them could start a worker for it. */
+  readonly hasExecutors: boolean;
   readonly hasExecutor: boolean;
   /** Of its namespace, and of all; null where nothing started lately. */
   readonly usual: UsualWait | null;

@@ -58,6 +58,7 @@ select
   workers.fitting,
   workers.ready,
   workers.drained,
+  exists (select from executors) as has_executors,
   exists (select from credentials where credentials.namespace = waiting.namespace) as has_credentials,
   exists (
     select from executors

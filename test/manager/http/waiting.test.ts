@@ -74,6 +74,20 @@ it('says whether any worker could take it, and whether those that could are busy
   expect(await waiting(http, picky)).toMatchObject({ reason: 'no_match' });
 });
 
+it('names executors where there are some, and none takes it', async () => {
+  await using http = await openTestHttp(database);
+  const executor = { name: 'cloud', namespaces: ['others'], labels: {}, kinds: ['image'], extensions: [] };
+  await http.store.executors.put('manager-1', [executor]);
+  expect(await waiting(http, await submit(http))).toMatchObject({
+    reason: 'no_match',
+    message: 'No worker and no executor can take it: it asks for the kind image.',
+  });
+  expect(await waiting(http, await submit(http, { repository: 'others/app' }))).toMatchObject({
+    reason: 'busy',
+    message: 'No executor has room.',
+  });
+});
+
 it('says that stored credentials take a worker that knows of them', async () => {
   await using http = await openTestHttp(database);
   await http.store.workers.put([worker('r-1')]);
