@@ -171,6 +171,13 @@ const settings = {
     default: '600',
     read: readInteger(1, 1_000_000),
   }),
+  WRONG_TICKETS_PER_MINUTE: setting({
+    doc: 'How many wrong tickets a minute one address may show; then no ticket from there is looked at for the rest of the minute, right ones neither. Behind a balancer that hides where workers are, all of them count together.',
+    rule: 'a whole number from 1 to 1000000',
+    example: '600',
+    default: '60',
+    read: readInteger(1, 1_000_000),
+  }),
   LEASE_SECONDS: setting({
     doc: 'How long a try belongs to its manager after the last renewal.',
     rule: 'a whole number of seconds from 5 to 3600',

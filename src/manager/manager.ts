@@ -321,6 +321,7 @@ export async function startManager(
     address: settings.LISTEN_WAMP,
     tls: listenerTlsOf(settings),
     registrationsPerMinute: settings.REGISTRATIONS_PER_MINUTE,
+    wrongTicketsPerMinute: settings.WRONG_TICKETS_PER_MINUTE,
     realms: store.realms,
     registration: settings.REGISTRATION === 'ticket' ? (tickets ?? 'off') : settings.REGISTRATION,
     resumption:

@@ -173,7 +173,7 @@ export const metricCatalogue = {
   registrations: {
     type: 'counter',
     name: 'quay_build_registrations_total',
-    help: 'Registrations of workers: accepted, or refused as too_many (the rate limit) or wrong_ticket.',
+    help: 'Registrations of workers: accepted, or refused as too_many (the rate limit), wrong_ticket, or too_many_wrong (wrong tickets from that address before).',
     of: 'manager',
     labels: ['result'],
     bad: '`wrong_ticket`: a worker with an old ticket, or somebody who guesses. `too_many`: a worker that restarts all the time, or many behind one address.',

@@ -1,20 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import { managerProcedures } from '../../contract/uris.ts';
 import type { RealmStore } from '../../store/index.ts';
-import { askForTicket, WampError, type ProcedureHandler, type RealmPolicy } from '../../wamp/index.ts';
+import {
+  askForTicket,
+  WampError,
+  type ProcedureHandler,
+  type RealmPolicy,
+  type Refusal,
+} from '../../wamp/index.ts';
 import { REALM_JOIN_SECONDS } from '../limits.ts';
 import { createRateLimit } from './rate-limit.ts';
 import type { RegistrationTickets } from './registration-tickets.ts';
 
-/** Why a registration was refused: more than the rate limit, or a ticket that is not known. */
-export type RegistrationRefusal = 'too_many' | 'wrong_ticket';
+/** Why a registration was refused: more than the rate limit, a ticket that is not known, or too many of those before. */
+export type RegistrationRefusal = 'too_many' | 'wrong_ticket' | 'too_many_wrong';
 
 interface RegistrationDependencies {
   readonly realms: Pick<RealmStore, 'allocate'>;
   /** null: whoever connects may register. */
   readonly tickets: RegistrationTickets | null;
-  /** How many are let in from one address, and how many wrong tickets of one are logged. */
+  /** How many are let in from one address. */
   readonly registrationsPerMinute: number;
+  /** How many wrong tickets of one are looked at, and logged. */
+  readonly wrongTicketsPerMinute: number;
   readonly onRefused: (reason: RegistrationRefusal) => void;
   readonly logger: {
     info(fields: object, message: string): void;
@@ -25,9 +33,15 @@ interface RegistrationDependencies {
 
 /** The realm in which an enterprise worker asks for a realm of its own (worker contract 0.3, "Connecting"). */
 export function registrationPolicy<Data>(dependencies: RegistrationDependencies): RealmPolicy<Data> {
-  const { realms, tickets, registrationsPerMinute, onRefused, logger, now } = dependencies;
+  const { realms, tickets, registrationsPerMinute, wrongTicketsPerMinute, onRefused, logger, now } =
+    dependencies;
   const isTooMany = createRateLimit(registrationsPerMinute, now);
-  const areTooManyWrong = createRateLimit(registrationsPerMinute, now);
+  const areTooManyWrong = createRateLimit(wrongTicketsPerMinute, now);
+  const tooManyWrong: Refusal = {
+    type: 'refuse',
+    uri: 'io.quay.buildworker.toomanywrongtickets',
+    message: `more than ${wrongTicketsPerMinute} wrong tickets a minute from this address: wait a minute`,
+  };
   const register: ProcedureHandler<Data> = async (_args, _kwargs, { caller }) => {
     const address = caller?.transport.address ?? '';
     if (isTooMany(hostOf(address))) {
@@ -55,18 +69,26 @@ export function registrationPolicy<Data>(dependencies: RegistrationDependencies)
     ...(tickets === null
       ? {}
       : {
-          authenticate: (hello) =>
-            askForTicket(hello, 'tickets', async (authid, ticket) => {
-              const isRight = await tickets.verify(authid, ticket);
-              const { address } = hello.transport;
+          authenticate: (hello) => {
+            const { address } = hello.transport;
+            const isShutOut = (): boolean => areTooManyWrong.isReached(hostOf(address));
+            if (isShutOut()) {
+              onRefused('too_many_wrong');
+              return tooManyWrong;
+            }
+            return askForTicket(hello, 'tickets', async (authid, ticket) => {
+              // Others that were challenged at the same time may have used up what there was.
+              const isLate = isShutOut();
+              const isRight = !isLate && (await tickets.verify(authid, ticket));
               if (!isRight) {
-                onRefused('wrong_ticket');
+                onRefused(isLate ? 'too_many_wrong' : 'wrong_ticket');
                 // A flood of them shall not flood the log.
                 if (!areTooManyWrong(hostOf(address)))
                   logger.warn({ address, authid: authid.slice(0, 128) }, 'a wrong ticket was shown');
               }
               return isRight;
-            }),
+            });
+          },
         }),
   };
 }

@@ -32,6 +32,8 @@ export interface WorkerListenerOptions extends Omit<WorkerRealmDependencies, 're
   readonly registration: 'open' | RegistrationTickets | 'off';
   /** From one address. */
   readonly registrationsPerMinute: number;
+  /** From one address: how many may be shown before no more are looked at for the rest of the minute. */
+  readonly wrongTicketsPerMinute: number;
   /** Told of what the router drops, and of registrations that are refused. */
   readonly onDrop: (drop: Drop) => void;
   readonly onRefused: (reason: RegistrationRefusal) => void;
@@ -59,12 +61,14 @@ export interface WorkerListener {
  * @throws ListenerTlsError
  */
 export async function startWorkerListener(options: WorkerListenerOptions): Promise<WorkerListener> {
-  const { realms, registration, registrationsPerMinute, onDrop, onRefused, logger, now } = options;
+  const { realms, registration, registrationsPerMinute, wrongTicketsPerMinute } = options;
+  const { onDrop, onRefused, logger, now } = options;
   const workers = workerRealmPolicy(options);
   const register = registrationPolicy<WorkerRealm>({
     realms,
     tickets: typeof registration === 'string' ? null : registration,
     registrationsPerMinute,
+    wrongTicketsPerMinute,
     onRefused,
     logger,
     now,

@@ -15,3 +15,10 @@ it('remembers so many keys, and lets those beyond have no more than one has', ()
   for (let key = 0; key < RATE_LIMIT_KEYS_MAX; key++) expect(isTooMany(String(key))).toBe(false);
   expect(['x', 'y', 'z', '0'].map(isTooMany)).toEqual([false, false, true, false]);
 });
+
+it('says beforehand that one more is too many, which counts nothing', () => {
+  const isTooMany = createRateLimit(1, () => 0);
+  expect([isTooMany.isReached('a'), isTooMany.isReached('a')]).toEqual([false, false]);
+  expect(isTooMany('a')).toBe(false);
+  expect([isTooMany.isReached('a'), isTooMany.isReached('b')]).toEqual([true, false]);
+});

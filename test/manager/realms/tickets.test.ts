@@ -115,3 +115,26 @@ it('a ticket that was revoked is good no more', async () => {
   await expect(refused).rejects.toThrow('wamp.error.authentication_denied');
   using _other = await openAutobahn(manager.url, showing('farm-2', others.ticket));
 });
+
+it('an address that shows too many wrong tickets is not listened to for a minute', async () => {
+  await writeFile(file, JSON.stringify([mine.entry]));
+  let time = 0;
+  const refused: string[] = [];
+  await using manager = await startTestListener(database, {
+    registration: await loadRegistrationTickets(file, (error) => {
+      throw error;
+    }),
+    wrongTicketsPerMinute: 2,
+    onRefused: (reason) => refused.push(reason),
+    now: () => time,
+  });
+  for (const _ of [1, 2]) {
+    const wrong = openAutobahn(manager.url, showing('farm-1', others.ticket));
+    await expect(wrong).rejects.toThrow('wamp.error.authentication_denied');
+  }
+  const right = openAutobahn(manager.url, showing('farm-1', mine.ticket));
+  await expect(right).rejects.toThrow('io.quay.buildworker.toomanywrongtickets');
+  expect(refused).toEqual(['wrong_ticket', 'wrong_ticket', 'too_many_wrong']);
+  time = 60_000;
+  using _connection = await openAutobahn(manager.url, showing('farm-1', mine.ticket));
+});

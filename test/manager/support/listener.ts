@@ -32,6 +32,7 @@ export async function startTestListener(
     address: { host: '127.0.0.1', port: 0 },
     tls: null,
     registrationsPerMinute: 600,
+    wrongTicketsPerMinute: 60,
     realms: store.realms,
     registration: 'open',
     resumption: null,
