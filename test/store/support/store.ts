@@ -30,9 +30,10 @@ export async function openTestStore(
   server: LabDatabaseServer,
   url?: string,
   blobs: BlobStore = noBlobs,
+  now: () => Date = () => new Date(),
 ): Promise<TestStore> {
   const databaseUrl = url ?? (await server.createDatabase()).url;
-  const store = await openStore({ databaseUrl, dataDirectory: '', blobs, log });
+  const store = await openStore({ databaseUrl, dataDirectory: '', blobs, log, now });
   return { ...store, url: databaseUrl, [Symbol.asyncDispose]: () => store.close() };
 }
 
