@@ -61,6 +61,8 @@ export function attachWebSockets<Data>(
   const { paths, pingInterval = 0, keepAlive = 30_000, now = Date.now } = options;
   const { limits, logger } = router;
   const peers = new Set<WebSocketPeer<Data>>();
+  // One for all: a function of each connection's own would keep the request that opened it.
+  const forget = (gone: WebSocketPeer<Data>): void => void peers.delete(gone);
   let isDraining = false;
   let closing: Promise<void> | null = null;
   // The types of ws do not know closeTimeout yet.
@@ -89,10 +91,7 @@ export function attachWebSockets<Data>(
       return;
     }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const peer = new WebSocketPeer(router, webSocket, request, socket, now, (gone) => {
-        peers.delete(gone);
-      });
-      peers.add(peer);
+      peers.add(new WebSocketPeer(router, webSocket, request, socket, now, forget));
     });
     if (keepAlive > 0) socket.setKeepAlive(true, keepAlive);
   };
