@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import {
@@ -30,6 +30,18 @@ export function addWorkerRoutes(
     const history = await workers.history(knownId(id), tries);
     if (history === null) throw new ApiProblem('worker_not_found');
     return viewWorkerHistory(id, history);
+  };
+
+  const change = async (
+    request: FastifyRequest,
+    id: string,
+    act: 'drain' | 'resume',
+    done: string,
+  ): Promise<WorkerHistory> => {
+    const by = actorOf(request);
+    if (!(await workers[act](knownId(id), by))) throw new ApiProblem('worker_not_found');
+    request.log.info({ worker: id, by: by.name }, done);
+    return show(id, TRIES_LISTED);
   };
 
   routes.get(
@@ -75,13 +87,7 @@ export function addWorkerRoutes(
         response: { 200: workerHistorySchema, ...problems(401, 403, 404, 503) },
       },
     },
-    async (request) => {
-      const id = knownId(request.params.id);
-      const by = actorOf(request);
-      if (!(await workers.drain(id, by))) throw new ApiProblem('worker_not_found');
-      request.log.info({ worker: id, by: by.name }, 'a worker was drained');
-      return show(id, TRIES_LISTED);
-    },
+    (request) => change(request, request.params.id, 'drain', 'a worker was drained'),
   );
 
   routes.post(
@@ -95,13 +101,7 @@ export function addWorkerRoutes(
         response: { 200: workerHistorySchema, ...problems(401, 403, 404, 503) },
       },
     },
-    async (request) => {
-      const id = knownId(request.params.id);
-      const by = actorOf(request);
-      if (!(await workers.resume(id, by))) throw new ApiProblem('worker_not_found');
-      request.log.info({ worker: id, by: by.name }, 'a worker was resumed');
-      return show(id, TRIES_LISTED);
-    },
+    (request) => change(request, request.params.id, 'resume', 'a worker was resumed'),
   );
 
   routes.delete(
