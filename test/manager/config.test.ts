@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigurationError, loadConfiguration } from '../../src/contract/configuration.ts';
-import { managerConfiguration, type ManagerSettings } from '../../src/manager/config.ts';
+import { managerConfiguration } from '../../src/manager/config.ts';
+import type { ManagerSettings } from '../../src/manager/settings.ts';
 
 function load(environment: NodeJS.ProcessEnv): ManagerSettings {
   return loadConfiguration(managerConfiguration, { environment });

@@ -10,7 +10,7 @@ import {
   type BlobStore,
 } from '../../store/index.ts';
 import { commandActor } from './actor.ts';
-import type { ManagerSettings } from '../config.ts';
+import type { ManagerSettings } from '../settings.ts';
 import { exitCodes } from '../exit-codes.ts';
 
 /** `quay-build-manager backup` and `restore`: everything that the manager keeps, as one file. */

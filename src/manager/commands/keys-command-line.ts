@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ManagerSettings } from '../config.ts';
+import type { ManagerSettings } from '../settings.ts';
 import { activateKey, listKeys, prepareKey, resealSecrets, retireKey } from './keys.ts';
 import { configOption, withSettings } from './with-settings.ts';
 

@@ -4,7 +4,7 @@ import { proxiesOf } from '../../contract/network/settings.ts';
 import { reasonOf } from '../../contract/reason.ts';
 import { DatabaseAway, openBlobFolder, openStore, StoreUnusable, type Store } from '../../store/index.ts';
 import { commandActor } from './actor.ts';
-import type { ManagerSettings } from '../config.ts';
+import type { ManagerSettings } from '../settings.ts';
 import { exitCodes } from '../exit-codes.ts';
 import {
   CLOCK_SKEW_SECONDS,

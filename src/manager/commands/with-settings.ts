@@ -1,6 +1,7 @@
 import { ConfigurationError, loadConfiguration } from '../../contract/configuration.ts';
 import { withProxyNames } from '../../contract/network/proxies.ts';
-import { managerConfiguration, type ManagerSettings } from '../config.ts';
+import { managerConfiguration } from '../config.ts';
+import type { ManagerSettings } from '../settings.ts';
 import { exitCodes } from '../exit-codes.ts';
 
 export const configOption = [

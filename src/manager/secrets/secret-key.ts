@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { ManagerSettings } from '../config.ts';
+import type { ManagerSettings } from '../settings.ts';
 import { SECRET_KEYS_MAX } from '../limits.ts';
 
 /** The keys that secrets at rest are sealed with: a file, `SECRET_KEY_FILE`, of one key a line. */

@@ -8,7 +8,8 @@ import { freePort } from '../../../lab/process.ts';
 import { startRegistry, type LabRegistry } from '../../../lab/registry.ts';
 import { pushTinyImage } from '../../../lab/tiny-image.ts';
 import { loadConfiguration } from '../../../src/contract/configuration.ts';
-import { managerConfiguration, type ManagerSettings } from '../../../src/manager/config.ts';
+import { managerConfiguration } from '../../../src/manager/config.ts';
+import type { ManagerSettings } from '../../../src/manager/settings.ts';
 import {
   activateKey,
   listKeys,

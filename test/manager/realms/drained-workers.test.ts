@@ -1,11 +1,6 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startBareWorker, type BareWorker } from '../../../lab/bare-worker.ts';
-import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { startFarm, type LabFarm } from '../../../lab/farm.ts';
-import { run } from '../../../lab/process.ts';
+import type { LabFarm } from '../../../lab/farm.ts';
 import {
   workerHistorySchema,
   workerListSchema,
@@ -14,37 +9,18 @@ import {
 } from '../../../src/contract/api.ts';
 import { cli, startCli } from '../../cli/support/cli.ts';
 import { ended, show, submit } from '../../e2e/support.ts';
+import { startTwoManagers, type TwoManagers } from '../support/two-managers.ts';
 
 /** Workers that are drained, resumed and forgotten at one manager while they are connected to another. */
 
-let directory: string;
-let database: LabDatabaseServer;
+let managers: TwoManagers | undefined;
 let farm: LabFarm;
 let other: LabFarm;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'qlab-drain-'));
-  database = await startDatabaseServer();
-  // The name of a host, which the socket's folder stands for: a setting must be a whole URL.
-  const url = (await database.createDatabase()).url.replace('@/', '@localhost/');
-  const key = join(directory, 'secret.key');
-  await run('/bin/sh', ['-c', `umask 077; head -c 32 /dev/urandom | base64 >${key}`]);
-  const start = async (name: string): Promise<LabFarm> => {
-    const folder = join(directory, name);
-    await mkdir(folder);
-    return startFarm({
-      directory: folder,
-      env: { DATABASE_URL: url, SECRET_KEY_FILE: key, MANAGER_ID: name },
-    });
-  };
-  farm = await start('first');
-  other = await start('second');
+  managers = await startTwoManagers();
+  ({ first: farm, second: other } = managers);
 });
-afterAll(async () => {
-  await other.stop();
-  await farm.stop();
-  await database.stop();
-  await rm(directory, { recursive: true, force: true });
-});
+afterAll(() => managers?.[Symbol.asyncDispose]());
 
 const BUILD = { repository: 'team/app', build_package: 'http://127.0.0.1:9/package.tar' };
 const complete = { result: { image_id: 'sha256:0', digests: [] } };

@@ -1,43 +1,21 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startBareWorker, type BareWorker } from '../../../lab/bare-worker.ts';
-import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { startFarm, type LabFarm } from '../../../lab/farm.ts';
-import { run } from '../../../lab/process.ts';
+import type { LabFarm } from '../../../lab/farm.ts';
 import { leaseClaimSchema, type LeaseClaim } from '../../../src/contract/extensions.ts';
 import { ended, logOf, show, submit } from '../../e2e/support.ts';
+import { startTwoManagers, type TwoManagers } from '../support/two-managers.ts';
 
 /** Extension `resume`, as the manager keeps it: who may come back with a build, and where. Two managers share one database. */
 
-let directory: string;
-let database: LabDatabaseServer;
+let managers: TwoManagers | undefined;
 let farm: LabFarm;
 let other: LabFarm;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'qlab-resume-'));
-  database = await startDatabaseServer();
-  // The name of a host, which the socket's folder stands for: a setting must be a whole URL.
-  const url = (await database.createDatabase()).url.replace('@/', '@localhost/');
-  const key = join(directory, 'secret.key');
-  await run('/bin/sh', ['-c', `umask 077; head -c 32 /dev/urandom | base64 >${key}`]);
-  const start = async (name: string): Promise<LabFarm> => {
-    const folder = join(directory, name);
-    await mkdir(folder);
-    const env = { DATABASE_URL: url, SECRET_KEY_FILE: key, MANAGER_ID: name, RESUME_GRACE_SECONDS: '30' };
-    return startFarm({ directory: folder, env });
-  };
-  farm = await start('first');
-  other = await start('second');
+  managers = await startTwoManagers({ RESUME_GRACE_SECONDS: '30' });
+  ({ first: farm, second: other } = managers);
 });
-afterAll(async () => {
-  await other.stop();
-  await farm.stop();
-  await database.stop();
-  await rm(directory, { recursive: true, force: true });
-});
+afterAll(() => managers?.[Symbol.asyncDispose]());
 
 const BUILD = { repository: 'team/app', build_package: 'http://127.0.0.1:9/package.tar' };
 const OFFER = {
