@@ -1,37 +1,21 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
 import { credentialListSchema, credentialSchema } from '../../../src/contract/api/registries.ts';
-import { loadApiTokens, newApiToken } from '../../../src/manager/http/api-tokens.ts';
+import { newApiToken } from '../../../src/manager/http/api-tokens.ts';
 import { credentialContext } from '../../../src/manager/registry/credentials.ts';
-import { openTestHttp, refusalOf, type TestHttp } from '../support/http.ts';
+import { openGuardedHttp } from '../support/guarded-http.ts';
+import { refusalOf, type TestHttp } from '../support/http.ts';
 
 const PASSWORD = 'correct-horse-battery';
 const keeper = newApiToken('keeper', ['credentials']);
 const writer = newApiToken('ci', ['read', 'write']);
 const admin = newApiToken('root', ['admin']);
 
-let directory: string;
-let database: LabDatabaseServer;
 let http: TestHttp;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'credentials-'));
-  const path = join(directory, 'tokens.json');
-  await writeFile(path, JSON.stringify([keeper.entry, writer.entry, admin.entry]));
-  database = await startDatabaseServer();
-  const tokens = await loadApiTokens(path, (error) => {
-    throw error;
-  });
-  http = await openTestHttp(database, { tokens });
+  http = await openGuardedHttp([keeper.entry, writer.entry, admin.entry]);
 });
-afterAll(async () => {
-  await http[Symbol.asyncDispose]();
-  await database.stop();
-  await rm(directory, { recursive: true });
-});
+afterAll(() => http[Symbol.asyncDispose]());
 
 const pathOf = (namespace: string, registry?: string): string =>
   `/api/v1/namespaces/${encodeURIComponent(namespace)}/credentials` +

@@ -1,36 +1,20 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
 import { buildSchema, problemSchema, type Build, type BuildRequestBody } from '../../../src/contract/api.ts';
 import { namespaceListSchema, namespaceViewSchema } from '../../../src/contract/api/namespaces.ts';
-import { loadApiTokens, newApiToken } from '../../../src/manager/http/api-tokens.ts';
+import { newApiToken } from '../../../src/manager/http/api-tokens.ts';
 import { startCli } from '../../cli/support/cli.ts';
-import { openTestHttp, refusalOf, type TestHttp } from '../support/http.ts';
+import { openGuardedHttp } from '../support/guarded-http.ts';
+import { refusalOf, type TestHttp } from '../support/http.ts';
 
 const writer = newApiToken('ci', ['read', 'write']);
 const admin = newApiToken('root', ['admin']);
 
-let directory: string;
-let database: LabDatabaseServer;
 let http: TestHttp;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'namespaces-'));
-  const path = join(directory, 'tokens.json');
-  await writeFile(path, JSON.stringify([writer.entry, admin.entry]));
-  database = await startDatabaseServer();
-  const tokens = await loadApiTokens(path, (error) => {
-    throw error;
-  });
-  http = await openTestHttp(database, { tokens });
+  http = await openGuardedHttp([writer.entry, admin.entry]);
 });
-afterAll(async () => {
-  await http[Symbol.asyncDispose]();
-  await database.stop();
-  await rm(directory, { recursive: true });
-});
+afterAll(() => http[Symbol.asyncDispose]());
 
 const by = ({ token }: typeof admin): { authorization: string } => ({ authorization: `Bearer ${token}` });
 const pathOf = (namespace: string): string => `/api/v1/namespaces/${encodeURIComponent(namespace)}`;

@@ -1,10 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { loadApiTokens, newApiToken } from '../../../src/manager/http/api-tokens.ts';
-import { openTestHttp, refusalOf, type TestHttp } from '../support/http.ts';
+import { newApiToken } from '../../../src/manager/http/api-tokens.ts';
+import { openGuardedHttp } from '../support/guarded-http.ts';
+import { refusalOf, type TestHttp } from '../support/http.ts';
 
 /** What the builds of a namespace may pull beside their own repositories. */
 
@@ -13,24 +10,11 @@ const admin = newApiToken('root', ['admin']);
 const url = '/api/v1/namespaces/deep%2Fteam/readable';
 const headers = { authorization: `Bearer ${admin.token}` };
 
-let directory: string;
-let database: LabDatabaseServer;
 let http: TestHttp;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'readable-'));
-  const path = join(directory, 'tokens.json');
-  await writeFile(path, JSON.stringify([writer.entry, admin.entry]));
-  database = await startDatabaseServer();
-  const tokens = await loadApiTokens(path, (error) => {
-    throw error;
-  });
-  http = await openTestHttp(database, { tokens });
+  http = await openGuardedHttp([writer.entry, admin.entry]);
 });
-afterAll(async () => {
-  await http[Symbol.asyncDispose]();
-  await database.stop();
-  await rm(directory, { recursive: true });
-});
+afterAll(() => http[Symbol.asyncDispose]());
 
 const set = async (repositories: readonly string[]): Promise<unknown> => {
   const answer = await http.app.inject({ method: 'PUT', url, payload: { repositories }, headers });
