@@ -48,7 +48,8 @@ async function expectWhole(id: string, lines: number): Promise<void> {
   const log = await logOf(e2e.farm, id);
   expect(linesOf(log)).toEqual([...Array(lines).keys()]);
   expect(await phasesOf(id)).toEqual(['unpacking', 'pulling', 'checking-cache', 'building', 'pushing']);
-  expect(await buildFolders()).toEqual([]);
+  // The folder goes once the result was told.
+  await expect.poll(buildFolders).toEqual([]);
 }
 
 /** The phases that a build's log tells of. */
@@ -146,7 +147,7 @@ it('a worker that is away for longer than it may stops the build, and another tr
   wire.cut();
   await worker.printed(/not ready; trying again/);
   expect(await pidOf(command)).toBeUndefined();
-  expect(await buildFolders()).toEqual([]);
+  await expect.poll(buildFolders).toEqual([]);
   wire.open(true);
   await followUntil(farm, id, (events) => /"try":2.*"text":"it has begun/.test(events));
   process.kill((await pidOf(command)) ?? 0);
