@@ -81,7 +81,7 @@ export const settings = {
   }),
   SECRET_KEY_FILE: setting({
     doc: 'The key that encrypts credentials at rest: 32 bytes in base64 or hexadecimal. `secret.key` in `DATA_DIR`, made at the first start, when absent.',
-    rule: 'the path of a file that only its owner may read',
+    rule: 'the path of a file that only its owner may read; one of root may be readable by its group',
     example: '/etc/quay-build-manager/secret.key',
     read: readText,
   }),

@@ -34,6 +34,19 @@ export function addFarmRoutes(app: FastifyInstance, dependencies: HttpDependenci
   );
 
   routes.get(
+    '/livez',
+    {
+      schema: {
+        summary:
+          'Whether this manager answers at all, with or without its database; one that does not is to be restarted',
+        tags: ['farm'],
+        response: { 200: z.object({ status: z.literal('ok') }) },
+      },
+    },
+    () => ({ status: 'ok' as const }),
+  );
+
+  routes.get(
     '/healthz',
     {
       schema: {

@@ -24,7 +24,7 @@ export interface SecretKeys {
  * Reads the keys. A file that does not exist is created with a new key and mode 0600 where `create` allows it. To change the
  * key, put a new one on the first line and leave the older ones below it.
  *
- * @throws SecretKeyError when the file is missing, readable by others than its owner, or not keys.
+ * @throws SecretKeyError when the file is missing, readable by others than its owner (or, of root's file, than its group), or not keys.
  */
 export async function loadSecretKeys(path: string, { create }: { create: boolean }): Promise<SecretKeys> {
   if (create && (await createKeyFile(path))) return { keys: await readKeys(path), created: true };
@@ -57,9 +57,12 @@ async function createKeyFile(path: string): Promise<boolean> {
 async function readKeys(path: string): Promise<Uint8Array[]> {
   let text: string;
   try {
-    const { mode } = await stat(path);
-    if ((mode & 0o077) !== 0) {
-      throw new SecretKeyError(`${path} can be read by others than its owner; run: chmod 600 ${path}`);
+    const { mode, uid } = await stat(path);
+    // Secrets that Kubernetes and its like mount are root's, and their reader is in the group of the file.
+    const isMounted = uid === 0 && process.geteuid?.() !== 0;
+    if ((mode & (isMounted ? 0o037 : 0o077)) !== 0) {
+      const bits = isMounted ? '640' : '600';
+      throw new SecretKeyError(`${path} can be read by others than its owner; run: chmod ${bits} ${path}`);
     }
     text = await readFile(path, 'utf8');
   } catch (error) {

@@ -75,9 +75,12 @@ describe('a manager with tokens', () => {
     expect(http.logged()).not.toContain(writer.token);
   });
 
-  it.each(['/status', '/healthz', '/readyz', '/openapi.json'])('shows %s to everybody', async (url) => {
-    expect((await call('GET', url)).status).toBe(200);
-  });
+  it.each(['/status', '/livez', '/healthz', '/readyz', '/openapi.json'])(
+    'shows %s to everybody',
+    async (url) => {
+      expect((await call('GET', url)).status).toBe(200);
+    },
+  );
 });
 
 describe('the tokens file', () => {

@@ -91,6 +91,7 @@ describe('the farm as a whole', () => {
         '/api/v1/builds/{id}/cancel': {},
         '/api/v1/workers': {},
         '/status': {},
+        '/livez': {},
         '/healthz': {},
         '/readyz': {},
         '/metrics': {},
@@ -125,11 +126,12 @@ describe('a broken request', () => {
 });
 
 describe('a manager whose database is away', () => {
-  it('says so, and asks to come again', async () => {
+  it('says so, and asks to come again; there is no reason to restart it', async () => {
     const own = await startDatabaseServer();
     await using cut = await openTestHttp(database, { databaseUrl: (await own.createDatabase()).url });
     expect((await cut.app.inject('/healthz')).json()).toEqual({ status: 'ok' });
     await own.stop();
+    expect((await cut.app.inject('/livez')).json()).toEqual({ status: 'ok' });
     for (const url of ['/healthz', '/readyz', '/api/v1/builds']) {
       const answer = await cut.app.inject(url);
       expect(answer.statusCode).toBe(503);

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -11,6 +11,18 @@ beforeEach(async () => {
   path = join(directory, 'secret.key');
 });
 afterEach(() => rm(directory, { recursive: true }));
+
+/** Does something as a user, and its group, who is not root. */
+async function as<T>(id: number, what: () => Promise<T>): Promise<T> {
+  process.setegid?.(id);
+  process.seteuid?.(id);
+  try {
+    return await what();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+  }
+}
 
 describe('the key file', () => {
   it('is created once, for its owner alone', async () => {
@@ -39,6 +51,21 @@ describe('the key file', () => {
     await loadSecretKeys(path, { create: true });
     await chmod(path, 0o640);
     await expect(loadSecretKeys(path, { create: true })).rejects.toThrow(/chmod 600/);
+  });
+
+  it('may be the file of root that its group reads, for who is not root', async () => {
+    await writeFile(path, `${'0123456789abcdef'.repeat(4)}\n`);
+    await chmod(directory, 0o755);
+    const somebody = 7_654;
+    await chown(path, 0, somebody);
+    await chmod(path, 0o440);
+    await expect(as(somebody, () => loadSecretKeys(path, { create: false }))).resolves.toMatchObject({
+      created: false,
+    });
+    await chmod(path, 0o444);
+    await expect(as(somebody, () => loadSecretKeys(path, { create: false }))).rejects.toThrow(/chmod 640/);
+    await chmod(path, 0o440);
+    await expect(loadSecretKeys(path, { create: false })).rejects.toThrow(/chmod 600/);
   });
 
   it('is refused when it is missing, empty or not keys, without showing what is in it', async () => {
