@@ -323,6 +323,8 @@ export async function startManager(
     tls: listenerTlsOf(settings),
     registrationsPerMinute: settings.REGISTRATIONS_PER_MINUTE,
     wrongTicketsPerMinute: settings.WRONG_TICKETS_PER_MINUTE,
+    unknownRealmsPerMinute: settings.UNKNOWN_REALMS_PER_MINUTE,
+    connectionsPerAddress: settings.UNREADY_CONNECTIONS_MAX,
     realms: store.realms,
     registration: settings.REGISTRATION === 'ticket' ? (tickets ?? 'off') : settings.REGISTRATION,
     resumption:
@@ -346,6 +348,7 @@ export async function startManager(
     },
     onDrop: (kind) => metrics.dropped.inc({ kind }),
     onRefused: (result) => metrics.registrations.inc({ result }),
+    onShutOut: () => metrics.connectionsShutOut.inc(),
     logger,
     now,
   });

@@ -178,6 +178,20 @@ export const settings = {
     default: '60',
     read: readInteger(1, 1_000_000),
   }),
+  UNKNOWN_REALMS_PER_MINUTE: setting({
+    doc: 'How many times a minute one address may ask for a realm that there is not; then no worker from there joins or comes back to a realm that this manager does not hold, for the rest of the minute. Behind a balancer that hides where workers are, all of them count together.',
+    rule: 'a whole number from 1 to 1000000',
+    example: '6000',
+    default: '600',
+    read: readInteger(1, 1_000_000),
+  }),
+  UNREADY_CONNECTIONS_MAX: setting({
+    doc: 'How many connections of one address may be without a worker that is ready; a further one is closed at once, and a worker comes again later. Each slot of a worker is a connection. Of IPv6, here and where something is counted by the minute, a network /64 is one address. Behind a balancer that hides where workers are, all of them count together.',
+    rule: 'a whole number from 1 to 50000',
+    example: '10000',
+    default: '1024',
+    read: readInteger(1, 50_000),
+  }),
   LEASE_SECONDS: setting({
     doc: 'How long a try belongs to its manager after the last renewal.',
     rule: 'a whole number of seconds from 5 to 3600',

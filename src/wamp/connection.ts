@@ -1,8 +1,16 @@
-import { errorUris, ProtocolViolation } from './errors.ts';
+import { errorUris, ProtocolViolation, WampError } from './errors.ts';
 import { readHello } from './hello.ts';
 import { Code, parseMessage } from './messages.ts';
 import type { AuthenticateMessage, ClientMessage, HelloMessage } from './messages.ts';
-import type { Acceptance, Authentication, Challenge, Hello, Refusal, Session } from './policy.ts';
+import type {
+  Acceptance,
+  Authentication,
+  Challenge,
+  Hello,
+  Refusal,
+  Session,
+  TransportInfo,
+} from './policy.ts';
 import type { OpenRealm, RealmSurroundings } from './realm.ts';
 import { JoinedSession } from './session.ts';
 import type { Transport } from './session.ts';
@@ -11,7 +19,7 @@ import { isUri } from './uris.ts';
 /** What the router does for its connections. */
 export interface Host<Data> extends RealmSurroundings {
   /** The realm of a name, opened when it must be; null when there is none. */
-  findRealm(name: string): OpenRealm<Data> | null | Promise<OpenRealm<Data> | null>;
+  findRealm(name: string, from: TransportInfo): OpenRealm<Data> | null | Promise<OpenRealm<Data> | null>;
   /** Why a session may not join now, or null. */
   refuseJoin(realm: OpenRealm<Data>): string | null;
   sessionOpened(): void;
@@ -204,7 +212,7 @@ export class Connection<Data> {
     this.#enter(finding);
     this.#step(
       finding,
-      () => this.#host.findRealm(hello.realm),
+      () => this.#host.findRealm(hello.realm, hello.transport),
       (realm) => {
         if (!realm) {
           this.#refuse(errorUris.noSuchRealm, `there is no realm ${hello.realm}`);
@@ -234,6 +242,11 @@ export class Connection<Data> {
   /** Asks for something that may take time, and goes on with it, unless the connection has gone on meanwhile. */
   #step<Value>(opening: State<Data>, ask: () => Value | Promise<Value>, next: (value: Value) => void): void {
     const undecided = (error: unknown) => {
+      if (error instanceof WampError) {
+        const [text] = error.args;
+        if (this.#state === opening) this.#refuse(error.uri, typeof text === 'string' ? text : error.uri);
+        return;
+      }
       this.#host.logger.warn({ err: error }, 'whether a session may be opened could not be decided');
       if (this.#state === opening) this.#refuse(errorUris.authorizationFailed, 'try again later');
     };

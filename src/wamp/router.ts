@@ -3,7 +3,7 @@ import type { Host } from './connection.ts';
 import { globalId } from './ids.ts';
 import { defaultLimits } from './limits.ts';
 import type { Limits } from './limits.ts';
-import type { Drop, Logger, Realm, RealmPolicy } from './policy.ts';
+import type { Drop, Logger, Realm, RealmPolicy, TransportInfo } from './policy.ts';
 import { OpenRealm } from './realm.ts';
 import type { Transport } from './session.ts';
 
@@ -16,8 +16,11 @@ export interface RealmDefinition<Data> {
 export interface RouterOptions<Data> {
   /** What differs from {@link defaultLimits}. */
   readonly limits?: Partial<Limits>;
-  /** Asked at HELLO for a realm that is not in memory; null when it does not exist. Joining never makes one. */
-  readonly openRealm?: (name: string) => Promise<RealmDefinition<Data> | null>;
+  /**
+   * Asked at HELLO for a realm that is not in memory, with who asks first for it; null when it does not exist. Joining never makes one.
+   * What it rejects with as a {@link WampError} is the refusal's URI and words; after any other error a peer may try again.
+   */
+  readonly openRealm?: (name: string, from: TransportInfo) => Promise<RealmDefinition<Data> | null>;
   readonly logger?: Logger;
   /** Told of everything that is refused or dropped. */
   readonly onDrop?: (drop: Drop) => void;
@@ -85,14 +88,17 @@ export function createRouter<Data = undefined>(options: RouterOptions<Data> = {}
     return realm;
   }
 
-  function findRealm(name: string): OpenRealm<Data> | null | Promise<OpenRealm<Data> | null> {
+  function findRealm(
+    name: string,
+    from: TransportInfo,
+  ): OpenRealm<Data> | null | Promise<OpenRealm<Data> | null> {
     const present = realms.get(name);
     if (present || !options.openRealm) return present ?? null;
     // Several may ask for the same realm at once.
     const asked = opening.get(name);
     if (asked) return asked;
     const found = options
-      .openRealm(name)
+      .openRealm(name, from)
       .then((definition) => definition && addRealm(name, definition.policy, definition.data))
       .finally(() => opening.delete(name));
     opening.set(name, found);

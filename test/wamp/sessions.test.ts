@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createRouter } from '../../src/wamp/index.ts';
+import { createRouter, WampError } from '../../src/wamp/index.ts';
 import type { Authentication, RealmPolicy, Session } from '../../src/wamp/index.ts';
 import { ALL_ROLES, connect, join, routerWith } from './support/peer.ts';
 
@@ -243,7 +243,7 @@ describe('realms', () => {
     const peers = [connect(router), connect(router), connect(router)];
     for (const peer of peers) peer.say(HELLO);
     await expect.poll(() => router.sessionCount).toBe(3);
-    expect(openRealm).toHaveBeenCalledExactlyOnceWith('realm1');
+    expect(openRealm).toHaveBeenCalledExactlyOnceWith('realm1', expect.objectContaining({ path: '/' }));
     expect(router.realms.get('realm1')?.sessions.size).toBe(3);
   });
 
@@ -253,6 +253,15 @@ describe('realms', () => {
     peer.say(HELLO);
     await expect.poll(() => peer.isClosed).toBe(true);
     expect(peer.heard).toMatchObject([[3, {}, 'wamp.error.authorization_failed']]);
+  });
+
+  test('are refused with the words of whoever opens them', async () => {
+    const refusal = new WampError('test.error.not_now', ['come back tomorrow']);
+    const router = createRouter({ openRealm: () => Promise.reject(refusal) });
+    const peer = connect(router);
+    peer.say(HELLO);
+    await expect.poll(() => peer.isClosed).toBe(true);
+    expect(peer.heard).toEqual([[3, { message: 'come back tomorrow' }, 'test.error.not_now']]);
   });
 
   test('are forgotten when empty if the owner wishes so, but not while someone is on the way in', async () => {

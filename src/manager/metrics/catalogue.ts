@@ -179,6 +179,14 @@ export const metricCatalogue = {
     bad: '`wrong_ticket`: a worker with an old ticket, or somebody who guesses. `too_many`: a worker that restarts all the time, or many behind one address.',
   },
 
+  connectionsShutOut: {
+    type: 'counter',
+    name: 'quay_build_connections_shut_out_total',
+    help: "Connections to the workers' listener that were closed at once: too many of their address had no worker that was ready.",
+    of: 'manager',
+    bad: 'It grows: somebody floods the listener, from the address that the log names; or many workers come at once from behind one address: raise UNREADY_CONNECTIONS_MAX.',
+  },
+
   databaseUp: {
     type: 'gauge',
     name: 'quay_build_database_up',

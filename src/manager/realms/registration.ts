@@ -9,6 +9,7 @@ import {
   type Refusal,
 } from '../../wamp/index.ts';
 import { REALM_JOIN_SECONDS } from '../limits.ts';
+import { networkOf } from './network-of.ts';
 import { createRateLimit } from './rate-limit.ts';
 import type { RegistrationTickets } from './registration-tickets.ts';
 
@@ -44,7 +45,7 @@ export function registrationPolicy<Data>(dependencies: RegistrationDependencies)
   };
   const register: ProcedureHandler<Data> = async (_args, _kwargs, { caller }) => {
     const address = caller?.transport.address ?? '';
-    if (isTooMany(hostOf(address))) {
+    if (isTooMany(networkOf(address))) {
       onRefused('too_many');
       throw new WampError('io.quay.buildworker.toomanyregistrations', [
         `more than ${registrationsPerMinute} registrations a minute from this address: wait a minute`,
@@ -71,7 +72,7 @@ export function registrationPolicy<Data>(dependencies: RegistrationDependencies)
       : {
           authenticate: (hello) => {
             const { address } = hello.transport;
-            const isShutOut = (): boolean => areTooManyWrong.isReached(hostOf(address));
+            const isShutOut = (): boolean => areTooManyWrong.isReached(networkOf(address));
             if (isShutOut()) {
               onRefused('too_many_wrong');
               return tooManyWrong;
@@ -83,7 +84,7 @@ export function registrationPolicy<Data>(dependencies: RegistrationDependencies)
               if (!isRight) {
                 onRefused(isLate ? 'too_many_wrong' : 'wrong_ticket');
                 // A flood of them shall not flood the log.
-                if (!areTooManyWrong(hostOf(address)))
+                if (!areTooManyWrong(networkOf(address)))
                   logger.warn({ address, authid: authid.slice(0, 128) }, 'a wrong ticket was shown');
               }
               return isRight;

@@ -6,6 +6,7 @@ import type { RealmStore } from '../../store/index.ts';
 import {
   attachWebSockets,
   createRouter,
+  WampError,
   type Drop,
   type Logger,
   type Router,
@@ -14,7 +15,10 @@ import {
 import type { ListenAddress } from '../listen-address.ts';
 import { HANDSHAKE_WITHIN_MS, READY_WITHIN_MS, WORKER_WATCH_MS } from '../limits.ts';
 import { listen } from '../listen.ts';
+import { keepDoor } from './doorkeeper.ts';
 import { readListenerTls, watchListenerTls, type ListenerTlsPaths } from './listener-tls.ts';
+import { networkOf } from './network-of.ts';
+import { createRateLimit } from './rate-limit.ts';
 import type { RegistrationTickets } from './registration-tickets.ts';
 import { registrationPolicy, type RegistrationRefusal } from './registration.ts';
 import type { SlotConnection, WorkerRealm } from './slot-connection.ts';
@@ -34,9 +38,15 @@ export interface WorkerListenerOptions extends Omit<WorkerRealmDependencies, 're
   readonly registrationsPerMinute: number;
   /** From one address: how many may be shown before no more are looked at for the rest of the minute. */
   readonly wrongTicketsPerMinute: number;
+  /** From one address: HELLOs for realms that there are not, before the store is asked for none that it names for the rest of the minute. */
+  readonly unknownRealmsPerMinute: number;
+  /** From one address, without a worker that is ready. */
+  readonly connectionsPerAddress: number;
   /** Told of what the router drops, and of registrations that are refused. */
   readonly onDrop: (drop: Drop) => void;
   readonly onRefused: (reason: RegistrationRefusal) => void;
+  /** Told of each connection that is closed at once, since too many of its address have brought no worker yet. */
+  readonly onShutOut: () => void;
   readonly logger: Logger;
 }
 
@@ -61,9 +71,20 @@ export interface WorkerListener {
  * @throws ListenerTlsError
  */
 export async function startWorkerListener(options: WorkerListenerOptions): Promise<WorkerListener> {
-  const { realms, registration, registrationsPerMinute, wrongTicketsPerMinute } = options;
-  const { onDrop, onRefused, logger, now } = options;
-  const workers = workerRealmPolicy(options);
+  const { realms, registration, registrationsPerMinute, wrongTicketsPerMinute, unknownRealmsPerMinute } =
+    options;
+  const { onDrop, onRefused, onShutOut, logger, now } = options;
+  const workers = workerRealmPolicy({
+    ...options,
+    onReady: (slot) => {
+      door.letIn(slot.session.transport.address);
+      options.onReady(slot);
+    },
+    onResumed: (slot, resumed) => {
+      door.letIn(slot.session.transport.address);
+      options.onResumed(slot, resumed);
+    },
+  });
   const register = registrationPolicy<WorkerRealm>({
     realms,
     tickets: typeof registration === 'string' ? null : registration,
@@ -73,16 +94,32 @@ export async function startWorkerListener(options: WorkerListenerOptions): Promi
     logger,
     now,
   });
+  const areTooManyUnknown = createRateLimit(unknownRealmsPerMinute, now);
+  const wasSaid = createRateLimit(1, now);
+  /** A flood shall not flood the log: each thing is said of a place once a minute. */
+  const once = (what: string, network: string, message: string): void => {
+    if (!wasSaid(`${what} ${network}`)) logger.warn({ address: network }, message);
+  };
   const router = createRouter<WorkerRealm>({
     logger,
     onDrop,
-    openRealm: async (name) => {
+    openRealm: async (name, { address }) => {
       if (name === REGISTRATION_REALM) {
         const data = { kind: 'enterprise', tokenHash: null, registeredAs: null, slot: null } as const;
         return registration === 'off' ? null : { policy: register, data: { ...data } };
       }
+      const network = networkOf(address);
+      if (areTooManyUnknown.isReached(network)) {
+        once('hello', network, 'too many realms were asked for that there are not');
+        throw new WampError('io.quay.buildworker.toomanyunknownrealms', [
+          `more than ${unknownRealmsPerMinute} realms a minute from this address that there are not: wait a minute`,
+        ]);
+      }
       const row = await realms.find(name);
-      if (row === null) return null;
+      if (row === null) {
+        areTooManyUnknown(network);
+        return null;
+      }
       const { kind, tokenHash, registeredAs } = row;
       return { policy: workers, data: { kind, tokenHash, registeredAs, slot: null } };
     },
@@ -90,6 +127,13 @@ export async function startWorkerListener(options: WorkerListenerOptions): Promi
   const answer: RequestListener = (_request, response) => response.writeHead(426).end('WebSocket only\n');
   const patience = { headersTimeout: HANDSHAKE_WITHIN_MS, requestTimeout: HANDSHAKE_WITHIN_MS };
   const { server, stopWatching } = await openServer(options, patience, answer);
+  const door = keepDoor(server, {
+    connectionsPerAddress: options.connectionsPerAddress,
+    onShutOut: (network) => {
+      onShutOut();
+      once('connection', network, 'more connections of one address than may be without a worker');
+    },
+  });
   const webSockets = attachWebSockets(router, server, {
     paths: PATHS,
     // Workers are programs: a page in a browser on this machine is none.
@@ -151,8 +195,9 @@ async function openServer(
     },
     answer,
   );
-  server.on('tlsClientError', (error, socket) => {
-    logger.info({ address: socket.remoteAddress, reason: reasonOf(error) }, 'a TLS handshake failed');
+  server.on('tlsClientError', (error, { remoteAddress: address }) => {
+    // One that was closed before its handshake has none: the doorkeeper has said so.
+    if (address !== undefined) logger.info({ address, reason: reasonOf(error) }, 'a TLS handshake failed');
   });
   const watch = watchListenerTls(server, tls, first, logger);
   return { server, stopWatching: () => watch.stop() };

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -94,6 +96,24 @@ it('lets in a worker with a certificate of the right authority, and nobody else'
   expect(await connect(manager.url, await workerFiles(ca, ca))).toMatch(REFUSED);
   expect(await connect(manager.url.replace('wss:', 'ws:'), tls)).toMatch(/socket hang up|ECONNRESET|closed/);
   expect(manager.logged()).toContain('a TLS handshake failed');
+});
+
+it('connections that are too many end before their handshake, and nothing is logged of it but that', async () => {
+  let shutOut = 0;
+  await using manager = await startTestListener(database, {
+    tls: await listenerFiles(ca, null),
+    connectionsPerAddress: 1,
+    onShutOut: () => (shutOut += 1),
+  });
+  const { hostname: host, port } = new URL(manager.url);
+  const idle = createConnection({ host, port: Number(port) });
+  await once(idle, 'connect');
+  const tls = await workerFiles(ca, null);
+  for (let each = 0; each < 3; each++) expect(await connect(manager.url, tls)).not.toBe('connected');
+  expect(shutOut).toBe(3);
+  expect(manager.logged()).not.toContain('a TLS handshake failed');
+  idle.destroy();
+  await expect.poll(() => connect(manager.url, tls), soon).toBe('connected');
 });
 
 it('without authorities for workers, asks for no certificate, and a worker refuses an impostor', async () => {
