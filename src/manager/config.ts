@@ -47,6 +47,9 @@ export const managerConfiguration: Configuration<typeof settings> = {
           'REGISTRY_TOKEN_SERVICE: the registry takes either tokens or one user, so leave out REGISTRY_USERNAME or this',
         ]
       : []),
+    ...(values.REGISTRY === null && values.REGISTRY_URL !== null
+      ? ['REGISTRY_URL: give it together with REGISTRY, the name that images have there']
+      : []),
     ...(values.REGISTRY === null && (values.REGISTRY_TOKEN_SERVICE ?? values.REGISTRY_USERNAME) !== null
       ? ['REGISTRY: say which registry these credentials are for']
       : []),

@@ -133,6 +133,7 @@ export async function startManager(
   const registries = starting.use(
     openRegistryClient({
       registry: settings.REGISTRY,
+      registryUrl: settings.REGISTRY_URL,
       privateAddresses: settings.PRIVATE_ADDRESSES,
       proxies: proxiesOf(settings),
       insecure: settings.INSECURE_REGISTRIES,

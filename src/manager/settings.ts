@@ -124,6 +124,12 @@ export const settings = {
     example: 'registry.example:5000',
     read: (text: string) => (isRegistryHost(text) ? text : undefined),
   }),
+  REGISTRY_URL: setting({
+    doc: 'Where the manager itself asks `REGISTRY`, when it does not reach it by that name, or reaches it by plain http: as in a container beside a registry that engines know by a published port.',
+    rule: 'an http or https URL without userinfo',
+    example: 'http://registry:5000',
+    read: readUrl(['http:', 'https:']),
+  }),
   REGISTRY_TOKEN_SERVICE: setting({
     doc: "The `service` of that registry's `auth: token` section, whose realm is `PUBLIC_URL/registry/token` and whose issuer is `quay-build-manager`. The manager then mints each try's credentials.",
     rule: 'a name without spaces',

@@ -77,6 +77,10 @@ describe("the manager's settings", () => {
 
   it('want the credentials of a registry whole, of one kind, and of a registry that is named', () => {
     const registry = { REGISTRY: 'registry.example' };
+    expect(problemsOf({ REGISTRY_URL: 'http://registry:5000' })).toEqual([
+      expect.stringMatching(/^REGISTRY_URL: .*REGISTRY/),
+    ]);
+    expect(problemsOf({ ...registry, REGISTRY_URL: 'http://registry:5000' })).toEqual([]);
     expect(problemsOf({ ...registry, REGISTRY_USERNAME: 'robot' })).toHaveLength(1);
     expect(problemsOf({ REGISTRY_TOKEN_SERVICE: 'registry' })).toHaveLength(1);
     const both = {

@@ -152,6 +152,7 @@ async function demandTrusted(key: SigningKey, settings: ManagerSettings): Promis
   }
   await using registries = openRegistryClient({
     registry,
+    registryUrl: settings.REGISTRY_URL,
     privateAddresses: settings.PRIVATE_ADDRESSES,
     proxies: proxiesOf(settings),
     insecure: settings.INSECURE_REGISTRIES,

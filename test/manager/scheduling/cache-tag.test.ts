@@ -104,6 +104,17 @@ async function claimOf(
   return claimNew(tagNames);
 }
 
+/** Puts an image where the manager's tokens are taken, with one of the token server. */
+async function pushMinted(repository: string, tag: string): Promise<void> {
+  const query = new URLSearchParams({ service: SERVICE, scope: `repository:${repository}:pull,push` });
+  const answer = await http.app.inject({
+    url: `/registry/token?${query.toString()}`,
+    headers: { authorization: basic },
+  });
+  const { token } = answer.json<{ token: string }>();
+  await pushTinyImage(minted.host, repository, tag, `Bearer ${token}`);
+}
+
 interface Asking {
   readonly tagOf: (claim: Claim, access?: Access) => Promise<string>;
 }
@@ -111,17 +122,19 @@ interface Asking {
 interface AskingOptions {
   readonly privateAddresses?: 'all' | readonly string[];
   readonly registry?: string | null;
+  readonly registryUrl?: URL | null;
   readonly withinMs?: number;
 }
 
 async function asking(
   work: (asking: Asking) => Promise<void>,
-  { privateAddresses = 'all', registry = null, withinMs = 30_000 }: AskingOptions = {},
+  { privateAddresses = 'all', registry = null, registryUrl = null, withinMs = 30_000 }: AskingOptions = {},
 ): Promise<void> {
   const logger = { debug: () => undefined, warn: () => undefined };
   let clock = 0;
   await using registries = openRegistryClient({
     registry,
+    registryUrl,
     privateAddresses,
     proxies: noProxies,
     insecure: [],
@@ -171,13 +184,7 @@ describe('the tag of an image that may prime the cache', () => {
   });
 
   it("is found by a token of the manager's own, and by one of the registry's token server", async () => {
-    const query = new URLSearchParams({ service: SERVICE, scope: 'repository:team/app:pull,push' });
-    const answer = await http.app.inject({
-      url: `/registry/token?${query.toString()}`,
-      headers: { authorization: basic },
-    });
-    const { token } = answer.json<{ token: string }>();
-    await pushTinyImage(minted.host, 'team/app', 'v1', `Bearer ${token}`);
+    await pushMinted('team/app', 'v1');
     const claim = await claimOf(minted.host, 'team/app', ['v1']);
     await asking(async ({ tagOf }) => {
       expect(await tagOf(claim, { token: await tokens.pullToken('team/app') })).toBe('v1');
@@ -193,6 +200,33 @@ describe('the tag of an image that may prime the cache', () => {
     await asking(async ({ tagOf }) => expect(await tagOf(claim)).toBe(''), { privateAddresses: [] });
     const own = { privateAddresses: [], registry: open.host };
     await asking(async ({ tagOf }) => expect(await tagOf(claim)).toBe('v1'), own);
+  });
+});
+
+describe('our own registry at another address than its name', () => {
+  const named = 'registry.invalid:5000';
+
+  it('is asked there, with a token and as a user, and others are asked at their names', async () => {
+    await pushTinyImage(closed.host, 'team/elsewhere', 'v1', basic);
+    await pushTinyImage(open.host, 'team/elsewhere', 'v2');
+    const claim = await claimOf(named, 'team/elsewhere', ['v1']);
+    const other = await claimOf(open.host, 'team/elsewhere', ['v2']);
+    const own = { registry: named, registryUrl: new URL(`http://${closed.host}/`) };
+    await asking(async ({ tagOf }) => {
+      expect(await tagOf(claim, { user: robot })).toBe('v1');
+      expect(await tagOf(other)).toBe('v2');
+    }, own);
+    await asking(async ({ tagOf }) => expect(await tagOf(claim, { user: robot })).toBe(''));
+  });
+
+  it("follows the challenge of one that speaks plain http to its token server, as the registry's user", async () => {
+    await pushMinted('team/elsewhere', 'v1');
+    const claim = await claimOf(named, 'team/elsewhere', ['v1']);
+    const own = { registry: named, registryUrl: new URL(`http://${minted.host}`) };
+    await asking(async ({ tagOf }) => {
+      expect(await tagOf(claim, { token: await tokens.pullToken('team/elsewhere') })).toBe('v1');
+      expect(await tagOf(claim, { user: robot })).toBe('v1');
+    }, own);
   });
 });
 

@@ -9,6 +9,8 @@ import { createRegistryClient, isLoopbackRegistry, type RegistryClient } from '.
 export interface OpenRegistryClientOptions {
   /** The manager's own, wherever it is; null when it has none. */
   readonly registry: string | null;
+  /** Where it is asked instead of at its name; null for there. */
+  readonly registryUrl: URL | null;
   /** Where the others may be. */
   readonly privateAddresses: PrivateAddresses;
   readonly proxies: Proxies;
@@ -23,7 +25,7 @@ export interface OpenRegistryClientOptions {
 export function openRegistryClient(
   options: OpenRegistryClientOptions,
 ): { readonly client: RegistryClient } & AsyncDisposable {
-  const { registry, privateAddresses, proxies, insecure, logger, now } = options;
+  const { registry, registryUrl, privateAddresses, proxies, insecure, logger, now } = options;
   const stopped = new AbortController();
   const open = (addresses: PrivateAddresses): HttpClient =>
     createHttpClient(
@@ -38,6 +40,7 @@ export function openRegistryClient(
   return {
     client: createRegistryClient({
       clientFor: (host) => (host === ownHost ? own : others),
+      urlOf: (host) => (host === ownHost ? registryUrl : null),
       isInsecure: (host) => insecureHosts.has(host) || isLoopbackRegistry(host),
       breaker: createBreaker(now),
       logger,

@@ -44,7 +44,9 @@ export interface RegistryClient {
 export interface RegistryClientOptions {
   /** The way to a registry, by its host. */
   readonly clientFor: (host: string) => HttpClient;
-  /** Whether a registry may be asked by plain http. */
+  /** Where a registry is asked instead of at its name; null for there. */
+  readonly urlOf: (host: string) => URL | null;
+  /** Whether a registry may be asked by plain http at its name. */
   readonly isInsecure: (host: string) => boolean;
   readonly breaker: Breaker;
   readonly logger: { debug(fields: object, message: string): void };
@@ -67,7 +69,7 @@ const tagsSchema = z.object({ tags: z.array(z.string()).nullish() });
 
 /** Makes a client of registries, which speaks the OCI distribution specification and Docker's token authentication. */
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { clientFor, isInsecure, breaker, logger } = options;
+  const { clientFor, urlOf, isInsecure, breaker, logger } = options;
   const underWay = new Map<string, number>();
   /** Insecure registries that speak no https. */
   const plain = new Set<string>();
@@ -86,11 +88,15 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     },
   ): Promise<Dispatcher.ResponseData> => {
     const api = host === 'docker.io' ? HUB_API : host;
-    const sendBy = async (scheme: 'http' | 'https'): Promise<Dispatcher.ResponseData> => {
-      const url = new URL(`${scheme}://${api}${path}`);
+    const sendTo = async (base: string): Promise<Dispatcher.ResponseData> => {
+      const url = new URL(`${base}${path}`);
       const dispatcher = await clientFor(host).dispatcherFor(url);
       return request(url, { method, headers, signal, dispatcher });
     };
+    const sendBy = (scheme: 'http' | 'https'): Promise<Dispatcher.ResponseData> =>
+      sendTo(`${scheme}://${api}`);
+    const elsewhere = urlOf(host);
+    if (elsewhere !== null) return sendTo(elsewhere.href.replace(/\/+$/, ''));
     if (!isInsecure(host)) return sendBy('https');
     if (plain.has(host)) return sendBy('http');
     try {
@@ -120,7 +126,8 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     if (challenge?.scheme !== 'bearer') return basic;
     const realm = URL.parse(challenge.realm);
     // Whoever asks over https is not led to show a password in the clear.
-    if (realm === null || !(realm.protocol === 'https:' || (realm.protocol === 'http:' && plain.has(host))))
+    const isPlain = plain.has(host) || urlOf(host)?.protocol === 'http:';
+    if (realm === null || !(realm.protocol === 'https:' || (realm.protocol === 'http:' && isPlain)))
       return {};
     if (challenge.service !== null) realm.searchParams.set('service', challenge.service);
     realm.searchParams.set('scope', `repository:${repository}:pull`);
