@@ -2,6 +2,8 @@
 export const exitCodes = {
   /** Asked to stop, and stopped. */
   done: 0,
+  /** `health`: the manager is not ready, or does not answer. */
+  unhealthy: 1,
   /** A setting, or an option of the command line, is wrong. */
   wrongSetting: 64,
   /** The database, a key file, the tokens file or an address cannot be used; the message says what to do. */

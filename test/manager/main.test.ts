@@ -100,6 +100,45 @@ it.each(['LISTEN_WAMP', 'LISTEN_HTTP'])(
   },
 );
 
+describe('quay-build-manager health', () => {
+  const ask = (address: string): LabProcess => start({ LISTEN_HTTP: address }, ['health']);
+
+  it('asks the manager of the same settings whether it is ready', async () => {
+    const port = await freePort();
+    const file = join(directory, 'health-tokens.json');
+    await using made = start({}, ['token', 'ops', '--file', file]);
+    expect(await made.exited).toBe(0);
+    const settings = {
+      DATA_DIR: join(directory, 'health'),
+      LISTEN_HTTP: `0.0.0.0:${port}`,
+      PUBLIC_URL: `http://127.0.0.1:${port}`,
+      API_TOKENS_FILE: file,
+    };
+    await using manager = start(settings);
+    await manager.printed(/manager is ready/);
+    await using ready = start(settings, ['health']);
+    expect(await ready.exited).toBe(0);
+    expect(ready.output()).toBe('ready\n');
+  });
+
+  it('says why one is not, or what is in its place', async () => {
+    const server = createServer((_request, response) => {
+      const error = { code: 'manager_stopping', message: 'It stops.', help: '' };
+      response.writeHead(503, { 'content-type': 'application/json' }).end(JSON.stringify(error));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await using stopping = ask(`127.0.0.1:${port}`);
+    expect(await stopping.exited).toBe(1);
+    expect(stopping.output()).toBe('not ready: It stops.\n');
+    server.close();
+    await once(server, 'close');
+    await using nobody = ask(`127.0.0.1:${port}`);
+    expect(await nobody.exited).toBe(1);
+    expect(nobody.output()).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/readyz does not answer: .*ECONNREFUSED/);
+  });
+});
+
 describe('quay-build-manager token', () => {
   const make = (...args: string[]): LabProcess => start({}, ['token', ...args]);
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { ManagerSettings } from '../settings.ts';
-import { activateKey, listKeys, prepareKey, resealSecrets, retireKey } from './keys.ts';
+import type * as keysCommands from './keys.ts';
 import { configOption, withSettings } from './with-settings.ts';
 
 interface KeysOptions {
@@ -13,9 +13,10 @@ export function addKeysCommands(program: Command): void {
   const print = (text: string): void => void process.stdout.write(text);
   const run = async (
     { config }: KeysOptions,
-    work: (settings: ManagerSettings) => Promise<number>,
+    work: (commands: typeof keysCommands, settings: ManagerSettings) => Promise<number>,
   ): Promise<void> => {
-    process.exitCode = await withSettings(config, work);
+    const commands = await import('./keys.ts');
+    process.exitCode = await withSettings(config, (settings) => work(commands, settings));
   };
   const keys = program
     .command('keys')
@@ -24,12 +25,14 @@ export function addKeysCommands(program: Command): void {
     .command('list')
     .description('show the keys that sign registry tokens, and those that seal secrets')
     .option(...configOption)
-    .action((options: KeysOptions) => run(options, (settings) => listKeys(settings, print)));
+    .action((options: KeysOptions) => run(options, ({ listKeys }, settings) => listKeys(settings, print)));
   keys
     .command('prepare')
     .description('make another key known to registries, to sign their tokens later')
     .option(...configOption)
-    .action((options: KeysOptions) => run(options, (settings) => prepareKey(settings, print)));
+    .action((options: KeysOptions) =>
+      run(options, ({ prepareKey }, settings) => prepareKey(settings, print)),
+    );
   keys
     .command('activate')
     .description('have a key sign registry tokens from now on, once the registry trusts it')
@@ -37,7 +40,7 @@ export function addKeysCommands(program: Command): void {
     .option('--force', 'without asking the registry')
     .option(...configOption)
     .action((name: string, options: KeysOptions) =>
-      run(options, (settings) => activateKey(name, options, settings, print)),
+      run(options, ({ activateKey }, settings) => activateKey(name, options, settings, print)),
     );
   keys
     .command('retire')
@@ -46,11 +49,13 @@ export function addKeysCommands(program: Command): void {
     .option('--force', 'also while its tokens may be in use')
     .option(...configOption)
     .action((name: string, options: KeysOptions) =>
-      run(options, (settings) => retireKey(name, options, settings, print)),
+      run(options, ({ retireKey }, settings) => retireKey(name, options, settings, print)),
     );
   keys
     .command('reseal')
     .description('seal everything with the first key of the key file, so that the keys below it can go')
     .option(...configOption)
-    .action((options: KeysOptions) => run(options, (settings) => resealSecrets(settings, print)));
+    .action((options: KeysOptions) =>
+      run(options, ({ resealSecrets }, settings) => resealSecrets(settings, print)),
+    );
 }
