@@ -13,8 +13,9 @@ import { addWorkerCommands } from './worker-commands.ts';
 
 const ENVIRONMENT = `
 Environment:
-  QUAY_BUILD_URL    the manager's HTTP API (default http://127.0.0.1:8686)
-  QUAY_BUILD_TOKEN  the token that the manager asks for, if it does
+  QUAY_BUILD_URL         the manager's HTTP API (default http://127.0.0.1:8686)
+  QUAY_BUILD_TOKEN       the token that the manager asks for, if it does
+  QUAY_BUILD_TOKEN_FILE  the file that holds it, instead
 
 Exit codes:
   0    the build completed, or what was asked was done (submit --detach: it was accepted)

@@ -3,6 +3,7 @@ import type { ExitCode } from './failure.ts';
 import { createLiveView } from './live-view.ts';
 import { createPlainView } from './plain-view.ts';
 import { isPlain, writeTo, type Write } from './streams.ts';
+import { readToken } from './token.ts';
 import type { ProgressView } from './view.ts';
 
 /** What a command has of the world: the manager, where it prints, and how it is interrupted. */
@@ -23,7 +24,7 @@ export type InSession = <A extends unknown[]>(
   command: (session: Session, ...args: A) => Promise<ExitCode>,
 ) => (...args: A) => Promise<void>;
 
-/** Makes the session of this process. `QUAY_BUILD_URL` and `QUAY_BUILD_TOKEN` say which manager, and who asks. */
+/** Makes the session of this process. `QUAY_BUILD_URL` and `QUAY_BUILD_TOKEN`, or the file of it, say which manager, and who asks. */
 export function createSession(process: NodeJS.Process): Session {
   const { env, stdout, stderr } = process;
   let interruption: AbortController | null = null;
@@ -38,7 +39,7 @@ export function createSession(process: NodeJS.Process): Session {
   return {
     client: createClient({
       url: env['QUAY_BUILD_URL'] ?? 'http://127.0.0.1:8686',
-      token: env['QUAY_BUILD_TOKEN'] ?? null,
+      token: readToken(env),
     }),
     print,
     notice,

@@ -153,6 +153,16 @@ describe('quay-build-manager token', () => {
     expect(entries.map(({ name }) => name)).toEqual(['joe', 'ci']);
   });
 
+  it('changes the file of API_TOKENS_FILE where no other is named, and wants one of them', async () => {
+    const file = join(directory, 'named-by-setting.json');
+    await using made = start({ API_TOKENS_FILE: file }, ['token', 'ci']);
+    expect(await made.exited).toBe(0);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject([{ name: 'ci' }]);
+    await using nowhere = make('ci');
+    expect(await nowhere.exited).toBe(64);
+    expect(nowhere.output()).toContain('--file');
+  });
+
   it('takes a token out of the file that is revoked, and says so of one that is not there', async () => {
     const file = join(directory, 'revoked.json');
     await using made = make('ci', '--file', file);

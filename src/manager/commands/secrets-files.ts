@@ -31,7 +31,11 @@ export function addTokenCommand(program: Command): void {
       'whose it is: the name that builds say who submitted them',
       readName(apiTokenNameSchema),
     )
-    .requiredOption('--file <path>', 'the file of API_TOKENS_FILE; made when it does not exist')
+    .addOption(
+      new Option('--file <path>', 'the file of tokens; made when it does not exist')
+        .env('API_TOKENS_FILE')
+        .makeOptionMandatory(),
+    )
     .addOption(
       new Option(
         '--scope <scope...>',
@@ -59,7 +63,11 @@ export function addTicketCommand(program: Command): void {
       "whose it is: the worker's WORKER_ID, or what its REGISTRATION_NAME says",
       readName(ticketNameSchema),
     )
-    .requiredOption('--file <path>', 'the file of REGISTRATION_TICKETS_FILE; made when it does not exist')
+    .addOption(
+      new Option('--file <path>', 'the file of tickets; made when it does not exist')
+        .env('REGISTRATION_TICKETS_FILE')
+        .makeOptionMandatory(),
+    )
     .option(
       '--revoke',
       'take the ticket out of the file: nobody registers by it any more. Who did is still connected: quay-build workers forget',
