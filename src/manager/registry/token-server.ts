@@ -5,6 +5,7 @@ import { CLOCK_SKEW_SECONDS, OWN_TOKEN_SECONDS, REGISTRY_TOKEN_MAX_SECONDS } fro
 import { hashSecret } from '../secrets/tokens.ts';
 import { grantedAccess, type AccessEntry } from './scopes.ts';
 import type { SigningKey, SigningKeys } from './signing-keys.ts';
+import { TOKEN_USER } from './try-credentials.ts';
 
 /**
  * The token server of a registry (Docker Registry v2 "Token Authentication Specification"): an engine that pushes shows the
@@ -13,8 +14,6 @@ import type { SigningKey, SigningKeys } from './signing-keys.ts';
 
 /** The issuer that the registry's `auth: token` section names. */
 export const TOKEN_ISSUER = 'quay-build-manager';
-/** The user that goes with a push or pull token (worker contract 0.3, "Build arguments"). */
-const TOKEN_USERNAME = '$token';
 
 export interface TokenRequest {
   readonly service: string;
@@ -138,7 +137,7 @@ async function findSubject(
   credentials: Credentials,
   { capabilities, users }: TokenServerOptions,
 ): Promise<Subject | null> {
-  if (credentials.username === TOKEN_USERNAME) {
+  if (credentials.username === TOKEN_USER) {
     const capability = await capabilities.find(hashSecret(credentials.password));
     if (capability === null) return null;
     const { buildId, try: number, scopes, expiresAt } = capability;

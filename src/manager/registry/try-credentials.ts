@@ -4,11 +4,16 @@ import { PACKAGE_SCOPE, pullScopes, pushScopes } from './scopes.ts';
 
 /** What a try may do elsewhere: each secret is known to its worker alone, its hash to the store, and it dies with the try. */
 
+/** The user that goes with a push or pull token (worker contract 0.3, "Build arguments"). */
+export const TOKEN_USER = '$token';
+
 export interface TryCredentials {
-  /** Password of the user `$token` for pushing; empty where the registry is not ours to mint for. */
+  /** Password of the user {@link TOKEN_USER} for pushing; empty where the registry is not ours to mint for. */
   readonly push_token: string;
   /** The same for pulling. */
   readonly pull_token: string;
+  /** The same for pulling from {@link RegistryAccess.tokensElsewhere}; empty where there is none. */
+  readonly elsewhere_token: string;
   /** The last part of the URL that the package is fetched from; null for a build without one. */
   readonly package_capability: string | null;
 }
@@ -16,8 +21,10 @@ export interface TryCredentials {
 export interface MintRequest {
   readonly build: Pick<BuildRow, 'repository'>;
   readonly lease: Lease;
-  /** Whether the registry takes tokens of this manager: `RegistryAccess.tokens`. */
+  /** Whether the registry that it pushes to takes tokens of this manager: `RegistryAccess.tokens`. */
   readonly tokens: boolean;
+  /** Whether it is to have one for pulling from another that does. */
+  readonly tokensElsewhere: boolean;
   /** What it may pull there beside its own namespace: repositories, `NAMESPACE/*` or `*`. */
   readonly readable: readonly string[];
   /** Whether it has an uploaded package. */
@@ -29,7 +36,7 @@ export interface MintRequest {
 /** Mints the credentials of a try. Null: the try has ended meanwhile. */
 export async function mintTryCredentials(
   capabilities: Pick<CapabilityStore, 'grant'>,
-  { build, lease, tokens, readable, hasPackage, expiresInSeconds }: MintRequest,
+  { build, lease, tokens, tokensElsewhere, readable, hasPackage, expiresInSeconds }: MintRequest,
 ): Promise<TryCredentials | null> {
   const grants: { secret: string; scopes: string[] }[] = [];
   const mint = (wanted: boolean, scopes: string[]): string => {
@@ -40,6 +47,7 @@ export async function mintTryCredentials(
   };
   const push = mint(tokens, pushScopes(build.repository, readable));
   const pull = mint(tokens, pullScopes(build.repository, readable));
+  const elsewhere = mint(tokensElsewhere, pullScopes(build.repository, readable));
   const packageCapability = mint(hasPackage, [PACKAGE_SCOPE]);
   for (const { secret, scopes } of grants) {
     const granted = await capabilities.grant(lease, { hash: hashSecret(secret), scopes, expiresInSeconds });
@@ -48,6 +56,7 @@ export async function mintTryCredentials(
   return {
     push_token: push,
     pull_token: pull,
+    elsewhere_token: elsewhere,
     package_capability: hasPackage ? packageCapability : null,
   };
 }

@@ -12,7 +12,7 @@ import type { Access } from '../registry/client/registry-client.ts';
 import { mergeUsers, storedUsers, type RegistryUsers } from '../registry/credentials.ts';
 import type { RegistryAccess } from '../registry/registry-access.ts';
 import type { RegistryTokenServer } from '../registry/token-server.ts';
-import { mintTryCredentials, type TryCredentials } from '../registry/try-credentials.ts';
+import { mintTryCredentials, TOKEN_USER, type TryCredentials } from '../registry/try-credentials.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
 import { hashSecret, newSecret } from '../secrets/tokens.ts';
 import {
@@ -66,17 +66,22 @@ export async function prepareHandOver(
 ): Promise<BuildArgumentsMessage | null> {
   const { build, lease } = claim;
   const { capabilities, leases, readable, publicRepositories, registryAccess, tryLimits } = dependencies;
-  const { tokens } = registryAccess(build.registry);
+  const { tokens, tokensElsewhere } = registryAccess(build.registry);
   const spec = imageSpecSchema.parse(build.spec);
   const missing = extensionsNeeded(buildArguments(claim, NO_CREDENTIALS, dependencies)).filter(
     (name) => !extensions.includes(name),
   );
   if (missing.length > 0) throw new ExtensionsMissing(missing);
+  // Other workers have no argument to be told of it, and do without.
+  const pullsElsewhere = tokensElsewhere !== null && extensions.includes('registry-auth');
+  const mayRead =
+    tokens || pullsElsewhere ? [...publicRepositories, ...(await readable.get(build.namespace))] : [];
   const credentials = await mintTryCredentials(capabilities, {
     build,
     lease,
     tokens,
-    readable: tokens ? [...publicRepositories, ...(await readable.get(build.namespace))] : [],
+    tokensElsewhere: pullsElsewhere,
+    readable: mayRead,
     hasPackage: spec.source.type === 'package',
     expiresInSeconds: TRY_MAX_SECONDS,
   });
@@ -114,7 +119,12 @@ export function buildSecrets(claim: Claim, dependencies: HandOverDependencies): 
   return secretsOf(buildArgumentsSchema.parse(args));
 }
 
-const NO_CREDENTIALS: TryCredentials = { push_token: '', pull_token: '', package_capability: null };
+const NO_CREDENTIALS: TryCredentials = {
+  push_token: '',
+  pull_token: '',
+  elsewhere_token: '',
+  package_capability: null,
+};
 
 /**
  * Who a build is when its registry is asked for an image that may prime the cache.
@@ -139,13 +149,19 @@ export async function cacheAccess(
 
 function buildArguments(
   claim: Claim,
-  { push_token, pull_token, package_capability }: TryCredentials,
+  { push_token, pull_token, elsewhere_token, package_capability }: TryCredentials,
   dependencies: HandOverDependencies,
 ): BuildArgumentsMessage {
   const { build } = claim;
   const spec = imageSpecSchema.parse(build.spec);
   const secrets = openSecrets(claim, dependencies.box);
-  const users = registryUsers(claim, secrets, dependencies);
+  const { tokensElsewhere } = dependencies.registryAccess(build.registry);
+  const users = mergeUsers(
+    tokensElsewhere === null || elsewhere_token === ''
+      ? {}
+      : { [tokensElsewhere]: { username: TOKEN_USER, password: elsewhere_token } },
+    registryUsers(claim, secrets, dependencies),
+  );
   return {
     ...sourceArguments(spec.source, secrets),
     ...(package_capability === null

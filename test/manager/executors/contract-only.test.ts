@@ -3,8 +3,10 @@ import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/databa
 import { beginHosted } from '../../../src/manager/executors/begin-hosted.ts';
 import { hostedOffering, type Executor } from '../../../src/manager/executors/executor.ts';
 import { startLaunch } from '../../../src/manager/executors/launch.ts';
+import { createRegistryAccess } from '../../../src/manager/registry/registry-access.ts';
 import { prepareHandOver, type HandOverDependencies } from '../../../src/manager/scheduling/hand-over.ts';
 import { createSecretBox } from '../../../src/manager/secrets/secret-box.ts';
+import { hashSecret } from '../../../src/manager/secrets/tokens.ts';
 import type { Claim, Store } from '../../../src/store/index.ts';
 import { claimed, claimNew, claimRequest, openTestStore } from '../../store/support/store.ts';
 
@@ -32,7 +34,7 @@ function handOver(
     ...store,
     publicRepositories: [],
     box: createSecretBox([Buffer.alloc(32, 1)]),
-    registryAccess: () => ({ tokens: false, users, requiredExtensions: [] }),
+    registryAccess: () => ({ tokens: false, tokensElsewhere: null, users, requiredExtensions: [] }),
     publicUrl: 'http://manager.example',
     tryLimits: { timeout: 60, silence: 60, most: 60 },
     resumeGraceSeconds: 60,
@@ -129,6 +131,27 @@ it('credentials are not sent to a worker that does not know them', async () => {
   expect(await prepareHandOver(claim, ['registry-auth'], dependencies)).toMatchObject({
     registry_auth: { 'registry.example': robot },
   });
+});
+
+it('a build that pushes elsewhere may have its bases where tokens are taken, at a worker that can be told so', async () => {
+  await using store = await openTestStore(server);
+  await store.readable.set('team', ['bases/php'], { name: 'alice', address: null });
+  const claim = await claimNew(store, { spec, namespace: 'team', repository: 'team/app' }, claimRequest());
+  const dependencies: HandOverDependencies = {
+    ...handOver(store, {}),
+    publicRepositories: ['library/*'],
+    registryAccess: createRegistryAccess({ registry: 'tokens.example', tokens: true, user: null }),
+  };
+  expect(await prepareHandOver(claim, [], dependencies)).not.toHaveProperty('registry_auth');
+  const args = await prepareHandOver(claim, ['registry-auth'], dependencies);
+  expect(args).toMatchObject({ push_token: '', pull_token: '' });
+  const { username, password } = args?.registry_auth?.['tokens.example'] ?? { username: '', password: '' };
+  expect(username).toBe('$token');
+  expect((await store.capabilities.find(hashSecret(password)))?.scopes).toEqual([
+    'repository:team/*:pull',
+    'repository:library/*:pull',
+    'repository:bases/php:pull',
+  ]);
 });
 
 it('a worker lives as long as the timeout that its build asks for', async () => {

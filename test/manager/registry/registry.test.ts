@@ -83,6 +83,7 @@ async function runningTry(
     build,
     lease,
     tokens: true,
+    tokensElsewhere: false,
     readable,
     hasPackage: false,
     expiresInSeconds,
@@ -266,15 +267,24 @@ describe('how builds come to push', () => {
 
   it('is by tokens, by a user for workers that can, or openly', () => {
     const minted = createRegistryAccess({ registry: 'r.example', tokens: true, user: null });
-    expect(minted('R.example')).toMatchObject({ tokens: true, requiredExtensions: [] });
-    expect(minted('other.example')).toMatchObject({ tokens: false, requiredExtensions: [] });
+    expect(minted('R.example')).toMatchObject({
+      tokens: true,
+      tokensElsewhere: null,
+      requiredExtensions: [],
+    });
+    expect(minted('other.example')).toMatchObject({
+      tokens: false,
+      tokensElsewhere: 'r.example',
+      requiredExtensions: [],
+    });
     const byUser = createRegistryAccess({ registry: 'r.example', tokens: false, user });
     expect(byUser('r.example')).toEqual({
       tokens: false,
+      tokensElsewhere: null,
       users: { 'r.example': user },
       requiredExtensions: ['registry-auth'],
     });
-    expect(byUser('evil.example').users).toEqual({});
+    expect(byUser('evil.example')).toMatchObject({ users: {}, tokensElsewhere: null });
     expect(createRegistryAccess({ registry: null, tokens: false, user: null })('r.example').tokens).toBe(
       false,
     );
