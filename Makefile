@@ -5,6 +5,12 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # What Debian brings: engines, a registry and a server of ssh that only this project's demo, tests and benchmarks start and use.
 ENGINE_PACKAGES := docker.io podman docker-registry busybox-static iproute2 git ca-certificates \
 	openssh-client openssh-server bzip2 xz-utils postgresql-15 haproxy
+# What images are called, and what builds them: docker, or podman.
+MANAGER_IMAGE ?= quay.io/quay/quay-build-manager
+IMAGE_TAG ?= latest
+ENGINE ?= docker
+VERSION = $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null)
 SOURCES := $(shell find src -type f) scripts/build scripts/bundle.ts
 
 .PHONY: help
@@ -13,6 +19,11 @@ help: ## List the targets
 
 .PHONY: build
 build: dist/.built ## Leave bin/quay-builder, bin/quay-build-manager and bin/quay-build ready to run
+
+.PHONY: build-manager-image
+build-manager-image: build ## Build the manager's image, MANAGER_IMAGE:IMAGE_TAG (ENGINE=docker|podman)
+	DOCKER_BUILDKIT=1 $(ENGINE) build --file Dockerfile.manager --build-arg VERSION='$(VERSION)' --build-arg REVISION='$(REVISION)' \
+		--tag '$(MANAGER_IMAGE):$(IMAGE_TAG)' .
 
 .PHONY: demo
 demo: build engine ## Build, push and run an image, end to end (SOURCE=folder|git URL\#ref|archive URL, KEEP=1)

@@ -79,6 +79,7 @@ const debian: StandIn = {
     bzip2: { debian: ['bzip2'] },
     'ca-certificates': { files: { 'etc/ssl/certs/ca-certificates.crt': CERTIFICATES } },
     git: { debian: ['git'] },
+    'libstdc++6': { debian: ['libgcc-s1', 'libstdc++6'] },
     'openssh-client': { debian: ['openssh-client'] },
     tini: { debian: ['tini'] },
     'xz-utils': { debian: ['xz-utils'] },
