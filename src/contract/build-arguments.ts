@@ -16,34 +16,52 @@ import {
 import type { ExtensionName } from './extensions.ts';
 import { isRegistryHost, isRepository, isTag } from './references.ts';
 
+/** Of a token of a registry: a JWT that lists many scopes is some kilobytes long. */
+const TOKEN_MAX_LENGTH = 65_536;
+
+/** A text that may be left out. Managers written in Python say null for that. */
+const optionalText = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .nullish()
+    .transform((text) => text ?? '');
+
+/** An argument that says nothing may be an empty object, as `base_image` is. */
+const gitSchema = z
+  .object({
+    url: optionalText(8192),
+    sha: z.string().max(256).nullish(),
+    /** An ssh key in PEM or OpenSSH form, or empty. */
+    private_key: optionalText(65_536),
+  })
+  .refine(({ url, sha }) => url === '' || typeof sha === 'string', {
+    path: ['sha'],
+    error: 'must be a commit',
+  })
+  .transform(({ sha, ...git }) => ({ ...git, sha: sha ?? '' }));
+
 /**
  * The kwargs of `io.quay.builder.build` (worker contract 0.3, "Build arguments"). Unknown names are ignored. The URL and
  * the commit of `git` are checked where they are used, because a wrong one is the user's error (`gitfailure`), not the manager's.
  */
 export const buildArgumentsSchema = z.object({
   /** URL of an archive or of a lone Dockerfile; `""` when git is used. */
-  build_package: z.string().max(8192).default(''),
+  build_package: optionalText(8192),
   /** Folder within the package that is the build context; `/` and `""` mean the package's root. */
-  context: z.string().max(4096).default(''),
+  context: optionalText(4096),
   /** The Dockerfile's path relative to the context; empty means `Dockerfile`. */
-  dockerfile_path: z.string().max(4096).default(''),
+  dockerfile_path: optionalText(4096),
   /** `namespace/name`. */
   repository: z.string().refine(isRepository, 'must be namespace/name in lower case'),
   /** `host[:port]`. */
   registry: z.string().refine(isRegistryHost, 'must be host or host:port'),
   /** Password of the user `$token` for pulling from `registry`; empty when it is open. */
-  pull_token: z.string().default(''),
+  pull_token: optionalText(TOKEN_MAX_LENGTH),
   /** Password of the user `$token` for pushing to `registry`; empty when it is open. */
-  push_token: z.string().default(''),
+  push_token: optionalText(TOKEN_MAX_LENGTH),
   tag_names: z.array(z.string().refine(isTag, 'must be a tag')).min(1).max(64),
-  git: z
-    .object({
-      url: z.string().max(8192),
-      sha: z.string().max(256),
-      /** An ssh key in PEM or OpenSSH form, or empty. */
-      private_key: z.string().max(65_536).default(''),
-    })
-    .nullish(),
+  git: gitSchema.nullish(),
   /** Credentials for a base image in our own registry. */
   base_image: z.object({ username: z.string().nullish(), password: z.string().nullish() }).nullish(),
   /** Extension `registry-auth`: credentials by registry host, offered to that host only. */
@@ -128,21 +146,28 @@ export function extensionsNeeded(args: ExtensionArguments): ExtensionName[] {
   return [...new Set(needed.map(([, extension]) => extension))];
 }
 
-/** The arguments without those of extensions that are not among these: to such a worker they are unknown names, which are ignored. */
-export function withoutExtensions(
-  build: BuildArguments,
-  accepted: ReadonlySet<ExtensionName>,
-): BuildArguments {
-  const unknown = extensionArguments.filter(([, extension]) => !accepted.has(extension));
-  return { ...build, ...Object.fromEntries(unknown.map(([name]) => [name, undefined])) };
+/**
+ * The kwargs of `io.quay.builder.build` without those of extensions that are not among these. To such a worker they are unknown
+ * names, whatever they hold: its manager may mean something else by them.
+ */
+export function withoutExtensions(kwargs: unknown, accepted: ReadonlySet<ExtensionName>): unknown {
+  if (typeof kwargs !== 'object' || kwargs === null) return kwargs;
+  const unknown = new Set<string>(
+    extensionArguments.filter(([, extension]) => !accepted.has(extension)).map(([name]) => name),
+  );
+  return Object.fromEntries(Object.entries(kwargs).filter(([name]) => !unknown.has(name)));
 }
 
-/** The answer to `build` when it succeeded. */
+/** The answer to `build` when it succeeded. Workers written in Go say null for an empty list. */
 export const buildResultSchema = z.object({
   /** The engine's id of the image. */
-  image_id: z.string().max(1024).default(''),
+  image_id: optionalText(1024),
   /** Full references, `registry/namespace/name@sha256:…`. */
-  digests: z.array(z.string().max(1024)).max(64).default([]),
+  digests: z
+    .array(z.string().max(1024))
+    .max(64)
+    .nullish()
+    .transform((digests) => digests ?? []),
   /** Extension `digests-by-tag`: the digest that each tag was pushed with. */
   digests_by_tag: z.record(z.string(), z.string()).optional(),
 });

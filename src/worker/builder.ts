@@ -173,13 +173,13 @@ function failed(code: BuildError['code'], baseError: string): Required<Answer> {
 
 /** What to build; or what is wrong with it. */
 function readArguments(session: RealmSession, kwargs: unknown): BuildArguments | Required<Answer> {
-  const parsed = buildArgumentsSchema.safeParse(kwargs);
+  const parsed = buildArgumentsSchema.safeParse(withoutExtensions(kwargs, session.accepted));
   if (!parsed.success) {
     // Names and rules only: a value may be a secret.
     const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
     return failed('missingorinvalidargument', wrong.join('; '));
   }
-  const build = withoutExtensions(parsed.data, session.accepted);
+  const build = parsed.data;
   return build.build_package === '' && !build.git
     ? failed('missingorinvalidargument', 'build_package or git: one of them is needed')
     : build;

@@ -88,6 +88,17 @@ it('names what is wrong in its arguments, and never a value', async () => {
   expect((await connection.build(someBuild)).error).toBeNull();
 });
 
+it('takes what managers of its contract leave out, and does not mind names that it has not agreed on', async () => {
+  await using manager = await startTestManager();
+  await using _worker = await startWorker({ manager });
+  const connection = await manager.connection();
+  await connection.frame(isReady);
+  const leftOut = { dockerfile_path: null, context: null, pull_token: null, git: null, base_image: null };
+  const notAgreedOn = { cached_tag: 'latest', timeout: null, labels: ['fast'], platform: { os: 'linux' } };
+  const { error } = await connection.build({ ...someBuild, ...leftOut, ...notAgreedOn });
+  expect(error).toBeNull();
+});
+
 it('stops the build, cleans up and registers anew when its manager is lost', async () => {
   const { engine, begun, stopped } = endlessEngine();
   const untagged: string[] = [];

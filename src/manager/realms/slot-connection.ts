@@ -73,7 +73,8 @@ export function createSlotConnection(
     } catch (error) {
       if (isGone()) return { type: 'gone', handedOver: true };
       if (!(error instanceof WampError)) throw error;
-      const baseError = error.kwargs['base_error'];
+      // What is no error of the contract's says what happened where WAMP's own errors do.
+      const baseError = error.kwargs['base_error'] ?? error.args[0];
       return { type: 'error', uri: error.uri, baseError: typeof baseError === 'string' ? baseError : '' };
     }
   };
