@@ -7,7 +7,7 @@ import { startEngine, type LabDockerEngine } from '../lab/engine.ts';
 import { TOKEN_SERVICE, tokenAuth } from '../lab/farm.ts';
 import { openNetwork, type LabHost } from '../lab/network.ts';
 import { folderPrefix } from '../lab/orphans.ts';
-import { freePort } from '../lab/process.ts';
+import { freePort } from '../lab/ports.ts';
 import { startRegistry, type LabRegistry } from '../lab/registry.ts';
 import { mountSmallDisk, type SmallDisk } from '../lab/small-disk.ts';
 import { startTcpProxy } from '../lab/tcp-proxy.ts';

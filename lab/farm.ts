@@ -2,7 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { startBalancer, type LabBalancer, type ManagerPorts } from './balancer.ts';
 import type { LabEngine } from './engine.ts';
-import { freePort, run, startProcess, type LabProcess } from './process.ts';
+import { freePort } from './ports.ts';
+import { run, startProcess, type LabProcess } from './process.ts';
 import { startRegistry, type LabRegistry, type RegistryAuth } from './registry.ts';
 
 /** The `service` of a registry whose token server is the manager. */

@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { freePort, run, startProcess } from './process.ts';
+import { freePort } from './ports.ts';
+import { run, startProcess } from './process.ts';
 import { createRepositories, type LabRepositories } from './repositories.ts';
 
 export interface LabSshServer extends AsyncDisposable, LabRepositories {

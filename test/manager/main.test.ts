@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, startProcess, type LabProcess } from '../../lab/process.ts';
+import { freePort } from '../../lab/ports.ts';
+import { startProcess, type LabProcess } from '../../lab/process.ts';
 
 /** The program itself, as it is started, stopped and told to make tokens. */
 

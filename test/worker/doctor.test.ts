@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importBaseImage } from '../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../lab/engine.ts';
-import { freePort, startProcess } from '../../lab/process.ts';
+import { freePort } from '../../lab/ports.ts';
+import { startProcess } from '../../lab/process.ts';
 import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
 import { startTestManager, type TestManager } from './test-manager.ts';
 

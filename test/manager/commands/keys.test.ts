@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { freePort } from '../../../lab/process.ts';
+import { freePort } from '../../../lab/ports.ts';
 import { startRegistry, type LabRegistry } from '../../../lab/registry.ts';
 import { pushTinyImage } from '../../../lab/tiny-image.ts';
 import { loadConfiguration } from '../../../src/contract/configuration.ts';

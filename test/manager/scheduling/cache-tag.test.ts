@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { freePort } from '../../../lab/process.ts';
+import { freePort } from '../../../lab/ports.ts';
 import { startRegistry, type LabRegistry } from '../../../lab/registry.ts';
 import { pushTinyImage } from '../../../lab/tiny-image.ts';
 import { noProxies } from '../../../src/contract/network/proxies.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importBaseImage } from '../../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../../lab/engine.ts';
-import { freePort } from '../../../lab/process.ts';
+import { freePort } from '../../../lab/ports.ts';
 import { startRegistry, type LabRegistry } from '../../../lab/registry.ts';
 import type { RegistryCredentials } from '../../../src/worker/engine/engine.ts';
 import { createEngine } from '../../../src/worker/engine/index.ts';

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importBaseImage } from '../../../lab/base-image.ts';
 import type { LabEngine } from '../../../lab/engine.ts';
 import { startPodman } from '../../../lab/podman.ts';
-import { freePort } from '../../../lab/process.ts';
+import { freePort } from '../../../lab/ports.ts';
 import { startRegistry, type LabRegistry } from '../../../lab/registry.ts';
 import { parseStepHeading } from '../../../src/contract/log-messages.ts';
 import type { RegistryCredentials } from '../../../src/worker/engine/engine.ts';

@@ -9,7 +9,7 @@ import {
   type LabPackageServer,
   type PackageAnswer,
 } from '../../../lab/package-server.ts';
-import { freePort } from '../../../lab/process.ts';
+import { freePort } from '../../../lab/ports.ts';
 import { createSourceFetcher } from '../../../src/worker/source/index.ts';
 import type { SourceLimits } from '../../../src/worker/source/limits.ts';
 import { createWorkplace, fetchInto, refusal, waitLess, type Workplace } from './harness.ts';
