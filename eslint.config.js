@@ -24,6 +24,19 @@ export default defineConfig(
   },
   { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },
   {
+    // The programs run on Node 22, too, where types and bundler would let these pass.
+    files: ['src/**'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...['AsyncDisposableStack', 'DisposableStack', 'SuppressedError'].map((name) => ({
+          name,
+          message: 'Node 22 has none: use src/contract/disposables.ts.',
+        })),
+      ],
+    },
+  },
+  {
     // A program's face: what it prints on its standard output is its purpose.
     files: ['src/cli/**', 'lab/demo/**', 'bench/**', 'faults/main.ts', 'scripts/**'],
     rules: { 'no-console': 'off' },

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { chosenSettings } from '../contract/configuration.ts';
+import { createDisposables } from '../contract/disposables.ts';
 import { makeFolders } from '../contract/folders.ts';
 import { proxiesOf } from '../contract/network/settings.ts';
 import { openBlobFolder, openStore } from '../store/index.ts';
@@ -74,7 +75,7 @@ export async function startManager(
   const manager = settings.MANAGER_ID ?? hostname();
   const now = Date.now;
   await makeFolders(dataDirectory);
-  await using starting = new AsyncDisposableStack();
+  await using starting = createDisposables();
   const box = await openSecretBox(settings, logger);
   const blobs = await openBlobFolder(join(dataDirectory, 'blobs'));
   const metrics = createMetrics();
@@ -381,7 +382,7 @@ export async function startManager(
         );
       } finally {
         stopping.abort();
-        await running.disposeAsync();
+        await running[Symbol.asyncDispose]();
       }
     },
   };

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { BuildError } from '../../contract/build-errors.ts';
+import { createDisposables } from '../../contract/disposables.ts';
 import type { SshAgent } from '../engine/engine.ts';
 import type { BuildRun } from './build-run.ts';
 
@@ -21,20 +22,20 @@ export async function startSshAgents(
   keys: Readonly<Record<string, string>>,
   { directory, signal }: Pick<BuildRun, 'directory' | 'signal'>,
 ): Promise<SshAgents> {
-  await using stack = new AsyncDisposableStack();
+  await using stack = createDisposables();
   const byId = new Map<string, SshAgent>();
   for (const [id, key] of Object.entries(keys)) {
     signal.throwIfAborted();
     byId.set(id, stack.use(await startAgent(id, key, directory)));
   }
   const started = stack.move();
-  return { byId, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  return { byId, [Symbol.asyncDispose]: () => started[Symbol.asyncDispose]() };
 }
 
 const SOCKET = 'agent';
 
 async function startAgent(id: string, key: string, directory: string): Promise<SshAgent & AsyncDisposable> {
-  await using stack = new AsyncDisposableStack();
+  await using stack = createDisposables();
   const folder = await mkdtemp(join(directory, 'ssh-'));
   const handle = stack.use(await open(folder));
   // An agent ends with the command that it is started with, and `cat` with the worker, whose pipe it reads. It may load no library.
@@ -63,7 +64,7 @@ async function startAgent(id: string, key: string, directory: string): Promise<S
   });
   await addKey(id, key, folder);
   const started = stack.move();
-  return { ...agent, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  return { ...agent, [Symbol.asyncDispose]: () => started[Symbol.asyncDispose]() };
 }
 
 async function addKey(id: string, key: string, folder: string): Promise<void> {
