@@ -1,12 +1,14 @@
 import {
   DatabaseAway,
   type Claim,
+  type ClaimRequest,
   type Lease,
   type LeaseStore,
   type ResumedTry,
   type WakeUps,
+  type WorkerOffering,
 } from '../../store/index.ts';
-import { hostedOffering } from '../executors/executor.ts';
+import { hostedOffering, type ExecutorSettings } from '../executors/executor.ts';
 import type { Fleet } from '../executors/fleet.ts';
 import type { Launch } from '../executors/launch.ts';
 import { QUEUE_POLL_MS } from '../limits.ts';
@@ -120,22 +122,23 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
     }
   };
 
-  /** In the executors' order: the next is asked when the ones before have no room, or may not have what waits. */
+  /**
+   * In the executors' order: the next is asked when the ones before have no room, or may not have what waits. Of those that are alike
+   * one is asked: what is submitted after that is for the first of them again, in the next pass.
+   */
   const claimForExecutors = async (): Promise<void> => {
     const nothingFor = new Set<string>();
     while (!stopped) {
-      const executor = fleet.rooms().find(({ settings }) => !nothingFor.has(settings.name));
+      const executor = fleet.rooms().find(({ settings }) => !nothingFor.has(sortOf(settings)));
       if (executor === undefined) return;
-      const { name, namespaces } = executor.settings;
       const claim = await leases.claim({
         manager,
         worker: null,
-        ...hostedOffering(executor.settings),
-        namespaces,
+        ...asks(executor.settings),
         leaseSeconds,
         defaultMaxRunning,
       });
-      if (claim === null) nothingFor.add(name);
+      if (claim === null) nothingFor.add(sortOf(executor.settings));
       else launch(executor, claim);
     }
   };
@@ -220,4 +223,15 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
       keeper.stop();
     },
   };
+}
+
+/** What a claim says of an executor. */
+function asks(settings: ExecutorSettings): Required<WorkerOffering> & Pick<ClaimRequest, 'namespaces'> {
+  return { ...hostedOffering(settings), namespaces: settings.namespaces };
+}
+
+/** The same for executors that may have the same builds. */
+function sortOf(settings: ExecutorSettings): string {
+  const { labels, ...rest } = asks(settings);
+  return JSON.stringify([Object.entries(labels).sort(), rest]);
 }

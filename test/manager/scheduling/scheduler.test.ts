@@ -1,11 +1,12 @@
 import { afterEach, expect, it, vi } from 'vitest';
+import type { Executor } from '../../../src/manager/executors/executor.ts';
 import type { BuildAnswer, Slot } from '../../../src/manager/realms/slot.ts';
 import {
   startScheduler,
   type Scheduler,
   type SchedulerDependencies,
 } from '../../../src/manager/scheduling/scheduler.ts';
-import type { BuildRow, Claim, WakeUp } from '../../../src/store/index.ts';
+import type { BuildRow, Claim, ClaimRequest, WakeUp } from '../../../src/store/index.ts';
 
 /** When the scheduler looks for builds, and when it asks what became of those that run. */
 
@@ -62,8 +63,14 @@ interface Subject {
   readonly tell: (event: WakeUp) => void;
 }
 
+const NO_FLEET: SchedulerDependencies['fleet'] = {
+  rooms: () => [],
+  launch: () => expect.fail('there is no executor'),
+  answered: () => undefined,
+};
+
 /** A scheduler with one ready slot, on a queue that a test answers for. */
-function start(claims: Subject['claims']): Subject {
+function start(claims: Subject['claims'], fleet = NO_FLEET): Subject {
   const unexpected = (): Promise<never> => Promise.reject(new Error('this test does not come so far'));
   const renewals: Subject['renewals'] = vi.fn(({ tokens }) =>
     Promise.resolve({ renewed: tokens, cancelled: [], lost: [] }),
@@ -118,7 +125,7 @@ function start(claims: Subject['claims']): Subject {
     leaseSeconds: 60,
     defaultMaxRunning: null,
     isDrained: () => false,
-    fleet: { rooms: () => [], launch: () => expect.fail('there is no executor'), answered: () => undefined },
+    fleet,
     prepare: () =>
       Promise.resolve({
         repository: 'team/app',
@@ -171,4 +178,53 @@ it('asks what became of every try when hints may have been missed', async () => 
   tell({ type: 'resync' });
   await expect.poll(() => tellCancelled).toHaveBeenCalledExactlyOnceWith('cancelled');
   answer({ type: 'result', kwargs: {} });
+});
+
+it('gives what is submitted while executors are asked to the first of those that are alike', async () => {
+  const executorOf = (name: string, labels: Readonly<Record<string, string>>): Executor => ({
+    settings: {
+      name,
+      capacity: 1,
+      setupSeconds: 60,
+      lifetimeSeconds: 600,
+      labels,
+      extensions: [],
+      namespaces: null,
+      server: null,
+    },
+    start: () => Promise.resolve(),
+    stop: () => Promise.resolve(),
+    list: () => Promise.resolve([]),
+  });
+  const launched: string[] = [];
+  const asked: ClaimRequest['labels'][] = [];
+  const claims: Subject['claims'] = vi.fn(({ worker, labels }) => {
+    if (worker !== null) return Promise.resolve(null);
+    asked.push(labels);
+    if (asked.length === 1) tell({ type: 'queue' });
+    return Promise.resolve(asked.length === 3 ? claim : null);
+  });
+  const { tell } = start(claims, {
+    rooms: () => [
+      executorOf('first', { zone: 'north', disk: 'fast' }),
+      executorOf('second', { disk: 'fast', zone: 'north' }),
+      executorOf('other', {}),
+    ],
+    launch: ({ settings }, { lease }) => {
+      launched.push(settings.name);
+      return {
+        lease,
+        workerId: 'worker',
+        endedElsewhere: () => undefined,
+        came: () => undefined,
+        workerEnded: () => undefined,
+        stop: () => undefined,
+        done: Promise.resolve('cancelled'),
+      };
+    },
+    answered: () => undefined,
+  });
+  await expect.poll(() => launched).toEqual(['first']);
+  const north = { zone: 'north', disk: 'fast' };
+  expect(asked.slice(0, 3)).toEqual([north, {}, north]);
 });
