@@ -1,12 +1,10 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { startGitServer, type LabGitServer } from '../../lab/git-server.ts';
 import { tokenAuth } from '../../lab/farm.ts';
 import { startPackageServer, type LabPackageServer } from '../../lab/package-server.ts';
 import { startRegistry } from '../../lab/registry.ts';
 import { writeTarGz } from '../worker/source/tar-writer.ts';
-import { ended, startE2e, submit, type E2e } from './support.ts';
+import { buildFolders, ended, startE2e, submit, type E2e } from './support.ts';
 
 /** How builds fail: what the user reads, and that nothing is left of them. */
 
@@ -30,16 +28,16 @@ afterAll(async () => {
   await e2e[Symbol.asyncDispose]();
 });
 afterEach(async () => {
-  expect(await left()).toBe(before);
+  // The worker tidies up once it has told the result.
+  await expect.poll(left).toBe(before);
 });
 
 /** The engine's images and containers, and the worker's folders of builds. */
 async function left(): Promise<string> {
-  const { engine, directory } = e2e;
+  const { engine } = e2e;
   const images = await engine.docker(['images', '--all', '--format', '{{.Repository}}:{{.Tag}} {{.ID}}']);
   const containers = await engine.docker(['ps', '--all', '--quiet']);
-  const folders = await readdir(join(directory, 'work'), { recursive: true });
-  return [images, containers, ...folders.filter((name) => name.includes('build-'))].join('\n');
+  return [images, containers, ...(await buildFolders(e2e))].join('\n');
 }
 
 function lone(dockerfile: string): Uint8Array<ArrayBuffer> {

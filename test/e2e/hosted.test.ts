@@ -4,7 +4,17 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startBareWorker } from '../../lab/bare-worker.ts';
 import { makeWorkerImage } from '../../lab/worker-image.ts';
 import { workerListSchema } from '../../src/contract/api.ts';
-import { ended, followUntil, show, startE2e, submit, type E2e } from './support.ts';
+import {
+  ended,
+  endlessBuild,
+  followUntil,
+  hasBegun,
+  letGo,
+  show,
+  startE2e,
+  submit,
+  type E2e,
+} from './support.ts';
 
 /** A farm without a connected worker: executors start one for each build. */
 
@@ -31,7 +41,7 @@ const lame = (): object => local({ name: 'lame', environment: { DOCKER_HOST: 'un
 
 beforeAll(async () => {
   e2e = await startE2e({
-    env: { REGISTRATION: 'off', LEASE_SECONDS: '5', MANAGER_ID: 'manager-1' },
+    env: { REGISTRATION: 'off', LEASE_SECONDS: '10', MANAGER_ID: 'manager-1' },
     executors: ({ dockerHost }) => [
       { name: 'local', type: 'process', capacity: 2, environment: { DOCKER_HOST: dockerHost } },
     ],
@@ -84,8 +94,8 @@ async function nothingLeft(): Promise<void> {
   await expect.poll(workers).toEqual([]);
 }
 
-const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
-const dockerfile = (own: string): Uint8Array<ArrayBuffer> => bytes(`FROM busybox:stable\nRUN echo ${own}\n`);
+const dockerfile = (own: string): Uint8Array<ArrayBuffer> =>
+  new TextEncoder().encode(`FROM busybox:stable\nRUN echo ${own}\n`);
 
 it('a process of this machine builds, pushes and goes', async () => {
   const { farm } = e2e;
@@ -152,12 +162,9 @@ it('a build that is cancelled while its worker is on its way takes the worker wi
 it('realm and token let in one worker, once, and reach no log and no argument', async () => {
   const { farm } = e2e;
   await restart('SIGTERM', [local()]);
-  const { id } = await submit(
-    farm,
-    { repository: 'team/once' },
-    bytes('FROM busybox:stable\nRUN echo it has begun; sleep 2\n'),
-  );
-  await followUntil(farm, id, (events) => events.includes('it has begun'));
+  const { dockerfile: endless, command } = endlessBuild();
+  const { id } = await submit(farm, { repository: 'team/once' }, endless);
+  await followUntil(farm, id, hasBegun);
   const [first] = await hostedProcesses();
   const realm = first?.environment.get('REALM') ?? '';
   const token = first?.environment.get('TOKEN') ?? '';
@@ -170,7 +177,7 @@ it('realm and token let in one worker, once, and reach no log and no argument', 
       onBuild: () => Promise.reject(new Error('it has none')),
     });
   await expect(come()).rejects.toThrow('wamp.error.procedure_already_exists');
-  expect(await ended(farm, id)).toMatchObject({ state: 'complete' });
+  expect(await letGo(farm, id, command)).toMatchObject({ state: 'complete' });
   await nothingLeft();
   await expect(come()).rejects.toThrow('wamp.error.no_such_realm');
   const log = await (await fetch(`${farm.url}/api/v1/builds/${id}/log`)).text();
@@ -191,11 +198,14 @@ it('a manager that is killed while a worker is on its way leaves none behind, an
 it('a manager that is killed while a container builds leaves none behind, and the build ends', async () => {
   const { farm } = e2e;
   await restart('SIGTERM', [containers()]);
-  const text = 'FROM busybox:stable\nRUN echo it has begun in a container; sleep 3\n';
-  const { id } = await submit(farm, { repository: 'team/killed-container' }, bytes(text));
-  await followUntil(farm, id, (events) => events.includes('"text":"it has begun'));
+  const { dockerfile: endless, command } = endlessBuild();
+  const { id } = await submit(farm, { repository: 'team/killed-container' }, endless);
+  await followUntil(farm, id, hasBegun);
   await restart('SIGKILL', [containers()]);
   // The worker came back to the manager with its build.
-  expect(await ended(farm, id)).toMatchObject({ state: 'complete', tries: [{ outcome: 'complete' }] });
+  expect(await letGo(farm, id, command)).toMatchObject({
+    state: 'complete',
+    tries: [{ outcome: 'complete' }],
+  });
   await nothingLeft();
 });

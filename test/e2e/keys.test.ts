@@ -5,7 +5,17 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { run } from '../../lab/process.ts';
 import { startRegistry } from '../../lab/registry.ts';
 import { TOKEN_SERVICE, tokenAuth } from '../../lab/farm.ts';
-import { ended, logOf, startE2e, submit, type E2e } from './support.ts';
+import {
+  ended,
+  endlessCommand,
+  followUntil,
+  hasBegun,
+  letGo,
+  logOf,
+  startE2e,
+  submit,
+  type E2e,
+} from './support.ts';
 
 /** The managers' keys are changed while builds run, and no build notices. */
 
@@ -30,11 +40,11 @@ it('pushes with another key for tokens, and opens what another key has sealed, w
       },
     });
   const ids: string[] = [];
-  const begin = async (number: number): Promise<string> => {
+  const begin = async (number: number, step = `echo ${number}`): Promise<string> => {
     const lines = [
       'FROM busybox:stable',
       'RUN --mount=type=secret,id=word cat /run/secrets/word | wc -c > /word',
-      `RUN echo ${number}`,
+      `RUN ${step}`,
     ];
     const request = { repository: 'team/app', tag_names: [`v${number}`], secrets: { word: 'horse' } };
     const { id } = await submit(farm, request, new TextEncoder().encode(`${lines.join('\n')}\n`));
@@ -58,11 +68,15 @@ it('pushes with another key for tokens, and opens what another key has sealed, w
 
   const keyFile = join(farm.dataDirectory, 'secret.key');
   const old = await readFile(keyFile, 'utf8');
-  await begin(5);
+  // Its secret is sealed with the old key until it ends.
+  const command = endlessCommand();
+  const held = await begin(5, `echo it has begun; ${command} || true`);
+  await followUntil(farm, held, hasBegun);
   await writeFile(keyFile, `${randomBytes(32).toString('base64')}\n${old}`);
   await farm.manager.printed(/the key file was read anew/);
   expect(await keys('reseal')).toMatch(/[1-9]\d* secrets were sealed anew/);
   await begin(6);
+  await letGo(farm, held, command);
   await keys('retire', 'registry-token-1', '--force');
 
   for (const id of ids) {

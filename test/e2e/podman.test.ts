@@ -1,10 +1,23 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { Build, BuildRequestBody } from '../../src/contract/api.ts';
 import { startPodman } from '../../lab/podman.ts';
 import type { LabProcess } from '../../lab/process.ts';
-import { ended, followUntil, logOf, quayBuild, show, startE2e, submit, type E2e } from './support.ts';
+import {
+  buildFolders,
+  ended,
+  endlessBuild,
+  followUntil,
+  hasBegun,
+  isRunning,
+  logOf,
+  quayBuild,
+  show,
+  startE2e,
+  submit,
+  type E2e,
+} from './support.ts';
 
 /** The farm's programs on Podman's service, with a registry that takes the manager's tokens. */
 
@@ -16,14 +29,18 @@ beforeAll(async () => {
 });
 afterAll(() => e2e[Symbol.asyncDispose]());
 afterEach(async () => {
-  const folders = await readdir(join(e2e.directory, 'work'), { recursive: true });
-  expect(folders.filter((name) => name.includes('build-'))).toEqual([]);
+  // Its folder goes once the result was told.
+  await expect.poll(() => buildFolders(e2e)).toEqual([]);
   expect(await e2e.engine.docker(['images', '--format', '{{.Repository}}'])).not.toContain('quay-builder-');
 });
 
-async function begin(dockerfile: string, more: Partial<BuildRequestBody> = {}): Promise<string> {
+async function begin(
+  dockerfile: string | Uint8Array<ArrayBuffer>,
+  more: Partial<BuildRequestBody> = {},
+): Promise<string> {
   const request = { repository: 'team/app', ...more };
-  return (await submit(e2e.farm, request, new TextEncoder().encode(dockerfile))).id;
+  const bytes = typeof dockerfile === 'string' ? new TextEncoder().encode(dockerfile) : dockerfile;
+  return (await submit(e2e.farm, request, bytes)).id;
 }
 
 async function build(dockerfile: string, more?: Partial<BuildRequestBody>): Promise<Build> {
@@ -74,20 +91,14 @@ it('says which step failed, which base is not there or may not be had, and that 
 });
 
 it('cancels a build at once, stops its step, and builds the next one', async () => {
-  const seconds = `4${process.pid}`;
-  const id = await begin(`FROM busybox:stable\nRUN echo it has begun; sleep ${seconds}\n`);
-  await followUntil(e2e.farm, id, (events) => events.includes('"text":"it has begun'));
-  expect(await isRunning(`sleep ${seconds}`)).toBe(true);
+  const { dockerfile, command } = endlessBuild();
+  const id = await begin(dockerfile);
+  await followUntil(e2e.farm, id, hasBegun);
+  await expect.poll(() => isRunning(command)).toBe(true);
 
   expect((await quayBuild(e2e.farm, ['cancel', id])).code).toBe(0);
   expect(await show(e2e.farm, id)).toMatchObject({ state: 'cancelled' });
-  while (await isRunning(`sleep ${seconds}`)) await new Promise((resolve) => setImmediate(resolve));
+  await expect.poll(() => isRunning(command)).toBe(false);
 
   expect(await build('FROM busybox:stable\n')).toMatchObject({ state: 'complete' });
 });
-
-async function isRunning(command: string): Promise<boolean> {
-  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(ids.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')));
-  return lines.some((line) => line.split('\0').join(' ').trim() === command);
-}

@@ -1,9 +1,19 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
 import type { LabManager } from '../../lab/farm.ts';
 import { workerListSchema } from '../../src/contract/api.ts';
-import { ended, followUntil, logOf, show, startE2e, submit, type E2e } from './support.ts';
+import {
+  ended,
+  endlessBuild,
+  followUntil,
+  hasBegun,
+  isRunning,
+  logOf,
+  show,
+  startE2e,
+  submit,
+  type E2e,
+} from './support.ts';
 
 /** Three managers on one PostgreSQL behind one address: it does not matter which of them is asked, or dies. */
 
@@ -28,7 +38,7 @@ afterAll(async () => {
   await database.stop();
 });
 
-let marks = 60_000;
+let marks = 0;
 /** A Dockerfile whose step prints so many lines, one in 20 ms, and is unlike any other's. */
 function printing(lines: number): Uint8Array<ArrayBuffer> {
   const count = `i=0; while [ $i -lt ${lines} ]; do echo "line $i of ${++marks}"; i=$((i+1)); usleep 20000; done`;
@@ -44,14 +54,6 @@ async function expectWhole(manager: LabManager, id: string, lines: number): Prom
     Number(number),
   );
   expect(numbers).toEqual([...Array(lines).keys()]);
-}
-
-async function isRunning(command: string): Promise<boolean> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(
-    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
-  );
-  return lines.some((line) => line.split('\0').join(' ').trim() === command);
 }
 
 async function slotsKnownTo({ url }: LabManager): Promise<string[]> {
@@ -72,16 +74,15 @@ it('a build is submitted to one, followed from another, and listed by the third'
 });
 
 it('each of them knows all workers, and cancels what another one runs', async () => {
-  const command = `sleep ${++marks}`;
-  const dockerfile = new TextEncoder().encode(`FROM busybox:stable\nRUN echo it has begun; ${command}\n`);
   for (const [from, by] of [
     [first, second],
     [second, third],
     [third, first],
   ] as const) {
     await expect.poll(() => slotsKnownTo(by)).toEqual(['one', 'one', 'two', 'two']);
+    const { dockerfile, command } = endlessBuild();
     const { id } = await submit(from, { repository: 'team/cancelled' }, dockerfile);
-    await followUntil(by, id, (events) => events.includes('"text":"it has begun'));
+    await followUntil(by, id, hasBegun);
     expect((await fetch(`${by.url}/api/v1/builds/${id}/cancel`, { method: 'POST' })).status).toBe(200);
     expect(await show(from, id)).toMatchObject({ state: 'cancelled' });
     await expect.poll(() => isRunning(command)).toBe(false);

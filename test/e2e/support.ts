@@ -1,9 +1,12 @@
+import type { Dirent } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { expect } from 'vitest';
 import { buildSchema, type Build, type BuildRequestBody } from '../../src/contract/api.ts';
+import { isFinal } from '../../src/contract/phases.ts';
 import { importBaseImage } from '../../lab/base-image.ts';
 import { startEngine, type LabEngine, type LabEngineOptions } from '../../lab/engine.ts';
 import { startFarm, type LabFarm, type LabFarmOptions } from '../../lab/farm.ts';
@@ -40,7 +43,7 @@ export async function startE2e({
 }: E2eOptions = {}): Promise<E2e> {
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(`${folderPrefix()}e2e-`);
-  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  stack.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 10 }));
   const bases = stack.use(await startRegistry());
   const engine = stack.use(await start({ mirror: bases.host }));
   const base = `${bases.host}/library/busybox:stable`;
@@ -150,13 +153,26 @@ export async function digestOf(
   return answer.headers.get('docker-content-digest');
 }
 
-/** Whatever a folder's files hold, as one text of bytes. */
+/** Whatever a folder's files hold, as one text of bytes; what goes meanwhile is left out. */
 export async function contents(folder: string): Promise<string> {
-  const files = await readdir(folder, { recursive: true, withFileTypes: true });
-  const texts = files
-    .filter((file) => file.isFile())
-    .map((file) => readFile(join(file.parentPath, file.name), 'latin1').catch(() => ''));
-  return (await Promise.all(texts)).join('\0');
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return (await Promise.all(entries.map((entry) => contentOf(folder, entry)))).join('\0');
+}
+
+async function contentOf(folder: string, entry: Dirent): Promise<string> {
+  const path = join(folder, entry.name);
+  if (entry.isDirectory()) return contents(path);
+  return entry.isFile() ? readFile(path, 'latin1').catch(() => '') : '';
+}
+
+/** The folders of builds that the workers of a farm have. */
+export async function buildFolders({ directory }: Pick<E2e, 'directory'>): Promise<string[]> {
+  const workers = await readdir(join(directory, 'work'), { withFileTypes: true });
+  const homes = workers
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(directory, 'work', name));
+  const names = await Promise.all(homes.map((home) => readdir(home)));
+  return names.flat().filter((name) => /^[0-9a-f-]{36}/.test(name));
 }
 
 /** Where any of these values is: in what the worker and the manager log, keep and leave, or in what else was seen. */
@@ -180,7 +196,67 @@ export async function placesOf(
 
 /** The command lines of all processes of this machine. */
 export async function commandLines(): Promise<string> {
+  return (await processes()).map(({ command }) => command).join('\n');
+}
+
+async function processes(): Promise<readonly { readonly pid: number; readonly command: string }[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const lines = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));
-  return (await Promise.all(lines)).join('\n');
+  return Promise.all(
+    pids.map(async (pid) => ({
+      pid: Number(pid),
+      command: await readFile(`/proc/${pid}/cmdline`, 'utf8').then(
+        (line) => line.split('\0').join(' ').trim(),
+        () => '',
+      ),
+    })),
+  );
+}
+
+let commands = 0;
+
+/** A command that runs until it is stopped, unlike any other on this machine. */
+export function endlessCommand(): string {
+  commands += 1;
+  return `sleep ${process.pid}${String(commands).padStart(4, '0')}`;
+}
+
+/** A Dockerfile whose step says that it has begun, and then runs this command, which may also be ended from outside. */
+export function endlessBuild(): { dockerfile: Uint8Array<ArrayBuffer>; command: string } {
+  const command = endlessCommand();
+  const text = `FROM busybox:stable\nRUN echo it has begun; ${command} || true\n`;
+  return { dockerfile: new TextEncoder().encode(text), command };
+}
+
+/** Whether the step of such a build has begun, in any try. */
+export function hasBegun(events: string): boolean {
+  return /(?:"text":"|\\n)it has begun/.test(events);
+}
+
+/** Whether it has begun in the second try. */
+export function hasBegunAgain(events: string): boolean {
+  return /"try":2,.*(?:"text":"|\\n)it has begun/.test(events);
+}
+
+/** Whether there is a process of this command. */
+export async function isRunning(command: string): Promise<boolean> {
+  return (await processes()).some((each) => each.command === command);
+}
+
+/** Ends a command wherever it runs, also in a try that began later, until its build has ended; answers with that. */
+export async function letGo(farm: Pick<LabFarm, 'url'>, id: string, command: string): Promise<Build> {
+  await expect
+    .poll(async () => {
+      for (const each of await processes()) if (each.command === command) end(each.pid);
+      return isFinal((await show(farm, id)).state);
+    })
+    .toBe(true);
+  return show(farm, id);
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended meanwhile.
+  }
 }
