@@ -11,7 +11,7 @@ IMAGE_TAG ?= latest
 ENGINE ?= docker
 VERSION = $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null)
-SOURCES := $(shell find src -type f) scripts/build scripts/bundle.ts
+SOURCES := $(shell find src -type f) scripts/build scripts/bundle.ts scripts/bundling.ts
 
 .PHONY: help
 help: ## List the targets
@@ -19,6 +19,9 @@ help: ## List the targets
 
 .PHONY: build
 build: dist/.built ## Leave bin/quay-builder, bin/quay-build-manager and bin/quay-build ready to run
+
+.PHONY: executables
+executables: executables/quay-builder executables/quay-build ## Leave the worker and the command line in executables/, as one file each that needs no Node
 
 .PHONY: build-manager-image
 build-manager-image: build ## Build the manager's image, MANAGER_IMAGE:IMAGE_TAG (ENGINE=docker|podman)
@@ -56,7 +59,7 @@ format: node_modules/.package-lock.json ## Format the source
 
 .PHONY: clean
 clean: ## Remove what was built and what the demo kept
-	rm -rf dist coverage bench-results.json
+	rm -rf dist executables coverage bench-results.json
 	scripts/as-root rm -rf .demo
 
 .PHONY: engine
@@ -66,6 +69,12 @@ engine:
 dist/.built: node_modules/.package-lock.json $(SOURCES)
 	scripts/build
 	@touch $@
+
+executables/quay-builder: node_modules/.package-lock.json $(SOURCES) scripts/executable.ts
+	node scripts/executable.ts worker $@
+
+executables/quay-build: node_modules/.package-lock.json $(SOURCES) scripts/executable.ts
+	node scripts/executable.ts cli $@
 
 # npm writes this file last.
 node_modules/.package-lock.json: package.json package-lock.json

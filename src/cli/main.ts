@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { buildStates } from '../contract/phases.ts';
+import { version } from '../contract/version.ts';
 import { audit, type AuditOptions } from './audit.ts';
 import { cancel, list, log, show, submit, type ListOptions, type SubmitOptions } from './commands.ts';
 import { asCliError, exitCodes, type ExitCode } from './failure.ts';
@@ -55,8 +56,12 @@ Examples:
   ID=$(quay-build submit . --repository team/app --detach)`;
 
 // Who reads no further, as `head`, is no error.
-process.stdout.on('error', () => process.exit());
-process.exitCode = await run(process.argv);
+process.stdout.on('error', () => process.exit(exitCodes.ok));
+// Until an end is known: a program that has nothing left to wait for ends, and that was no success.
+process.exitCode = exitCodes.internal;
+void run(process.argv).then((exitCode) => {
+  process.exitCode = exitCode;
+});
 
 async function run(argv: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = exitCodes.ok;
@@ -84,6 +89,7 @@ function collect(value: string, before: readonly string[] | undefined): string[]
 function createProgram(inSession: InSession): Command {
   const program = new Command('quay-build')
     .description('Builds images on a build farm: submit a source, follow its log, find its digest.')
+    .version(version)
     .addHelpText('after', EXAMPLES + '\n' + ENVIRONMENT)
     .showHelpAfterError('Run it with --help to see what it takes.')
     .configureHelp({ showGlobalOptions: true })

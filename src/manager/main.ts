@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { version } from '../contract/version.ts';
 import { addHealthCommand } from './commands/health.ts';
 import { addKeysCommands } from './commands/keys-command-line.ts';
 import { addTicketCommand, addTokenCommand } from './commands/secrets-files.ts';
@@ -10,9 +10,6 @@ import { exitCodes } from './exit-codes.ts';
  * `quay-build-manager`: its command line. The manager itself, and what needs its store, are loaded by the commands that need them: a health
  * check every few seconds would else cost as much as a start.
  */
-
-const packageFile = new URL('../../package.json', import.meta.url);
-const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
 
 await commandLine()
   .parseAsync()

@@ -1,4 +1,4 @@
-import { hostname, tmpdir, userInfo } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type Configuration,
@@ -301,7 +301,8 @@ export function ticketOf(
 }
 
 export function workDirOf({ WORK_DIR }: Pick<WorkerSettings, 'WORK_DIR'>): string {
-  return WORK_DIR ?? join(tmpdir(), `quay-builder-${userInfo().uid}`);
+  // By number: a container's user may have no name.
+  return WORK_DIR ?? join(tmpdir(), `quay-builder-${process.getuid?.() ?? ''}`);
 }
 
 function isWorkerId(text: string): boolean {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
@@ -33,11 +33,16 @@ import type { FetchSource } from './source/source.ts';
 import { passwordsOf, withProxyNames } from '../contract/network/proxies.ts';
 import { proxiesOf } from '../contract/network/settings.ts';
 import { reasonOf } from '../contract/reason.ts';
+import { version } from '../contract/version.ts';
 import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 
 /** `quay-builder`: reads its settings, puts the worker together, and answers the system's signals. */
 
-process.exitCode = await main(process.argv.slice(2));
+// Until an end is known: a program that has nothing left to wait for ends, and that was no success.
+process.exitCode = exitCodes.internal;
+void main(process.argv.slice(2)).then((exitCode) => {
+  process.exitCode = exitCode;
+});
 
 async function main(args: readonly string[]): Promise<number> {
   let command: CommandLine;
@@ -89,8 +94,6 @@ interface CommandLine {
 }
 
 function readCommandLine(args: readonly string[]): CommandLine {
-  const packageFile = new URL('../../package.json', import.meta.url);
-  const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
   let asked: Pick<CommandLine, 'doctor' | 'registry'> = { doctor: false, registry: undefined };
   const program = new Command('quay-builder')
     .description('Builds images for a build manager, on a Docker or Podman engine.')

@@ -1,13 +1,11 @@
-import { join } from 'node:path';
 import protobuf from 'protobufjs';
+import { schemas } from './schemas.ts';
 
 /** The messages of BuildKit's APIs, by the schemas in `proto/`. Fields that are not in a schema are passed over. */
 
-const root = protobuf.loadSync(
-  ['auth', 'secrets', 'ssh', 'health', 'fsutil', 'status'].map((name) =>
-    join(import.meta.dirname, 'proto', `${name}.proto`),
-  ),
-);
+const root = new protobuf.Root();
+for (const schema of schemas) protobuf.parse(schema, root);
+root.resolveAll();
 
 /** A 64-bit integer, in the form that protobufjs keeps it in. */
 export interface Int64 {
