@@ -55,7 +55,7 @@ export function asProblem(error: unknown): ApiProblem {
  * warning; a refusal, also for what a server of the caller's said, is information.
  */
 export function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const problem = asProblem(error);
+  const problem = request.raw.readableAborted ? new ApiProblem('request_incomplete') : asProblem(error);
   if (problem.status === 500) {
     request.log.error({ err: error, problem: problem.code }, 'a request failed');
   } else if (problem.status === 503) {

@@ -15,6 +15,16 @@ export const problemKinds = {
     message: 'The request is not what this endpoint takes.',
     help: 'Mend each part that is named in details; /openapi.json has the whole shape.',
   },
+  http_invalid: {
+    status: 400,
+    message: 'This is no request of HTTP/1.1.',
+    help: 'Check that the URL begins with http:// where the manager is reached without TLS, and that nothing in between changes requests.',
+  },
+  request_incomplete: {
+    status: 400,
+    message: 'The connection was closed before the request had come whole.',
+    help: 'Send it again.',
+  },
   json_invalid: {
     status: 400,
     message: 'The body is not JSON.',
@@ -119,6 +129,11 @@ export const problemKinds = {
     status: 404,
     message: 'This package does not exist, or the time to fetch it is over.',
     help: 'Nothing to do: the try that it belonged to has ended.',
+  },
+  method_not_allowed: {
+    status: 405,
+    message: 'This path does not have this method.',
+    help: '/openapi.json lists what there is.',
   },
   not_acceptable: {
     status: 406,

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import multipart from '@fastify/multipart';
 import swagger from '@fastify/swagger';
 import Fastify, { LogController, type FastifyInstance } from 'fastify';
@@ -20,6 +21,7 @@ import { addLogRoutes } from './log-routes.ts';
 import { measureRequests } from './metrics.ts';
 import { openApiOptions } from './openapi.ts';
 import { addNamespaceRoutes } from './namespace-routes.ts';
+import { noteRoutes } from './other-methods.ts';
 import { addPackageRoutes } from './package-routes.ts';
 import type { HttpDependencies } from './ports.ts';
 import { ApiProblem, type ProblemCode } from './problems.ts';
@@ -61,8 +63,11 @@ export async function createHttpServer(dependencies: HttpDependencies): Promise<
   addRequestLog(app);
   measureRequests(app, dependencies.metrics);
 
+  // Read as text it would only be refused as what is no object.
+  app.removeContentTypeParser('text/plain');
   await app.register(multipart);
   await app.register(swagger, openApiOptions(dependencies.version));
+  const refuseOtherMethods = noteRoutes(app);
   addBuildRoutes(app, dependencies);
   addLogRoutes(app, dependencies);
   addWorkerRoutes(app, dependencies);
@@ -74,6 +79,7 @@ export async function createHttpServer(dependencies: HttpDependencies): Promise<
   addPackageRoutes(app, dependencies);
   addRegistryRoutes(app, dependencies.registryTokens);
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => reply.send(app.swagger()));
+  refuseOtherMethods();
   await app.ready();
   return app;
 }
@@ -85,10 +91,10 @@ const BROKEN: Readonly<Record<string, ProblemCode>> = {
 
 /** A request that Node could not read: answered on the bare socket. */
 function answerBrokenRequest(code: string, end: (text: string) => void): void {
-  const problem = new ApiProblem(BROKEN[code] ?? 'request_invalid');
+  const problem = new ApiProblem(BROKEN[code] ?? 'http_invalid');
   const body = JSON.stringify(problem.toProblem());
   end(
-    `HTTP/1.1 ${problem.status} Refused\r\ncontent-type: application/json\r\n` +
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: application/json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
 }

@@ -52,8 +52,13 @@ export async function receiveBuild(
   } catch (error) {
     // Its row, which waits for a build that does not come, is swept.
     if (uploaded) await dependencies.blobs.delete(uploaded.id);
-    throw error;
+    throw isMalformed(error) ? new ApiProblem('multipart_invalid', { cause: error }) : error;
   }
+}
+
+/** Whether an error is the parser's, which gives its own no codes: no boundary, or an end before the last one. */
+function isMalformed(error: unknown): boolean {
+  return error instanceof Error && !('code' in error) && /multipart/i.test(error.message);
 }
 
 function parseRequestPart(part: Multipart): BuildRequest {

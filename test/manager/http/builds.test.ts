@@ -282,6 +282,24 @@ describe('a package', () => {
     expect(await strayPackages()).toEqual([]);
   });
 
+  it.each([
+    ['the package', 30],
+    ['the request', 190],
+  ])('that ends within %s is refused and leaves nothing', async (_where, missing) => {
+    const { payload, headers } = multipart(buildParts({ repository: 'team/app' }, 'FROM scratch'));
+    const cut = { headers, payload: payload.subarray(0, payload.length - missing) };
+    expect(await refused(cut)).toMatchObject({ status: 400, code: 'multipart_invalid' });
+    expect(await strayPackages()).toEqual([]);
+  });
+
+  it('is refused without a boundary', async () => {
+    const headers = { 'content-type': 'multipart/form-data' };
+    expect(await refused({ headers, payload: '--x--' })).toMatchObject({
+      status: 400,
+      code: 'multipart_invalid',
+    });
+  });
+
   it('must come after the request', async () => {
     const [requestPart, packagePart] = buildParts({ repository: 'team/app' }, 'FROM scratch');
     expect(await refused(multipart([...(packagePart ? [packagePart] : [])]))).toMatchObject({

@@ -109,7 +109,13 @@ describe('a broken request', () => {
       '431',
       'headers_too_large',
     ],
-    ['no HTTP at all', 'hello\r\n\r\n', '400', 'request_invalid'],
+    ['no HTTP at all', 'hello\r\n\r\n', '400 Bad Request', 'http_invalid'],
+    [
+      'a length that is none',
+      'POST /api/v1/builds HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n{}',
+      '400 Bad Request',
+      'http_invalid',
+    ],
   ])('%s is answered and its connection closed', async (_what, bytes, status, code) => {
     await using own = await openTestHttp(database);
     await own.app.listen({ host: '127.0.0.1', port: 0 });
@@ -122,6 +128,42 @@ describe('a broken request', () => {
     const [head = '', body = ''] = answer.split('\r\n\r\n');
     expect(head).toContain(`HTTP/1.1 ${status}`);
     expect(problemSchema.parse(JSON.parse(body)).code).toBe(code);
+  });
+});
+
+describe('a request that breaks off', () => {
+  it("is the caller's, and no error of the manager's", async () => {
+    await using own = await openTestHttp(database);
+    await own.app.listen({ host: '127.0.0.1', port: 0 });
+    const socket = connect(portOf(own.app.server), '127.0.0.1');
+    socket.on('error', () => undefined);
+    const head = 'POST /api/v1/builds HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n';
+    socket.write(`${head}expect: 100-continue\r\ncontent-length: 100\r\n\r\n{"repository":`);
+    // It is asked to go on, so that its headers have been read.
+    await once(socket, 'data');
+    socket.destroy();
+    await expect.poll(() => own.logged(), { timeout: 30_000 }).toContain('"problem":"request_incomplete"');
+    expect(own.logged()).not.toContain('a request failed');
+  });
+});
+
+describe('a method that a path does not have', () => {
+  it.each([
+    ['PUT', '/api/v1/builds', 'GET, HEAD, POST'],
+    ['OPTIONS', '/api/v1/builds/3b241101-e2bb-4255-8caf-4136c566a962/log', 'GET, HEAD'],
+    ['POST', '/status', 'GET, HEAD'],
+  ] as const)('%s %s is refused with those that it has', async (method, url, allow) => {
+    await using own = await openTestHttp(database);
+    const answer = await own.app.inject({ method, url, headers: { 'content-type': 'text/x-any' } });
+    expect(answer.statusCode).toBe(405);
+    expect(answer.headers['allow']).toBe(allow);
+    expect(problemSchema.parse(answer.json()).message).toContain(allow);
+  });
+
+  it('is not what the reference tells of', async () => {
+    await using own = await openTestHttp(database);
+    const { paths } = (await own.app.inject('/openapi.json')).json<{ paths: Record<string, object> }>();
+    expect(Object.keys(paths['/status'] ?? {})).toEqual(['get']);
   });
 });
 
