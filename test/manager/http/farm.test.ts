@@ -156,7 +156,7 @@ describe('a method that a path does not have', () => {
     await using own = await openTestHttp(database);
     const answer = await own.app.inject({ method, url, headers: { 'content-type': 'text/x-any' } });
     expect(answer.statusCode).toBe(405);
-    expect(answer.headers['allow']).toBe(allow);
+    expect(answer.headers.allow).toBe(allow);
     expect(problemSchema.parse(answer.json()).message).toContain(allow);
   });
 
