@@ -42,6 +42,8 @@ export const WORKER_WATCH_MS = 1_000;
 /** After a manager was itself stopped for a moment, workers are judged at the so-many-th look that comes in time. */
 export const WATCHES_AFTER_A_STOP = 3;
 export const WORKER_WRITE_MS = 5_000;
+/** How many workers a statement is about: ten thousand at once would be megabytes of text, and keep others waiting. */
+export const WORKERS_A_STATEMENT = 500;
 
 /** How often the queue is looked at without being woken, in milliseconds. */
 export const QUEUE_POLL_MS = 5_000;

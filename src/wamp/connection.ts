@@ -141,6 +141,14 @@ export class Connection<Data> {
     }
   }
 
+  abortSession(session: JoinedSession<Data>, uri: string, message: string): void {
+    if (this.session === session) this.#abort(uri, message);
+  }
+
+  closeSession(session: JoinedSession<Data>, uri: string, message: string | undefined): void {
+    if (this.session === session) this.goodbye(uri, message, false);
+  }
+
   /** The one door: leaves a state, and enters another. */
   #enter(next: State<Data>): void {
     const last = this.#state;
@@ -299,22 +307,14 @@ export class Connection<Data> {
       this.#host.newSessionId(),
       { authid: identity.authid ?? null, authrole: identity.authrole ?? null },
       realm,
-      hello.details,
+      hello,
       this.#transport,
-      {
-        abort: (uri, message) => this.#endSession(session, () => this.#abort(uri, message)),
-        goodbye: (uri, message) => this.#endSession(session, () => this.goodbye(uri, message, false)),
-      },
+      this,
     );
     this.#enter({ name: 'open', realm, session });
     this.#host.sessionOpened();
     this.#send([Code.WELCOME, session.id, { roles, ...identity }]);
     realm.join(session);
-  }
-
-  /** An owner may hold on to a session that is over, while another one is open here. */
-  #endSession(session: JoinedSession<Data>, end: () => void): void {
-    if (this.#state.name === 'open' && this.#state.session === session) end();
   }
 
   #refuse(uri: Refusal['uri'], message: string): void {

@@ -90,7 +90,7 @@ export class Dealer {
     const request = message[1];
     const options = message[2];
     const procedure = message[3];
-    if (caller.calls.has(request)) {
+    if (caller.calls.get(request)) {
       throw new ProtocolViolation('a call has the request id of one that still waits for its answer');
     }
     const timeout = durationOption(options, 'timeout');

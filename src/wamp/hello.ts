@@ -3,6 +3,9 @@ import { isDict } from './messages.ts';
 import type { Dict, HelloMessage } from './messages.ts';
 import type { Hello, TransportInfo } from './policy.ts';
 
+/** One for all: there may be tens of thousands of sessions. */
+const NO_EXTRA: Readonly<Dict> = Object.freeze({});
+
 const clientRoles = ['publisher', 'subscriber', 'caller', 'callee'];
 
 /**
@@ -16,7 +19,7 @@ export function readHello([, realm, details]: HelloMessage, transport: Transport
   if (!Array.isArray(authmethods) || !authmethods.every((each) => typeof each === 'string')) {
     throw new ProtocolViolation('authmethods must be a list of strings');
   }
-  const authextra = details['authextra'] ?? {};
+  const authextra = details['authextra'] ?? NO_EXTRA;
   if (!isDict(authextra)) throw new ProtocolViolation('authextra must be a dictionary');
   return {
     realm,

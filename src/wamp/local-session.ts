@@ -17,6 +17,7 @@ import type {
   RealmPolicy,
   Session,
 } from './policy.ts';
+import { SparseMap } from './sparse-map.ts';
 import { isUri } from './uris.ts';
 
 /** The realm that a local session lives in, as it needs it. */
@@ -42,8 +43,8 @@ export class LocalSessionMember<Data> extends Member implements LocalSession<Dat
   override readonly interruptible = true;
   readonly #home: Home<Data>;
   #lastRequest = 0;
-  #ownCalls: Map<number, OwnCall> | null = null;
-  #running: Map<number, LocalInvocation<Data>> | null = null;
+  #ownCalls: SparseMap<number, OwnCall> | null = null;
+  #running: SparseMap<number, LocalInvocation<Data>> | null = null;
   #procedures: Map<number, ProcedureHandler<Data>> | null = null;
   #topics: Map<number, Set<EventHandler<Data>>> | null = null;
 
@@ -87,7 +88,7 @@ export class LocalSessionMember<Data> extends Member implements LocalSession<Dat
     if (signal?.aborted)
       throw new WampError(errorUris.canceled, ['the call was cancelled before it was made']);
     const request = ++this.#lastRequest;
-    const calls = (this.#ownCalls ??= new Map<number, OwnCall>());
+    const calls = (this.#ownCalls ??= new SparseMap<number, OwnCall>());
     const cancel = () => this.#home.dealer.handleCancel(this, [Code.CANCEL, request, { mode: 'killnowait' }]);
     signal?.addEventListener('abort', cancel);
     try {
@@ -154,7 +155,7 @@ export class LocalSessionMember<Data> extends Member implements LocalSession<Dat
       this.#settle(call, procedure, answer);
       return;
     }
-    const running = (this.#running ??= new Map<number, LocalInvocation<Data>>());
+    const running = (this.#running ??= new SparseMap<number, LocalInvocation<Data>>());
     running.set(call.invocation, invocation);
     answer
       .then(

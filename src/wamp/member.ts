@@ -1,5 +1,6 @@
-import type { MatchPolicy } from './uris.ts';
 import type { Dict, RouterMessage } from './messages.ts';
+import { SparseMap } from './sparse-map.ts';
+import type { MatchPolicy } from './uris.ts';
 
 /** Who a member is, as a realm's policy decided; null where it did not say. */
 export interface Identity {
@@ -64,13 +65,13 @@ export abstract class Member {
   readonly id: number;
   readonly identity: Identity;
   /** As a caller, by CALL.Request. */
-  readonly calls = new Map<number, PendingCall>();
+  readonly calls = new SparseMap<number, PendingCall>();
   /** As a callee, by INVOCATION.Request. */
-  readonly invocations = new Map<number, PendingCall>();
+  readonly invocations = new SparseMap<number, PendingCall>();
   /** By REGISTERED.Registration. */
-  readonly registrations = new Map<number, Registration>();
+  readonly registrations = new SparseMap<number, Registration>();
   /** By SUBSCRIBED.Subscription. */
-  readonly subscriptions = new Map<number, Subscription>();
+  readonly subscriptions = new SparseMap<number, Subscription>();
   #lastInvocation = 0;
 
   constructor(id: number, identity: Identity) {

@@ -1,3 +1,4 @@
+import { SparseMap } from './sparse-map.ts';
 import type { MatchPolicy } from './uris.ts';
 
 interface Pattern {
@@ -10,7 +11,7 @@ interface Pattern {
  * Subscriptions" and "Pattern-based Registrations").
  */
 export class Patterns<Item extends Pattern> {
-  readonly #exact = new Map<string, Item>();
+  readonly #exact = new SparseMap<string, Item>();
   // Most realms have no patterns, and there may be tens of thousands of realms.
   #prefixes: Map<string, Item> | null = null;
   #wildcards: Map<string, { readonly item: Item; readonly components: readonly string[] }> | null = null;

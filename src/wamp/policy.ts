@@ -1,4 +1,5 @@
 import type { Dict } from './messages.ts';
+import type { SparseMap } from './sparse-map.ts';
 import type { MatchPolicy } from './uris.ts';
 
 /** What the router's owner decides and offers, and what it sees of realms and sessions. */
@@ -17,8 +18,8 @@ export interface Session<Data = unknown> {
   readonly realm: Realm<Data>;
   readonly authid: string | null;
   readonly authrole: string | null;
-  /** HELLO.Details, as they came. */
-  readonly details: Readonly<Dict>;
+  /** HELLO.Details.authextra, as it came; empty when it did not. */
+  readonly authextra: Readonly<Dict>;
   readonly transport: TransportInfo;
   /** When the last frame of any kind came, in milliseconds since 1970. */
   readonly lastSeen: number;
@@ -39,7 +40,8 @@ export interface Realm<Data = unknown> {
   readonly data: Data;
   /** The owner's own session in this realm. */
   readonly local: LocalSession<Data>;
-  readonly sessions: ReadonlyMap<number, Session<Data>>;
+  /** By id. */
+  readonly sessions: Pick<SparseMap<number, Session<Data>>, 'size' | 'get' | 'values'>;
   /** Ends all its sessions with GOODBYE (default `wamp.close.close_realm`) and forgets it. */
   close(uri?: string, message?: string): void;
 }

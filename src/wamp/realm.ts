@@ -5,6 +5,7 @@ import type { Limits } from './limits.ts';
 import { LocalSessionMember } from './local-session.ts';
 import type { Drop, Logger, Realm, RealmPolicy } from './policy.ts';
 import type { JoinedSession } from './session.ts';
+import { SparseMap } from './sparse-map.ts';
 
 /** What the realms of a router share. */
 export interface RealmSurroundings {
@@ -26,7 +27,7 @@ export class OpenRealm<Data> implements Realm<Data> {
   readonly local: LocalSessionMember<Data>;
   readonly broker: Broker;
   readonly dealer: Dealer;
-  readonly sessions = new Map<number, JoinedSession<Data>>();
+  readonly sessions = new SparseMap<number, JoinedSession<Data>>();
   readonly #surroundings: RealmSurroundings;
   readonly #forget: (realm: OpenRealm<Data>) => void;
   #holds = 0;

@@ -7,7 +7,7 @@ import type { Identity, SharedMessage } from './member.ts';
 import { Code, isDict } from './messages.ts';
 import type { ClientMessage, Dict, RouterMessage } from './messages.ts';
 import { choiceOption } from './options.ts';
-import type { Action, Drop, Logger, Realm, RealmPolicy, Session, TransportInfo } from './policy.ts';
+import type { Action, Drop, Hello, Logger, Realm, RealmPolicy, Session, TransportInfo } from './policy.ts';
 import { isPattern, isReserved, isUri, matchPolicies } from './uris.ts';
 import type { MatchPolicy } from './uris.ts';
 
@@ -31,35 +31,35 @@ interface Home<Data> extends Realm<Data> {
   dropped(drop: Drop): void;
 }
 
-/** How a session is ended from within the process: by the connection that it lives on. */
-interface Ending {
-  abort(uri: string, message: string): void;
-  goodbye(uri: string, message: string | undefined): void;
+/** The connection that a session lives on, which ends it; but not the next session, when this one is over. */
+interface SessionHost<Data> {
+  abortSession(session: JoinedSession<Data>, uri: string, message: string): void;
+  closeSession(session: JoinedSession<Data>, uri: string, message: string | undefined): void;
 }
 
 /** A session of a peer, from WELCOME until it ends; which messages it may get is its connection's to know. */
 export class JoinedSession<Data> extends Member implements Session<Data> {
   readonly realm: Home<Data>;
-  readonly details: Readonly<Dict>;
+  readonly authextra: Readonly<Dict>;
   override readonly interruptible: boolean;
   data: unknown = undefined;
   readonly #transport: Transport;
-  readonly #ending: Ending;
+  readonly #host: SessionHost<Data>;
 
   constructor(
     id: number,
     identity: Identity,
     realm: Home<Data>,
-    details: Readonly<Dict>,
+    { details, authextra }: Hello,
     transport: Transport,
-    ending: Ending,
+    host: SessionHost<Data>,
   ) {
     super(id, identity);
     this.realm = realm;
-    this.details = details;
+    this.authextra = authextra;
     this.interruptible = announces(details, 'callee', 'call_canceling');
     this.#transport = transport;
-    this.#ending = ending;
+    this.#host = host;
   }
 
   get authid(): string | null {
@@ -83,11 +83,11 @@ export class JoinedSession<Data> extends Member implements Session<Data> {
   }
 
   abort(uri: string, message: string): void {
-    this.#ending.abort(uri, message);
+    this.#host.abortSession(this, uri, message);
   }
 
   close(uri: string = errorUris.closeRealm, message?: string): void {
-    this.#ending.goodbye(uri, message);
+    this.#host.closeSession(this, uri, message);
   }
 
   override deliver(message: RouterMessage): void {
@@ -188,7 +188,7 @@ export class JoinedSession<Data> extends Member implements Session<Data> {
     }
   }
 
-  #hasRoom(open: ReadonlyMap<number, unknown>, limit: number, code: number, request: number): boolean {
+  #hasRoom(open: { readonly size: number }, limit: number, code: number, request: number): boolean {
     if (open.size < limit) return true;
     this.realm.dropped('request');
     const text = `a session may have ${limit} of these open`;

@@ -145,7 +145,6 @@ class WebSocketPeer<Data> implements Transport {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #now: () => number;
-  readonly #closed: Promise<void>;
   readonly #connection: Connection<Data>;
   #corked = false;
 
@@ -173,12 +172,9 @@ class WebSocketPeer<Data> implements Transport {
       router.dropped('violation');
       router.logger.debug({ address: this.info.address, err: error }, 'a WebSocket failed');
     });
-    this.#closed = new Promise((resolve) => {
-      webSocket.on('close', () => {
-        this.#connection.gone();
-        onClose(this);
-        resolve();
-      });
+    webSocket.on('close', () => {
+      this.#connection.gone();
+      onClose(this);
     });
   }
 
@@ -217,8 +213,9 @@ class WebSocketPeer<Data> implements Transport {
 
   /** Says GOODBYE, and closes when it was answered, or the time for that is over. */
   shutDown(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#webSocket.once('close', () => resolve()));
     this.#connection.goodbye(errorUris.systemShutdown, 'the router is shutting down', true);
-    return this.#closed;
+    return closed;
   }
 
   uncork(): void {

@@ -6,7 +6,13 @@ import {
   type WorkerRow,
   type WorkerStore,
 } from '../../store/index.ts';
-import { REALM_KEEP_SECONDS, WATCHES_AFTER_A_STOP, WORKER_WATCH_MS, WORKER_WRITE_MS } from '../limits.ts';
+import {
+  REALM_KEEP_SECONDS,
+  WATCHES_AFTER_A_STOP,
+  WORKER_WATCH_MS,
+  WORKER_WRITE_MS,
+  WORKERS_A_STATEMENT,
+} from '../limits.ts';
 import type { SlotConnection } from './slot-connection.ts';
 
 interface RosterDependencies {
@@ -48,7 +54,7 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     extensions: slot.extensions,
     address: slot.session.transport.address,
     manager,
-    connectedAt: slot.connectedAt,
+    connectedAt: new Date(slot.connectedAt),
     lastSeenAt: new Date(slot.session.lastSeen),
     buildId: slot.lease?.buildId ?? null,
     registeredAs: slot.session.realm.data.registeredAs,
@@ -63,7 +69,6 @@ export function startRoster(dependencies: RosterDependencies): Roster {
   };
 
   const write = async (which: Iterable<SlotConnection>): Promise<void> => {
-    const rows = [...which].filter((slot) => slots.has(slot.realm)).map(row);
     const gone = [...removed];
     if (gone.length > 0) {
       await workers.remove(gone.map(([realm]) => realm));
@@ -72,7 +77,8 @@ export function startRoster(dependencies: RosterDependencies): Roster {
         removed.delete(realm);
       }
     }
-    if (rows.length > 0) await workers.put(rows);
+    for (const page of pagesOf(which))
+      await workers.put(page.filter(({ realm }) => slots.has(realm)).map(row));
   };
 
   /** Changes of one moment are written together. */
@@ -85,12 +91,16 @@ export function startRoster(dependencies: RosterDependencies): Roster {
 
   /** Ends the sessions whose worker was forgotten. */
   const endForgotten = async (which: (slot: SlotConnection) => boolean): Promise<void> => {
-    const asked = [...slots.values()].filter(which).map(({ realm }) => realm);
-    for (const realm of await realms.forgotten(asked)) {
-      const slot = slots.get(realm);
-      if (slot === undefined) continue;
-      logger.warn({ worker: slot.worker.id, ...idsOf(slot) }, 'a worker was forgotten');
-      slot.session.abort('io.quay.buildworker.forgotten', 'this worker was forgotten: it may register anew');
+    for (const page of pagesOf([...slots.values()].filter(which))) {
+      for (const realm of await realms.forgotten(page.map(({ realm }) => realm))) {
+        const slot = slots.get(realm);
+        if (slot === undefined) continue;
+        logger.warn({ worker: slot.worker.id, ...idsOf(slot) }, 'a worker was forgotten');
+        slot.session.abort(
+          'io.quay.buildworker.forgotten',
+          'this worker was forgotten: it may register anew',
+        );
+      }
     }
   };
   const unsubscribe = wakeUps.subscribe((event) => {
@@ -125,7 +135,7 @@ export function startRoster(dependencies: RosterDependencies): Roster {
     // A database that is slow is not asked for more.
     round ??= inTurn(async () => {
       await write(slots.values());
-      if (slots.size > 0) await realms.keep([...slots.keys()], REALM_KEEP_SECONDS);
+      for (const page of pagesOf(slots.keys())) await realms.keep(page, REALM_KEEP_SECONDS);
       await endForgotten(() => true);
     }).finally(() => {
       round = null;
@@ -160,6 +170,14 @@ export function startRoster(dependencies: RosterDependencies): Roster {
       await writing;
     },
   };
+}
+
+/** The same things, as many at a time as a statement takes. */
+function* pagesOf<Thing>(things: Iterable<Thing>): Generator<Thing[]> {
+  const all = [...things];
+  for (let from = 0; from < all.length; from += WORKERS_A_STATEMENT) {
+    yield all.slice(from, from + WORKERS_A_STATEMENT);
+  }
 }
 
 /** What the log says of the build that a slot has. */

@@ -27,7 +27,7 @@ import {
 import { REALM_KEEP_SECONDS } from '../limits.ts';
 import { hashSecret } from '../secrets/tokens.ts';
 import type { Resumption } from './resumption.ts';
-import { createSlotConnection, type SlotConnection, type WorkerRealm } from './slot-connection.ts';
+import { SlotConnection, type WorkerRealm } from './slot-connection.ts';
 import type { BuildAnswer } from './slot.ts';
 
 export interface WorkerRealmDependencies {
@@ -63,7 +63,7 @@ export function workerRealmPolicy({
   logger,
   now,
 }: WorkerRealmDependencies): RealmPolicy<WorkerRealm> {
-  /** What was found for a HELLO, by its details, until its session has joined. */
+  /** What was found for a HELLO, by its authextra, until its session has joined. */
   const resuming = new WeakMap<object, ResumedTry>();
   const accepted = ({ worker, extensions }: WorkerOffer): ExtensionName[] =>
     worker ? extensionNames.filter((name) => extensions.includes(name) && isOffered(name, extensions)) : [];
@@ -71,9 +71,9 @@ export function workerRealmPolicy({
     name !== 'resume' || (resumption !== null && offered.includes('log-batch'));
 
   const connect = (session: Session<WorkerRealm>): SlotConnection => {
-    const offer = offerOf(session.details['authextra']);
+    const offer = offerOf(session.authextra);
     const worker = offer.worker ?? unnamedWorker(session.realm.name);
-    return createSlotConnection(session, worker, accepted(offer), now);
+    return new SlotConnection(session, worker, accepted(offer), now);
   };
 
   const authenticate = (
@@ -90,7 +90,7 @@ export function workerRealmPolicy({
 
   const authenticateResumed = async (
     { resume }: Resumption,
-    { details }: Hello,
+    { authextra }: Hello,
     { name }: Realm<WorkerRealm>,
     request: ResumeRequest,
     extensions: readonly ExtensionName[],
@@ -112,13 +112,13 @@ export function workerRealmPolicy({
       };
       logger.warn(fields, 'log messages that a worker knew to be stored are missing');
     }
-    resuming.set(details, found);
+    resuming.set(authextra, found);
     return { type: 'accept', authextra: { extensions, resume: { last_seq: found.lastMessageSeq } } };
   };
 
   /** The one that comes back displaces whoever is there: its own connection from before, which we may not know to be gone. */
   const joined = (session: Session<WorkerRealm>): void => {
-    const resumed = resuming.get(session.details);
+    const resumed = resuming.get(session.authextra);
     if (!resumed) return;
     for (const other of session.realm.sessions.values()) {
       if (other !== session)
@@ -240,10 +240,12 @@ function answerOf(report: ResultReport): BuildAnswer {
     : { type: 'result', kwargs: report.result };
 }
 
+const UNNAMED = { slot: 0, slots: 1, labels: {}, kinds: ['image'] } satisfies Partial<WorkerOffer['worker']>;
+
 /** Deployed workers have no name. The realm is a secret, so its hash serves. */
 function unnamedWorker(realm: string): NonNullable<WorkerOffer['worker']> {
   const name = createHash('sha256').update(realm).digest('hex').slice(0, 8);
-  return { id: `unnamed-${name}`, slot: 0, slots: 1, labels: {}, kinds: ['image'] };
+  return { ...UNNAMED, id: `unnamed-${name}` };
 }
 
 function valid<T>(schema: z.ZodType<T>, kwargs: unknown): T {
