@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,12 +11,14 @@ import { createRepositories, type LabRepositories } from './repositories.ts';
 export interface GitServerOptions {
   /** What a client must show by HTTP Basic; nobody is asked when absent. */
   readonly credentials?: { readonly username: string; readonly password: string };
+  /** Serves https, as who has this key and certificate (PEM). */
+  readonly tls?: { readonly key: string; readonly cert: string };
   /** Speaks only the oldest protocol, which gives out nothing but the tips of branches and tags. */
   readonly oldProtocol?: boolean;
 }
 
 export interface LabGitServer extends AsyncDisposable, LabRepositories {
-  /** `http://127.0.0.1:port`. */
+  /** `http://127.0.0.1:port`, or https. */
   readonly origin: string;
   /** The URL of `NAME.git`. */
   url(name: string): string;
@@ -26,12 +29,12 @@ export interface LabGitServer extends AsyncDisposable, LabRepositories {
   stop(): Promise<void>;
 }
 
-/** Serves git over http on the loopback as real servers do: git's own `http-backend`, as CGI. */
+/** Serves git over http or https on the loopback as real servers do: git's own `http-backend`, as CGI. */
 export async function startGitServer(options: GitServerOptions = {}): Promise<LabGitServer> {
   const root = await mkdtemp(join(tmpdir(), 'qlab-git-'));
   const watchers = new Set<() => void>();
   let current: Parameters<LabGitServer['fault']>[0] = 'none';
-  const server = createServer((request, response) => {
+  const serve: RequestListener = (request, response) => {
     for (const watch of watchers) watch();
     if (current === 'hang') return;
     if (current !== 'none') {
@@ -39,10 +42,12 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<La
     } else if (!isPermitted(request, options)) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="lab"' }).end();
     } else serveCgi(root, request, response, options);
-  }).listen(0, '127.0.0.1');
+  };
+  const server = options.tls ? createTlsServer(options.tls, serve) : createServer(serve);
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const origin = `http://127.0.0.1:${port}`;
+  const origin = `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`;
 
   const stop = async (): Promise<void> => {
     if (server.listening) {

@@ -166,6 +166,7 @@ export async function startManager(
       resolveRef: await openRefResolver({
         directory: join(dataDirectory, `git-${encodeURIComponent(manager)}`),
         knownHostsFile: settings.GIT_KNOWN_HOSTS_FILE,
+        authoritiesFile: settings.GIT_SSL_CAINFO,
         trustedFile: join(dataDirectory, 'git-known-hosts'),
         privateAddresses: settings.PRIVATE_ADDRESSES,
         proxies: proxiesOf(settings),

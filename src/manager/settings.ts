@@ -6,7 +6,12 @@ import {
   setting,
   type SettingValues,
 } from '../contract/configuration.ts';
-import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
+import {
+  gitAuthoritiesSpec,
+  noProxySpec,
+  privateAddressesSpec,
+  proxySpec,
+} from '../contract/network/settings.ts';
 import { NAMESPACE_LIMIT_MAX } from '../contract/api/namespaces.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import { isNamespace, isRegistryHost } from '../contract/references.ts';
@@ -330,6 +335,7 @@ export const settings = {
     example: '/etc/quay-build-manager/known_hosts',
     read: (text: string) => (text.startsWith('/') ? text : undefined),
   }),
+  GIT_SSL_CAINFO: setting(gitAuthoritiesSpec),
   PRIVATE_ADDRESSES: setting({
     ...privateAddressesSpec,
     doc: 'At which loopback and private addresses git refs may be looked up, and registries other than `REGISTRY` asked for an image that may prime a cache. Link-local addresses and the metadata services of clouds are refused whatever is set. Workers have a setting of the same name for what they fetch.',

@@ -12,7 +12,12 @@ import {
 import { readDiskBudget } from './disk/budget.ts';
 import { readTagReference } from '../contract/references.ts';
 import { entitlementNames, type Entitlement } from './entitlements.ts';
-import { noProxySpec, privateAddressesSpec, proxySpec } from '../contract/network/settings.ts';
+import {
+  gitAuthoritiesSpec,
+  noProxySpec,
+  privateAddressesSpec,
+  proxySpec,
+} from '../contract/network/settings.ts';
 import { workerLabelsSchema } from '../contract/worker-labels.ts';
 import { logFormats, logLevels } from '../contract/program-log.ts';
 import type { Ticket } from './link/session.ts';
@@ -137,6 +142,7 @@ const settings = {
     example: '/etc/quay-builder/known_hosts',
     read: (text) => (text.startsWith('/') ? text : undefined),
   }),
+  GIT_SSL_CAINFO: setting(gitAuthoritiesSpec),
   PRIVATE_ADDRESSES: setting({
     ...privateAddressesSpec,
     doc: 'Which loopback and private addresses packages and git repositories may be fetched from. Link-local addresses and the metadata services of clouds are refused whatever is set. What the manager itself serves lies at an address too.',

@@ -58,6 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
     );
     readTlsOptions(tlsPathsOf(settings));
     requireReadable('GIT_KNOWN_HOSTS_FILE', settings.GIT_KNOWN_HOSTS_FILE);
+    requireReadable('GIT_SSL_CAINFO', settings.GIT_SSL_CAINFO);
   } catch (error) {
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongSetting;
@@ -191,6 +192,7 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     fetchSource: fetchSourceWith({
       privateAddresses: settings.PRIVATE_ADDRESSES,
       proxies: proxiesOf(settings),
+      gitAuthorities: settings.GIT_SSL_CAINFO,
       knownHosts:
         settings.GIT_KNOWN_HOSTS_FILE === null
           ? { file: workDirectory.knownHosts, pinned: false }

@@ -24,6 +24,8 @@ export interface GitAccess {
   /** The PATH that git and its helpers are looked up in. */
   readonly searchPath: string;
   readonly knownHosts: KnownHosts;
+  /** The file of the certificate authorities that https servers are checked by; null for the machine's list. */
+  readonly authorities: string | null;
   readonly network: Network;
 }
 
@@ -66,7 +68,7 @@ export function openHome(home: string, key: string, signal: AbortSignal, access:
 export async function environmentOf(
   remote: Remote,
   { home, keyFile, signal }: GitHome,
-  { network, knownHosts, searchPath, limits }: GitAccess,
+  { network, knownHosts, authorities, searchPath, limits }: GitAccess,
 ): Promise<Record<string, string>> {
   const { guard, proxies } = network;
   const proxy = remote.protocol === 'http' ? proxyFor(new URL(remote.url), proxies) : null;
@@ -87,7 +89,7 @@ export async function environmentOf(
       ? sshCommand(remote, addresses?.[0] ?? remote.host, await keyFile(), { knownHosts, limits })
       : null;
   const pinned = ssh === null && isIP(remote.host) === 0 ? addresses : null;
-  return gitEnvironment(remote, home, searchPath, limits, { ssh, proxy, addresses: pinned });
+  return gitEnvironment(remote, home, searchPath, limits, { ssh, proxy, authorities, addresses: pinned });
 }
 
 function codeOf(error: unknown): string {

@@ -7,6 +7,8 @@ interface GitWay {
   readonly ssh: string | null;
   /** The URL of the proxy, null for none. */
   readonly proxy: string | null;
+  /** The file of the certificate authorities that https servers are checked by, null for the machine's list. */
+  readonly authorities: string | null;
   /** What the name of one over http(s) stands for; null when it is an address itself, or the proxy's to find. */
   readonly addresses: readonly string[] | null;
 }
@@ -20,7 +22,7 @@ export function gitEnvironment(
   home: string,
   path: string,
   limits: NetworkLimits,
-  { ssh, proxy, addresses }: GitWay,
+  { ssh, proxy, authorities, addresses }: GitWay,
 ): Record<string, string> {
   const settings: [name: string, value: string][] = [
     ['core.hooksPath', '/dev/null'],
@@ -70,6 +72,7 @@ export function gitEnvironment(
     SSH_ASKPASS: '',
     GIT_ALLOW_PROTOCOL: remote.protocol === 'ssh' ? 'ssh' : 'http:https',
     GIT_LITERAL_PATHSPECS: '1',
+    ...(authorities === null ? {} : { GIT_SSL_CAINFO: authorities }),
     ...(ssh === null ? {} : { GIT_SSH_COMMAND: ssh, GIT_SSH_VARIANT: 'ssh' }),
     GIT_CONFIG_COUNT: String(settings.length),
     ...Object.fromEntries(configuration),

@@ -26,6 +26,14 @@ export const noProxySpec = {
   read: readNoProxy,
 } as const;
 
+/** For `GIT_SSL_CAINFO`, which is git's own name for it. */
+export const gitAuthoritiesSpec = {
+  doc: "The certificate authorities that git checks https servers by, instead of the machine's own list.",
+  rule: 'the absolute path of a readable PEM file',
+  example: '/etc/ssl/certs/authorities.pem',
+  read: (text: string) => (text.startsWith('/') ? text : undefined),
+} as const;
+
 /** The proxies that such settings name. */
 export function proxiesOf(settings: {
   readonly HTTP_PROXY: URL | null;

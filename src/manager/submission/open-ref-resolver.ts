@@ -22,22 +22,26 @@ export interface RefResolverSettings {
   /** The host keys of git over ssh; null trusts the one that a server shows first, and keeps it in `trustedFile`. */
   readonly knownHostsFile: string | null;
   readonly trustedFile: string;
+  /** The file of the certificate authorities that git checks https servers by; null for the machine's list. */
+  readonly authoritiesFile: string | null;
   readonly privateAddresses: PrivateAddresses;
   readonly proxies: Proxies;
   /** The manager stops: whoever waits for a git server waits no more. */
   readonly signal: AbortSignal;
 }
 
-/** Makes the resolver of refs. Throws a ConfigurationError when the file of host keys cannot be read, the system's error when its folder cannot be made. */
+/** Makes the resolver of refs. Throws a ConfigurationError when a file cannot be read, the system's error when its folder cannot be made. */
 export async function openRefResolver({
   directory,
   knownHostsFile,
   trustedFile,
+  authoritiesFile,
   privateAddresses,
   proxies,
   signal,
 }: RefResolverSettings): Promise<ResolveRef> {
-  if (knownHostsFile !== null) await requireReadable(knownHostsFile);
+  await requireReadable('GIT_KNOWN_HOSTS_FILE', knownHostsFile);
+  await requireReadable('GIT_SSL_CAINFO', authoritiesFile);
   await rm(directory, { recursive: true, force: true });
   await makeFolders(directory);
   return createRefResolver({
@@ -52,6 +56,7 @@ export async function openRefResolver({
         knownHostsFile === null
           ? { file: trustedFile, pinned: false }
           : { file: knownHostsFile, pinned: true },
+      authorities: authoritiesFile,
       network: { guard: createAddressGuard(privateAddresses), proxies },
       limits: {
         connectMs: CONNECT_WITHIN_MS,
@@ -64,13 +69,12 @@ export async function openRefResolver({
   });
 }
 
-async function requireReadable(path: string): Promise<void> {
+async function requireReadable(name: string, path: string | null): Promise<void> {
+  if (path === null) return;
   try {
     await access(path, constants.R_OK);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new ConfigurationError([
-      `GIT_KNOWN_HOSTS_FILE: must be the absolute path of a readable file (${why})`,
-    ]);
+    throw new ConfigurationError([`${name}: must be the absolute path of a readable file (${why})`]);
   }
 }

@@ -25,6 +25,8 @@ export interface SourceFetcherOptions {
   readonly proxies?: Proxies;
   /** The servers that git over ssh trusts; none when absent. */
   readonly knownHosts?: KnownHosts;
+  /** The file of the certificate authorities that git checks https servers by; the machine's list when absent. */
+  readonly gitAuthorities?: string | null;
   /** Waits between tries, and rejects with the signal's reason when it is aborted. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
   /** A number from 0 up to 1. */
@@ -55,6 +57,7 @@ export function createSourceFetcher(options: SourceFetcherOptions = {}): FetchSo
     searchPath,
     network,
     knownHosts: options.knownHosts ?? noKnownHosts,
+    authorities: options.gitAuthorities ?? null,
   };
 
   const fetch: FetchSource = async (build, call) => {

@@ -80,6 +80,7 @@ export async function openTestHttp(
       resolveRef: await openRefResolver({
         directory: join(folder, 'git'),
         knownHostsFile: null,
+        authoritiesFile: null,
         trustedFile: join(folder, 'git-known-hosts'),
         privateAddresses: 'all',
         proxies: noProxies,

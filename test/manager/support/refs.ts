@@ -41,6 +41,7 @@ export async function startRefResolver(options: TestRefResolverOptions = {}): Pr
       executable: 'git',
       searchPath: process.env['PATH'] ?? '',
       knownHosts: { file: trustedFile, pinned: false },
+      authorities: null,
       network: { guard: createAddressGuard('all'), proxies: noProxies },
       ...options.access,
       limits: {

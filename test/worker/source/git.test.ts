@@ -1,10 +1,11 @@
-import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startGitServer, type LabGitServer } from '../../../lab/git-server.ts';
 import { freePort } from '../../../lab/ports.ts';
 import { run } from '../../../lab/process.ts';
 import { createSourceFetcher } from '../../../src/worker/source/index.ts';
+import { authority, certificatePem, issue, keyPem, loopback } from '../link/identities.ts';
 import { buildOf, createWorkplace, fetchInto, refusal, type Workplace } from './harness.ts';
 import { processesIn } from './processes.ts';
 
@@ -48,6 +49,24 @@ test('a commit is checked out exactly, with modes, links and its .git', async ()
   expect((await run('git', ['rev-parse', 'HEAD'], { cwd: context })).trim()).toBe(first);
   expect((await run('git', ['status', '--porcelain'], { cwd: context })).trim()).toBe('');
   expect(messages.some((each) => each.stream?.startsWith('remote: '))).toBe(true);
+});
+
+test('an https server is checked by the authorities that are named, and by no other', async () => {
+  const ca = await authority('of git servers');
+  const identity = await issue(ca, loopback);
+  await using place = await createWorkplace();
+  const file = join(place.outside, 'authorities.pem');
+  await writeFile(file, certificatePem(ca));
+  await using secure = await startGitServer({
+    tls: { key: await keyPem(identity), cert: certificatePem(identity) },
+  });
+  const sha = await secure.commit('app', { Dockerfile: 'FROM trusted\n' });
+  const git = { url: secure.url('app'), sha };
+  const error = await refusal(fetchInto(place, fetchSource, { git }), 'gitfailure');
+  expect(error.message).toContain('certificate');
+  await using other = await createWorkplace();
+  const trusting = createSourceFetcher({ gitAuthorities: file });
+  expect((await fetchInto(other, trusting, { git })).source.base.name).toBe('trusted');
 });
 
 test('git wins over a package', async () => {
