@@ -4,7 +4,7 @@ export const exitCodes = {
   done: 0,
   /** A setting, or an option of the command line, is wrong. */
   wrongSetting: 64,
-  /** `doctor`: something that builds need is missing. */
+  /** `doctor`: something that builds need is missing. `health`: no worker is ready here. */
   unwell: 1,
   /** Hosted: the manager could not be reached, or did not let it in, five times. */
   unreachable: 69,

@@ -20,6 +20,10 @@ export const SILENCE_MAX_MS = 20_000;
 /** A frame from the manager that is larger closes the connection. */
 export const FRAME_MAX_BYTES = 16 * 1024 * 1024;
 
+/** How often a worker says that it lives, and after which silence it is said to hang. */
+export const HEALTH_EVERY_MS = 5_000;
+export const HEALTH_STALE_MS = 30_000;
+
 /** How long lines are gathered for a batch, and at which size it goes at once. */
 export const BATCH_AFTER_MS = 50;
 export const BATCH_BYTES = 16 * 1024;

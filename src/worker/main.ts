@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
@@ -22,6 +23,7 @@ import { createDisk } from './disk/disk.ts';
 import type { Engine } from './engine/engine.ts';
 import { createEngine, createEngineStorage } from './engine/index.ts';
 import { exitCodes } from './exit-codes.ts';
+import { keepHealth, readHealth } from './health.ts';
 import { leaveOnSignals } from './leaving.ts';
 import { createForsakenTries } from './link/enlisting.ts';
 import { enterpriseRetryDelay, hostedRetryDelay, resumeRetryDelay } from './link/reconnecting.ts';
@@ -68,7 +70,8 @@ async function main(args: readonly string[]): Promise<number> {
     );
     return exitCodes.wrongSetting;
   }
-  if (command.doctor) return await doctor(settings, command.registry);
+  if (command.command === 'doctor') return await doctor(settings, command.registry);
+  if (command.command === 'health') return await health(settings, command.alive);
   const secrets = createSecretKeeper();
   secrets.keep([settings.TOKEN, settings.REGISTRATION_TICKET].filter((each) => each !== null));
   secrets.keep(passwordsOf(proxiesOf(settings)));
@@ -89,13 +92,15 @@ async function main(args: readonly string[]): Promise<number> {
 interface CommandLine {
   /** A settings file. */
   readonly config: string | undefined;
-  readonly doctor: boolean;
+  readonly command: 'work' | 'doctor' | 'health';
+  /** `health`: whether it is enough that the worker lives. */
+  readonly alive: boolean;
   /** A registry for the doctor to look at. */
   readonly registry: string | undefined;
 }
 
 function readCommandLine(args: readonly string[]): CommandLine {
-  let asked: Pick<CommandLine, 'doctor' | 'registry'> = { doctor: false, registry: undefined };
+  let asked: Omit<CommandLine, 'config'> = { command: 'work', alive: false, registry: undefined };
   const program = new Command('quay-builder')
     .description('Builds images for a build manager, on a Docker or Podman engine.')
     .version(version)
@@ -108,6 +113,7 @@ Settings come from the environment. The least is where the manager is:
   SERVER=wss://builds.example.com quay-builder                          enterprise: builds for ever
   SERVER=wss://builds.example.com REALM=… TOKEN=… quay-builder          hosted: one build, then it exits
   SERVER=wss://builds.example.com quay-builder doctor                   is all there that it needs?
+  SERVER=wss://builds.example.com quay-builder health                   is the worker here ready, or building?
 
 Every setting is described in docs/reference/worker.md; what the exit codes mean, in docs/worker.md.`,
     )
@@ -121,7 +127,16 @@ Every setting is described in docs/reference/worker.md; what the exit codes mean
     .description('look at engine, disk, manager and programs with these settings, and say what to do')
     .option('--registry <host>', 'a registry to look at too', readRegistry)
     .action(({ registry }: { registry?: string }) => {
-      asked = { doctor: true, registry };
+      asked = { ...asked, command: 'doctor', registry };
+    });
+  program
+    .command('health')
+    .description(
+      'ask the worker of this machine that has the same WORK_DIR and WORKER_ID how it is: exits with 0 or 1, and says why',
+    )
+    .option('--alive', 'whether it lives, also where it waits for its manager or its engine')
+    .action(({ alive = false }: { alive?: boolean }) => {
+      asked = { ...asked, command: 'health', alive };
     });
   program.parse(args, { from: 'user' });
   return { config: program.opts<{ config?: string }>().config, ...asked };
@@ -144,6 +159,13 @@ async function doctor(settings: WorkerSettings, registry: string | undefined): P
     if (level === 'bad') exitCode = exitCodes.unwell;
   }
   return exitCode;
+}
+
+/** Prints how the worker is; the exit code says whether that is well. */
+async function health(settings: WorkerSettings, alive: boolean): Promise<number> {
+  const { isAlive, isReady, words } = await readHealth(join(workDirOf(settings), workerIdOf(settings)));
+  process.stdout.write(`${words}\n`);
+  return (alive ? isAlive : isReady) ? exitCodes.done : exitCodes.unwell;
 }
 
 function engineOptions(settings: WorkerSettings): Parameters<typeof createEngine>[0] {
@@ -217,6 +239,13 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
     'worker starts',
   );
   const builders = slots.map(({ builder }) => builder);
+  const keeper = keepHealth({
+    directory: workDirectory.path,
+    builders,
+    mask: (text) => secrets.mask(text),
+    clock: systemClock,
+    logger,
+  });
   const { leaving, interrupted } = leaveOnSignals(builders, settings.SHUTDOWN_TIMEOUT, logger);
   const ends = await Promise.all(
     slots.map(({ slot, builder, logger: slotLogger }) =>
@@ -236,13 +265,14 @@ async function work(settings: WorkerSettings, secrets: SecretKeeper, logger: Log
           builder,
           resumeDelay: resumeRetryDelay(Math.random),
           retryDelay: hosted ? hostedRetryDelay : enterpriseRetryDelay(Math.random),
+          onStanding: (reason) => keeper.tell(slot, reason),
           clock: systemClock,
           logger: slotLogger,
         },
         leaving,
       ),
     ),
-  );
+  ).finally(() => keeper.close());
   // Enterprise slots end by leaving alone, and a hosted worker has one.
   const end = ends.find((each) => each !== 'left') ?? 'left';
   await disk.close();

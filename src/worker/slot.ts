@@ -34,6 +34,8 @@ export interface SlotOptions extends ResumingOptions {
   readonly token: string;
   readonly ticket: Ticket | null;
   readonly retryDelay: RetryDelay;
+  /** Is told why the slot takes no builds now, or, by null, that it does. */
+  readonly onStanding: (reason: string | null) => void;
 }
 
 /** How one connection ended. */
@@ -57,6 +59,7 @@ export async function runSlot(options: SlotOptions, leaving: AbortSignal): Promi
     if (leaving.aborted || end === 'left' || (realm !== null && end === 'answered')) return 'left';
     if (realm !== null && end === 'refused') return told(logger, reason, 'rejected');
     if (realm !== null && (end === 'lost' || end === 'sent away')) return told(logger, reason, 'lost');
+    options.onStanding(end === 'answered' ? 'the worker connects to the manager again' : reason);
     if (end === 'answered') {
       failures = 0;
       continue;
@@ -107,7 +110,7 @@ async function attend(options: SlotOptions, leaving: AbortSignal): Promise<Atten
 
 /** From an open connection to the end of the session. Throws what kept the worker from being ready. */
 async function serve(
-  { realm, token, ticket, offer, forsaken, builder, clock, logger }: SlotOptions,
+  { realm, token, ticket, offer, forsaken, builder, onStanding, clock, logger }: SlotOptions,
   transport: Transport,
   leave: Promise<Attendance>,
 ): Promise<Attendance> {
@@ -142,6 +145,7 @@ async function serve(
   }
   const session = await enlisted;
   logger.info({ extensions: [...session.accepted] }, 'worker is ready');
+  onStanding(null);
   const lost = session.ended.then((reason): Attendance => ({
     end: session.wasSentAway ? 'sent away' : 'lost',
     reason,

@@ -9,6 +9,7 @@ import { type LeaseClaim, leaseClaimSchema } from '../contract/extensions.ts';
  *
  *   WORK_DIR/WORKER_ID/key               a secret that stays, for what is kept on the engine between builds
  *   WORK_DIR/WORKER_ID/known_hosts       the host keys of git servers, where the first one seen is trusted
+ *   WORK_DIR/WORKER_ID/health            how the worker is, for who asks
  *   WORK_DIR/WORKER_ID/engine.json       what the worker brought to its engine, and when it was used
  *   WORK_DIR/WORKER_ID/BUILD.PROCESS/    a build's folder while it is made, moved when it is whole
  *   WORK_DIR/WORKER_ID/BUILD/owner       the process that runs this build
@@ -60,7 +61,7 @@ export async function openWorkDirectory(root: string, workerId: string): Promise
     },
     create: async (build) => {
       // Whose it is must be known from the first moment: by its name, until the file is there.
-      const owner = await identity(process.pid);
+      const owner = await processIdentity(process.pid);
       const draft = join(home, `${build}.${owner.replace(' ', '-')}`);
       await mkdir(draft, { mode: 0o700 });
       await mkdir(join(draft, 'content'), { mode: 0o700 });
@@ -107,7 +108,7 @@ async function readKey(path: string): Promise<Buffer> {
 }
 
 /** Names a process for ever: its number is used again, its number and its start are not. */
-async function identity(pid: number): Promise<string> {
+export async function processIdentity(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   // The name of the program, in parentheses, may hold anything; the start is the 20th field after it.
   const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
@@ -120,7 +121,7 @@ async function isOrphaned(home: string, build: string): Promise<boolean> {
     pid === undefined
       ? await readFile(join(home, build, 'owner'), 'utf8').catch(() => '')
       : `${pid} ${start ?? ''}`;
-  return text !== (await identity(Number.parseInt(text, 10)));
+  return text !== (await processIdentity(Number.parseInt(text, 10)));
 }
 
 /** Removes a folder, also one in which an archive left folders that their owner may not write to. */

@@ -184,6 +184,7 @@ export async function startWorker(options: HarnessOptions): Promise<RunningWorke
       forsaken: createForsakenTries(),
       builder,
       resumeDelay: resumeRetryDelay(() => 1),
+      onStanding: () => undefined,
       retryDelay: realm === null ? enterpriseRetryDelay(() => 1) : hostedRetryDelay,
       clock: options.clock ?? fastClock,
       logger,

@@ -191,9 +191,50 @@ describe('signals', () => {
     answer.catch(() => undefined);
     worker.kill('SIGKILL');
     await worker.exited;
-    expect(await readdir(join(directory, 'work', 'killed'))).toHaveLength(2);
+    const left = await readdir(join(directory, 'work', 'killed'), { withFileTypes: true });
+    expect(left.filter((entry) => entry.isDirectory())).toHaveLength(1);
     await using next = start({ ENDPOINT: manager.url.href, WORKER_ID: 'killed' });
     await next.printed(/removing what a killed worker left/);
+  });
+});
+
+describe('health', () => {
+  /** What `quay-builder health` answers, with the settings of a worker. */
+  async function health(env: NodeJS.ProcessEnv, ...args: string[]): Promise<string> {
+    await using asked = start(env, ['health', ...args]);
+    return `${await asked.exited}: ${asked.output().trim()}`;
+  }
+
+  it('is that of the worker: ready, building, without its manager, killed', async () => {
+    await using manager = await startTestManager();
+    const env = { ENDPOINT: manager.url.href, WORKER_ID: 'health' };
+    await using worker = start(env);
+    const connection = await manager.connection();
+    await expect.poll(() => health(env)).toBe('0: 1 ready');
+    const requested = packages.requested('/hangs.tar.gz');
+    void connection
+      .build({ ...someBuild, build_package: `${packages.url}/hangs.tar.gz` })
+      .catch(() => undefined);
+    await requested;
+    await expect.poll(() => health(env)).toBe('0: 1 building');
+    connection.socket.terminate();
+    await manager[Symbol.asyncDispose]();
+    await expect.poll(() => health(env)).toMatch(/^1: 1 not ready: /);
+    expect(await health(env, '--alive')).toMatch(/^0: 1 not ready: /);
+    worker.kill('SIGKILL');
+    await worker.exited;
+    expect(await health(env, '--alive')).toMatch(/^1: no worker runs in /);
+  });
+
+  it('says why no build can be taken', async () => {
+    const env = {
+      ENDPOINT: 'ws://127.0.0.1:1',
+      WORKER_ID: 'health-engine',
+      DOCKER_HOST: `unix://${directory}/no-engine.sock`,
+    };
+    await using worker = start(env);
+    await worker.printed(/not ready; trying again/);
+    await expect.poll(() => health(env)).toMatch(/^1: 1 not ready: the engine does not answer/);
   });
 });
 
