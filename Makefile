@@ -5,6 +5,8 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # What Debian brings: engines, a registry and a server of ssh that only this project's demo, tests and benchmarks start and use.
 ENGINE_PACKAGES := docker.io podman docker-registry busybox-static iproute2 git ca-certificates \
 	openssh-client openssh-server bzip2 xz-utils postgresql-15 haproxy
+# What tests need beside that: a kubectl, of whatever version.
+TEST_PACKAGES := $(if $(shell command -v kubectl),,kubernetes-client)
 # What images are called, and what builds them: docker, or podman.
 MANAGER_IMAGE ?= quay.io/quay/quay-build-manager
 IMAGE_TAG ?= latest
@@ -34,6 +36,7 @@ demo: build engine ## Build, push and run an image, end to end (SOURCE=folder|gi
 
 .PHONY: test
 test: build engine ## Run every test, on a real engine, registry, database and git server
+	@scripts/ensure-packages $(TEST_PACKAGES)
 	scripts/as-root vitest run
 
 .PHONY: lint
