@@ -8,7 +8,7 @@ import { systemClock } from '../../src/worker/clock.ts';
 import { createEngine } from '../../src/worker/engine/index.ts';
 import { createSourceFetcher } from '../../src/worker/source/index.ts';
 import { type RunningWorker, someBuild, startWorker } from './harness.ts';
-import { LOG, startTestManager, type TestManager, type Worker } from './test-manager.ts';
+import { isInTheStep, LOG, startTestManager, type TestManager, type Worker } from './test-manager.ts';
 
 /** A worker whose build is stopped, or whose engine dies, in the middle of a step that would go on for long. */
 
@@ -52,7 +52,7 @@ async function inStep(
   const connection = await manager.connection();
   await worker.logged('worker is ready');
   const answer = connection.build(endless());
-  await connection.frame((frame) => frame[0] === 48 && JSON.stringify(frame).includes('"in the step'));
+  await connection.frame(isInTheStep);
   return { worker, connection, answer };
 }
 
@@ -86,7 +86,7 @@ describe.each(['classic', 'buildkit'] as const)('with the %s builder', (builder)
     await using manager = await startTestManager();
     const { worker, connection, answer } = await inStep(manager, engine, builder);
     await using _worker = worker;
-    await engine.stop();
+    process.kill(engine.pid, 'SIGKILL');
     expect((await answer).error).toBe('io.quay.builder.dockerconnecterror');
     expect(connection.calls(LOG).length).toBeGreaterThan(0);
     await connection.closed;

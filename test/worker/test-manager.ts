@@ -17,6 +17,11 @@ export function isReady(frame: Frame): boolean {
   return frame[0] === 48 && frame[3] === READY;
 }
 
+/** Whether this frame tells the line `in the step` of a build's output, alone or among others. */
+export function isInTheStep(frame: Frame): boolean {
+  return frame[0] === 48 && /["n]in the step/.test(JSON.stringify(frame));
+}
+
 /** The phases that a worker has announced so far, one call each. */
 export function phasesOf(worker: Worker): unknown[] {
   return worker

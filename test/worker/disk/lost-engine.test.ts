@@ -9,7 +9,7 @@ import { systemClock } from '../../../src/worker/clock.ts';
 import type { Disk } from '../../../src/worker/disk/disk.ts';
 import { createSourceFetcher } from '../../../src/worker/source/index.ts';
 import { startWorker } from '../harness.ts';
-import { startTestManager, type TestManager } from '../test-manager.ts';
+import { isInTheStep, startTestManager, type TestManager } from '../test-manager.ts';
 import { argumentsOf, engineOf, namesOn, openDisk } from './support.ts';
 
 /** An engine that is killed in mid-build and comes back: its worker notices by itself, and removes what the build left there. */
@@ -61,7 +61,7 @@ describe.each(['buildkit', 'classic'] as const)('with the %s builder', (builder)
     const before = await manager.connection();
     await worker.logged('worker is ready');
     const answer = before.build(argumentsOf(registry, packages.url + '/endless'));
-    await before.frame((frame) => frame[0] === 48 && JSON.stringify(frame).includes('"in the step'));
+    await before.frame(isInTheStep);
 
     await engine.crash(async () => {
       expect((await answer).error).toBe('io.quay.builder.dockerconnecterror');

@@ -8,7 +8,7 @@ import { type LabPackageServer, startPackageServer } from '../../../lab/package-
 import { type LabProcess, startProcess } from '../../../lab/process.ts';
 import { startRegistry, type LabRegistry } from '../../../lab/registry.ts';
 import { someBuild } from '../harness.ts';
-import { startTestManager, type TestManager, type Worker } from '../test-manager.ts';
+import { isInTheStep, startTestManager, type TestManager, type Worker } from '../test-manager.ts';
 import { buildImage, engineOf, namesOn } from './support.ts';
 
 /** The program itself, killed in mid-build: what it brought to an engine that others use is known to the next start. */
@@ -78,7 +78,7 @@ it('is killed, started with a smaller budget, and removes what it brought and no
   expect((await before.connection.build(buildOf('/builds'))).error).toBeNull();
   const hanging = before.connection.build(buildOf('/hangs'));
   hanging.catch(() => undefined);
-  await before.connection.frame((frame) => frame[0] === 48 && JSON.stringify(frame).includes('"in the step'));
+  await before.connection.frame(isInTheStep);
   before.program.kill('SIGKILL');
   await before.program.exited;
   const built = `${registry.host}/team/app:latest`;

@@ -7,7 +7,7 @@ import { startEngine, type LabEngine } from '../../../lab/engine.ts';
 import { startRegistry } from '../../../lab/registry.ts';
 import type { EngineMessage } from '../../../src/contract/log-messages.ts';
 import { createEngine } from '../../../src/worker/engine/index.ts';
-import { buildOf, makeContext, recordCall, tapWire } from './support.ts';
+import { buildOf, endless, makeContext, recordCall, runs, stop, tapWire } from './support.ts';
 
 const BASE = 'test/base:1';
 const KIB = 1024;
@@ -164,19 +164,23 @@ test.for([
   { name: 'goes on', tail: '; sleep 2; echo later' },
 ])('a build that prints more at once than the engine can tell of $name all the same', async ({ tail }) => {
   const engine = createEngine({ dockerHost: lab.dockerHost, builder: 'buildkit' });
+  const [before, after] = [endless(), endless()];
   await using context = await makeContext({
-    Dockerfile: `FROM ${BASE}\nRUN echo begins; sleep 1; seq 1 600000${tail}\nRUN echo the last step\n`,
+    Dockerfile: `FROM ${BASE}\nRUN echo begins; sleep ${before}; seq 1 600000; sleep ${after}${tail || '; true'}\nRUN echo the last step\n`,
   });
   const recorded = recordCall();
-  const held = Promise.withResolvers<undefined>();
+  let isHeld = false;
   const call = {
     ...recorded,
-    // Reads nothing while the step prints, so that its output gathers in the engine.
+    // Reads nothing from before the step prints until it has, so that its output gathers in the engine.
     onMessage: async (message: EngineMessage) => {
       void recorded.onMessage(message);
-      if (message.stream?.includes('begins') !== true) return;
-      setTimeout(held.resolve, 3000, undefined);
-      await held.promise;
+      if (isHeld || message.stream?.includes('begins') !== true) return;
+      isHeld = true;
+      for (const time of [before, after]) {
+        await expect.poll(() => runs(time)).toBe(true);
+        await stop(time);
+      }
     },
   };
   const { imageId } = await engine.build(buildOf(context.path), call);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importBaseImage } from '../../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../../lab/engine.ts';
 import { createEngine } from '../../../src/worker/engine/index.ts';
-import { buildOf, makeContext, recordCall, runs, tapWire } from './support.ts';
+import { buildOf, endless, makeContext, recordCall, runs, tapWire } from './support.ts';
 
 const BASE = 'test/base:1';
 let lab: LabEngine;
@@ -14,16 +14,11 @@ beforeAll(async () => {
 });
 afterAll(() => lab.stop());
 
-/** A number that stands for this test among all that run now. */
-function seconds(): string {
-  return String(100_000 + (randomBytes(4).readUInt32BE() % 1_000_000_000));
-}
-
 describe.each(['buildkit', 'classic'] as const)('%s', (builder) => {
   test('a build that is aborted in a step leaves no connection, no container and no process', async () => {
     await using wire = await tapWire(lab.socket);
     const engine = createEngine({ dockerHost: wire.dockerHost, builder });
-    const time = seconds();
+    const time = endless();
     await using context = await makeContext({
       Dockerfile: `FROM ${BASE}\nRUN echo it begins; sleep ${time}\n`,
     });
@@ -74,7 +69,7 @@ describe.each(['buildkit', 'classic'] as const)('%s', (builder) => {
     await using doomed = await startEngine();
     await importBaseImage(doomed, BASE);
     const engine = createEngine({ dockerHost: doomed.dockerHost, builder });
-    const time = seconds();
+    const time = endless();
     await using context = await makeContext({
       Dockerfile: `FROM ${BASE}\nRUN echo it begins; sleep ${time}\n`,
     });

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, connect, type Socket } from 'node:net';
 import { once } from 'node:events';
@@ -82,14 +82,29 @@ export function buildOf(contextDirectory: string, more: Partial<ImageBuild> = {}
   };
 }
 
+/** A number of seconds without an end for a test, which no other process of this machine sleeps for. */
+export function endless(): string {
+  return String(randomInt(100_000, 1_000_000_000));
+}
+
 /** Whether a process with this argument runs on this machine, in a container or not. */
 export async function runs(argument: string): Promise<boolean> {
+  return (await processesWith(argument)).length > 0;
+}
+
+/** Ends the sleep that has this argument, and not the shell that waits for it. */
+export async function stop(seconds: string): Promise<void> {
+  for (const pid of await processesWith(seconds)) process.kill(pid, 'SIGKILL');
+}
+
+async function processesWith(argument: string): Promise<number[]> {
+  const found: number[] = [];
   for (const id of await readdir('/proc')) {
     if (!/^\d+$/.test(id)) continue;
     const line = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '');
-    if (line.split('\0').includes(argument)) return true;
+    if (line.split('\0').includes(argument)) found.push(Number(id));
   }
-  return false;
+  return found;
 }
 
 export interface Wire extends AsyncDisposable {

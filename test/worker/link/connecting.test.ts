@@ -177,5 +177,6 @@ it('leaves with GOODBYE when it is asked to', async () => {
   await worker.logged('worker is ready');
   worker.leave();
   expect(await worker.ended).toBe('left');
+  await connection.closed;
   expect(connection.frames.at(-1)?.[0]).toBe(6);
 });
