@@ -85,7 +85,7 @@ it('a drained worker ends what it has and gets no more, also when it comes back,
   await expect.poll(() => stateOf('another'), soon).toBe('busy');
   expect(await show(farm, second.id)).toMatchObject({ tries: [{ worker: 'another/0' }] });
   const third = await submit(farm, BUILD);
-  expect(await stateOf('one')).toBe('drained');
+  await expect.poll(() => stateOf('one'), soon).toBe('drained');
   await expect.poll(listed, soon).toMatchObject({
     workers: [{ id: 'another' }, { id: 'one', state: 'drained' }],
     drained: [{ id: 'one', drained_by: 'anonymous' }],

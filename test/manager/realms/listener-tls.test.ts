@@ -23,7 +23,7 @@ import { startTestListener } from '../support/listener.ts';
 /** The workers' listener over TLS: who it is, who is let in, and how its certificates are renewed. */
 
 const REFUSED =
-  /unable to verify|self-signed|certificate required|unknown ca|socket hang up|ECONNRESET|EPIPE|alert/;
+  /unable to verify|self-signed|certificate required|unknown ca|socket hang up|disconnected|ECONNRESET|EPIPE|alert/;
 const soon = { timeout: 60_000 };
 const never = new AbortController().signal;
 
@@ -94,7 +94,7 @@ it('lets in a worker with a certificate of the right authority, and nobody else'
   expect(await connect(manager.url, await workerFiles(ca, null))).toMatch(REFUSED);
   expect(await connect(manager.url, await workerFiles(ca, impostorCa))).toMatch(REFUSED);
   expect(await connect(manager.url, await workerFiles(ca, ca))).toMatch(REFUSED);
-  expect(await connect(manager.url.replace('wss:', 'ws:'), tls)).toMatch(/socket hang up|ECONNRESET|closed/);
+  expect(await connect(manager.url.replace('wss:', 'ws:'), tls)).toMatch(/socket hang up|disconnected|ECONNRESET|closed/);
   expect(manager.logged()).toContain('a TLS handshake failed');
 });
 

@@ -14,7 +14,7 @@ let directory: string;
 let farm: LabFarm;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'qlab-realms-'));
-  farm = await startFarm({ directory, env: { HEARTBEAT_TIMEOUT_SECONDS: '3' } });
+  farm = await startFarm({ directory, env: { HEARTBEAT_TIMEOUT_SECONDS: '8' } });
 });
 afterAll(async () => {
   await farm.stop();
