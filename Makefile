@@ -5,8 +5,9 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # What Debian brings: engines, a registry and a server of ssh that only this project's demo, tests and benchmarks start and use.
 ENGINE_PACKAGES := docker.io podman docker-registry busybox-static iproute2 git ca-certificates \
 	openssh-client openssh-server bzip2 xz-utils postgresql-15 haproxy
-# What tests need beside that: a kubectl, of whatever version.
-TEST_PACKAGES := $(if $(shell command -v kubectl),,kubernetes-client)
+# What tests need beside that: compose, what images have of Debian, and a kubectl, of whatever version.
+TEST_PACKAGES := docker-compose tini wget $(if $(shell command -v kubectl),,kubernetes-client)
+
 # What images are called, and what builds them: docker, or podman.
 MANAGER_IMAGE ?= quay.io/quay/quay-build-manager
 IMAGE_TAG ?= latest
@@ -27,7 +28,7 @@ executables: executables/quay-builder executables/quay-build ## Leave the worker
 
 .PHONY: build-manager-image
 build-manager-image: build ## Build the manager's image, MANAGER_IMAGE:IMAGE_TAG (ENGINE=docker|podman)
-	DOCKER_BUILDKIT=1 $(ENGINE) build --file Dockerfile.manager --build-arg VERSION='$(VERSION)' --build-arg REVISION='$(REVISION)' \
+	$(ENGINE) build --file Dockerfile.manager --build-arg VERSION='$(VERSION)' --build-arg REVISION='$(REVISION)' \
 		--tag '$(MANAGER_IMAGE):$(IMAGE_TAG)' .
 
 .PHONY: demo

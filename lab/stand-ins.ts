@@ -1,56 +1,17 @@
-import { execFile } from 'node:child_process';
-import {
-  chmod,
-  copyFile,
-  lstat,
-  mkdir,
-  mkdtemp,
-  open,
-  realpath,
-  rm,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { promisify } from 'node:util';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import type { LabEngine } from './engine.ts';
 import { folderPrefix } from './orphans.ts';
-import { run } from './process.ts';
+import { importStandIn, type Content, type StandIn } from './stand-in-image.ts';
 
 /**
- * Base images without a hub: a Debian root of this machine's files under the name of the real base, with the package manager's name
+ * Images without a hub: a Debian root of this machine's files under the name of the real base, with the package manager's name
  * for a script that installs what this machine has. A package is installed by its real name or not at all, so that one that is
  * misspelt, or missing from a Dockerfile, is found. What that does not show is in docs/images.md.
  */
 
-const execFileAsync = promisify(execFile);
-
 const NODE = resolve(import.meta.dirname, '../node_modules/node/bin/node');
-const INSTALLER = join(import.meta.dirname, 'stand-in-installer');
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
-/** Where an image keeps what may be installed, a folder a package. */
-const STORE = 'var/lib/stand-in';
-/** Of a Debian package nobody runs these; the links at the top are there. */
-const LEFT_OUT =
-  /^(?:bin|sbin|lib|lib64)$|^usr\/share\/(?:doc|man|info|locale|lintian|bash-completion|ca-certificates)\/|\/gconv\//;
-
-/** Files of a base or of one of its packages. */
-interface Content {
-  /** All that these Debian packages hold, but their documentation. */
-  readonly debian?: readonly string[];
-  /** Files of this machine, by where they lie in the image. */
-  readonly files?: Readonly<Record<string, string>>;
-}
-
-interface StandIn {
-  /** What is there at once, beside the C library. */
-  readonly root: Content;
-  readonly busybox?: true;
-  /** The package manager, and what it has. */
-  readonly installer: 'apk' | 'microdnf' | 'apt-get';
-  readonly packages: Readonly<Record<string, Content>>;
-  readonly osRelease: string;
-}
 
 const node = (path: string): Content => ({ files: { [path]: NODE } });
 const SHELL_TOOLS = ['bash', 'coreutils', 'findutils', 'grep', 'sed'];
@@ -103,7 +64,35 @@ const ubiMinimal: StandIn = {
   osRelease: 'ID=rhel\nPRETTY_NAME="A stand-in for Red Hat Universal Base Image"\n',
 };
 
-/** The real names of the bases that there are stand-ins for. */
+/** Of the services beside the manager, what deploy/compose.yaml uses of them. */
+const registry: StandIn = {
+  root: {
+    debian: [...SHELL_TOOLS, 'dash', 'wget'],
+    files: { 'usr/bin/registry': '/usr/bin/docker-registry' },
+  },
+  osRelease: 'ID=debian\nPRETTY_NAME="A stand-in for the registry\'s image"\n',
+  instructions: ['VOLUME /var/lib/registry', 'EXPOSE 5000', 'CMD ["registry"]'],
+};
+
+const PGDATA = '/var/lib/postgresql/data';
+const postgres: StandIn = {
+  root: {
+    debian: [...SHELL_TOOLS, 'dash', 'postgresql-15', 'postgresql-client-15', 'tzdata'],
+    files: { 'usr/local/bin/docker-entrypoint.sh': join(import.meta.dirname, 'stand-in-postgres') },
+  },
+  osRelease: 'ID=debian\nPRETTY_NAME="A stand-in for PostgreSQL\'s image"\n',
+  user: { name: 'postgres', uid: 999, folders: [PGDATA, '/run/postgresql'] },
+  instructions: [
+    'ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/lib/postgresql/15/bin',
+    `ENV PGDATA=${PGDATA}`,
+    `VOLUME ${PGDATA}`,
+    'EXPOSE 5432',
+    'ENTRYPOINT ["docker-entrypoint.sh"]',
+    'CMD ["postgres"]',
+  ],
+};
+
+/** The real names of the images that there are stand-ins for. */
 const standIns = {
   'docker.io/library/alpine:3.22': alpine,
   'docker.io/library/node:24-alpine3.22': { ...alpine, root: node('usr/local/bin/node') },
@@ -112,13 +101,15 @@ const standIns = {
     ...debian,
     root: { ...debian.root, ...node('usr/local/bin/node') },
   },
+  'docker.io/library/postgres:17': postgres,
+  'docker.io/library/registry:2': registry,
   'registry.access.redhat.com/ubi9/ubi-minimal:latest': ubiMinimal,
 } satisfies Record<string, StandIn>;
 
-/** A base image that there is a stand-in for, by its real name. */
+/** An image that there is a stand-in for, by its real name. */
 export type StandInName = keyof typeof standIns;
 
-/** Makes these bases on an engine, under their real names. Needs Debian, with the packages that are named above. */
+/** Makes these images on an engine, under their real names. Needs Debian, with the packages that are named above. */
 export async function importStandIns(
   engine: Pick<LabEngine, 'docker'>,
   names: readonly StandInName[],
@@ -127,121 +118,10 @@ export async function importStandIns(
   try {
     // All must have ended before their folder goes.
     const ends = await Promise.allSettled(
-      names.map((name, index) => importStandIn(engine, name, join(directory, String(index)))),
+      names.map((name, index) => importStandIn(engine, name, standIns[name], join(directory, String(index)))),
     );
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   } finally {
     await rm(directory, { recursive: true, force: true });
-  }
-}
-
-async function importStandIn(
-  engine: Pick<LabEngine, 'docker'>,
-  name: StandInName,
-  root: string,
-): Promise<void> {
-  await layOut(root, standIns[name]);
-  const tar = `${root}.tar`;
-  await run('tar', ['--create', '--file', tar, '--directory', root, '.']);
-  const path = 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-  await engine.docker(['import', '--change', path, '--change', 'CMD ["/bin/sh"]', tar, name]);
-}
-
-async function layOut(root: string, standIn: StandIn): Promise<void> {
-  for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
-    await mkdir(join(root, 'usr', name), { recursive: true });
-    await symlink(`usr/${name}`, join(root, name));
-  }
-  for (const name of ['etc', 'proc', 'root', 'run', 'sys', 'usr/local/bin', 'var/cache', STORE])
-    await mkdir(join(root, name), { recursive: true });
-  await mkdir(join(root, 'tmp'));
-  await chmod(join(root, 'tmp'), 0o1777);
-  await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
-  await writeFile(join(root, 'etc/group'), 'root:x:0:root\n');
-  await writeFile(join(root, 'etc/os-release'), standIn.osRelease);
-  if (standIn.busybox) await addBusybox(root);
-  await copyFile(INSTALLER, join(root, 'usr/bin', standIn.installer));
-  const there = new Set<string>();
-  for (const path of await copy(root, { debian: ['libc6'] }, there)) there.add(path);
-  for (const path of await copy(root, standIn.root, there)) there.add(path);
-  for (const [name, content] of Object.entries(standIn.packages)) {
-    await copy(join(root, STORE, name), content, there);
-  }
-}
-
-async function addBusybox(root: string): Promise<void> {
-  const { stdout } = await execFileAsync('/bin/busybox', ['--list']);
-  await copyFile('/bin/busybox', join(root, 'bin/busybox'));
-  for (const applet of stdout.split('\n').filter((name) => name !== '' && name !== 'busybox'))
-    await symlink('busybox', join(root, 'bin', applet));
-}
-
-/**
- * Copies what a base or a package holds, with the libraries that its programs are loaded with, but not what is there already: a
- * package manager that overwrites the C library which it runs on ends. Answers with the paths.
- */
-async function copy(
-  into: string,
-  { debian: packages = [], files = {} }: Content,
-  there: ReadonlySet<string>,
-): Promise<readonly string[]> {
-  await mkdir(into, { recursive: true });
-  const listed = packages.length === 0 ? [] : await filesOf(packages);
-  const programs = [...listed.map((path) => `/${path}`), ...Object.values(files)];
-  const paths = [...new Set([...listed, ...(await librariesOf(programs))])].filter(
-    (path) => !there.has(path),
-  );
-  if (paths.length > 0) {
-    await run('cp', ['--archive', '--parents', '--target-directory', into, '--', ...paths], { cwd: '/' });
-  }
-  for (const [path, source] of Object.entries(files)) {
-    await mkdir(join(into, dirname(path)), { recursive: true });
-    await copyFile(source, join(into, path));
-  }
-  return paths;
-}
-
-/** The files and links of Debian packages, relative to the root, as they lie since `/bin` is `/usr/bin`. */
-async function filesOf(packages: readonly string[]): Promise<string[]> {
-  const listed = await run('dpkg-query', ['--listfiles', ...packages]);
-  const paths = listed
-    .split('\n')
-    .filter((line) => line.startsWith('/'))
-    .map((path) => path.slice(1).replace(/^(?=(?:bin|sbin|lib|lib64)\/)/, 'usr/'))
-    .filter((path) => !LEFT_OUT.test(path));
-  const stats = await Promise.all(paths.map((path) => lstat(`/${path}`).catch(() => null)));
-  return paths.filter(
-    (_, index) => stats[index]?.isFile() === true || stats[index]?.isSymbolicLink() === true,
-  );
-}
-
-/** What the dynamic linker loads for those of these files that are programs, relative to the root. */
-async function librariesOf(files: readonly string[]): Promise<readonly string[]> {
-  const isProgram = await Promise.all(files.map(isElf));
-  const programs = files.filter((_, index) => isProgram[index]);
-  if (programs.length === 0) return [];
-  // It fails when one of them is linked statically.
-  const { stdout } = await execFileAsync('ldd', programs).catch(
-    (error: unknown) => error as { stdout: string },
-  );
-  const libraries = [
-    ...new Set([...stdout.matchAll(/^\s+(?:\S+ => )?(\/\S+) \(0x/gm)].map(([, path = '']) => path)),
-  ];
-  // A library's name is often a link to the file.
-  return [...libraries, ...(await Promise.all(libraries.map((path) => realpath(path))))].map((path) =>
-    path.slice(1).replace(/^(?=lib(?:64)?\/)/, 'usr/'),
-  );
-}
-
-async function isElf(path: string): Promise<boolean> {
-  // A link that leads nowhere is no program.
-  const file = await open(path).catch(() => null);
-  if (file === null) return false;
-  try {
-    if (!(await file.stat()).isFile()) return false;
-    const { buffer } = await file.read(Buffer.alloc(4), 0, 4);
-    return buffer.toString('latin1') === '\x7fELF';
-  } finally {
-    await file.close();
   }
 }
