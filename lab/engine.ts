@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { bridgeName, folderPrefix, removeWithProcesses, sweepOrphans, unmountBelow } from './orphans.ts';
 import { type LabProcess, run, startProcess } from './process.ts';
+import { reserve } from './reservation.ts';
 
 /** Debian's client by its path: another one may come first on PATH. */
 const DOCKER = '/usr/bin/docker';
@@ -54,7 +55,7 @@ export async function startEngine(options: LabEngineOptions = {}): Promise<LabDo
     JSON.stringify(options.mirror ? { 'registry-mirrors': [`http://${options.mirror}`] } : {}),
   );
   const bridge = bridgeName(randomBytes(2).toString('base64url').replace(/\W/g, 'x'));
-  const bridgeAddress = freeBridgeAddress();
+  const bridgeAddress = await freeBridgeAddress();
   await run('ip', ['link', 'add', 'name', bridge, 'type', 'bridge']);
   await run('ip', ['addr', 'add', `${bridgeAddress}/24`, 'dev', bridge]);
   await run('ip', ['link', 'set', bridge, 'up']);
@@ -134,8 +135,8 @@ export function dockerOf(socket: string, directory: string): LabEngine['docker']
     });
 }
 
-/** A /24 of 10.213.0.0/16 that no interface has, so that engines side by side do not answer for each other. */
-export function freeBridgeAddress(): string {
+/** A /24 of 10.213.0.0/16 that no interface has or is about to have, so that engines side by side do not answer for each other. */
+export async function freeBridgeAddress(): Promise<string> {
   const taken = new Set(
     Object.values(networkInterfaces()).flatMap((addresses) =>
       (addresses ?? []).map(({ address }) => address),
@@ -143,6 +144,6 @@ export function freeBridgeAddress(): string {
   );
   for (;;) {
     const address = `10.213.${randomInt(256)}.1`;
-    if (!taken.has(address)) return address;
+    if (!taken.has(address) && (await reserve(`bridge-${address}`))) return address;
   }
 }

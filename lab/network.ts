@@ -24,7 +24,7 @@ export interface LabHost {
 /** Makes a network without hosts. Needs root. */
 export async function openNetwork(): Promise<LabNetwork> {
   const bridge = bridgeName('net');
-  const address = freeBridgeAddress();
+  const address = await freeBridgeAddress();
   const subnet = address.replace(/\.1$/, '');
   const namespaces: string[] = [];
   await run('ip', ['link', 'add', 'name', bridge, 'type', 'bridge']);

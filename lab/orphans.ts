@@ -31,7 +31,8 @@ export function namespaceName(suffix: string): string {
 export async function removeWithProcesses(directory: string): Promise<void> {
   await endProcessesOf(directory);
   await unmountBelow(directory);
-  await rm(directory, { recursive: true, force: true });
+  // What was killed may take a moment to leave it.
+  await rm(directory, { recursive: true, force: true, maxRetries: 20 });
 }
 
 /** Detaches what a killed engine left mounted below a folder: it could not be removed else. */

@@ -25,7 +25,7 @@ export async function startPodman(options: LabPodmanOptions = {}): Promise<LabEn
   const directory = await mkdtemp(`${folderPrefix()}podman-`);
   const socket = join(directory, 'podman.sock');
   const bridge = bridgeName(`p${randomBytes(2).toString('base64url').replace(/\W/g, 'x')}`);
-  const bridgeAddress = freeBridgeAddress();
+  const bridgeAddress = await freeBridgeAddress();
   // Made here: the plugin would turn the machine's forwarding on for a gateway of its own.
   await run('ip', ['link', 'add', 'name', bridge, 'type', 'bridge']);
   await run('ip', ['addr', 'add', `${bridgeAddress}/24`, 'dev', bridge]);

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type ListenOptions } from 'node:net';
+import { listen, reserve } from './reservation.ts';
 
 /** Below those that Linux gives to who asks for any: nobody gets one by chance while the server that it is for starts, or starts again. */
 const FIRST = 10_000;
@@ -10,15 +10,8 @@ const LAST = 31_999;
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(FIRST, LAST + 1);
-    if ((await reserve(port)) && (await isFree(port))) return port;
+    if ((await reserve(`port-${port}`)) && (await isFree(port))) return port;
   }
-}
-
-/** A name in Linux's abstract namespace has one holder, and goes with it. */
-async function reserve(port: number): Promise<boolean> {
-  const reservation = await listen({ path: `\0qlab-port-${port}` });
-  reservation?.unref();
-  return reservation !== null;
 }
 
 async function isFree(port: number): Promise<boolean> {
@@ -27,15 +20,4 @@ async function isFree(port: number): Promise<boolean> {
   server.close();
   await once(server, 'close');
   return true;
-}
-
-async function listen(options: ListenOptions): Promise<ReturnType<typeof createServer> | null> {
-  const server = createServer();
-  try {
-    server.listen(options);
-    await once(server, 'listening');
-    return server;
-  } catch {
-    return null;
-  }
 }
