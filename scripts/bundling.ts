@@ -97,7 +97,7 @@ export const common = {
   absWorkingDir: ROOT,
   bundle: true,
   platform: 'node' as const,
-  target: 'node22.18',
+  target: 'node22.19',
   logLevel: 'warning' as const,
 } satisfies BuildOptions;
 
