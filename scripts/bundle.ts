@@ -12,9 +12,20 @@ import { common, program as options, programs, ROOT } from './bundling.ts';
 const REQUIRE =
   "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);";
 
+/** What the package exports to other code, whose types `tsconfig.types.json` makes of the same. */
+const INTERFACES = ['src/contract/api.ts', 'src/contract/index.ts'];
+
 const [directory] = process.argv.slice(2);
 if (directory === undefined) throw new Error('usage: scripts/bundle.ts DIRECTORY');
 await build({ ...common, format: 'esm', entryPoints: ['src/start.ts'], outdir: directory });
+await build({
+  ...common,
+  format: 'esm',
+  entryPoints: INTERFACES,
+  outdir: join(directory, 'contract'),
+  splitting: true,
+  packages: 'external',
+});
 await Promise.all(
   Object.entries(programs).map(async ([program, folders]) => {
     const outdir = join(directory, program);

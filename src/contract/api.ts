@@ -4,4 +4,6 @@ export * from './api/build-request.ts';
 export * from './api/builds.ts';
 export * from './api/farm.ts';
 export * from './api/logs.ts';
+export * from './api/namespaces.ts';
+export * from './api/registries.ts';
 export * from './api/workers.ts';
