@@ -2,14 +2,9 @@ import { errorUris } from './errors.ts';
 import { globalId } from './ids.ts';
 import { SharedMessage } from './member.ts';
 import type { LocalMember, Member, Subscription } from './member.ts';
+import type { Dict } from './json.ts';
 import { Code } from './messages.ts';
-import type {
-  Dict,
-  PublishMessage,
-  RouterMessage,
-  SubscribeMessage,
-  UnsubscribeMessage,
-} from './messages.ts';
+import type { PublishMessage, RouterMessage, SubscribeMessage, UnsubscribeMessage } from './messages.ts';
 import { booleanOption, idsOption, stringsOption } from './options.ts';
 import { Patterns } from './patterns.ts';
 import type { MatchPolicy } from './uris.ts';

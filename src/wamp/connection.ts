@@ -98,13 +98,14 @@ export class Connection<Data> {
   /** Takes a message. Never throws. */
   receive(text: string): void {
     if (this.#state.name === 'ended') return;
-    const { nesting, openingSize } = this.#host.limits;
+    const { limits } = this.#host;
+    const { openingSize } = limits;
     if (text.length > openingSize && this.#state.name !== 'open') {
       this.violation(`before a session is open, a message may be ${openingSize} characters long`);
       return;
     }
     try {
-      const message = parseMessage(text, nesting);
+      const message = parseMessage(text, limits);
       if (this.#state.name === 'open' && message[0] > Code.GOODBYE) this.#state.session.handle(message);
       else this.#control(message);
     } catch (error) {

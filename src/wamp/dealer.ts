@@ -2,11 +2,11 @@ import { discloseAs, withPayload } from './broker.ts';
 import { errorUris, ProtocolViolation } from './errors.ts';
 import { invocationPolicies } from './member.ts';
 import type { InvocationPolicy, LocalMember, Member, PendingCall, Registration } from './member.ts';
+import type { Dict } from './json.ts';
 import { Code } from './messages.ts';
 import type {
   CallMessage,
   CancelMessage,
-  Dict,
   ErrorMessage,
   RegisterMessage,
   UnregisterMessage,
@@ -15,6 +15,7 @@ import type {
 import { booleanOption, choiceOption, durationOption } from './options.ts';
 import { Patterns } from './patterns.ts';
 import type { Drop } from './policy.ts';
+import { isReserved } from './uris.ts';
 import type { MatchPolicy } from './uris.ts';
 
 const cancelModes = ['killnowait', 'kill', 'skip'] as const;
@@ -202,7 +203,10 @@ export class Dealer {
   #find(procedure: string): Registration | null {
     const exact = this.#registrations.get(procedure, 'exact');
     if (exact) return exact;
-    return this.#local.offers(procedure) ? null : this.#registrations.best(procedure);
+    // No pattern stands for what is WAMP's own.
+    return this.#local.offers(procedure) || isReserved(procedure)
+      ? null
+      : this.#registrations.best(procedure);
   }
 
   /** The callee whose turn it is. A registration has at least one. */

@@ -1,6 +1,7 @@
 import { ProtocolViolation } from './errors.ts';
-import { isDict } from './messages.ts';
-import type { Dict, HelloMessage } from './messages.ts';
+import { isDict } from './json.ts';
+import type { Dict } from './json.ts';
+import type { HelloMessage } from './messages.ts';
 import type { Hello, TransportInfo } from './policy.ts';
 
 /** One for all: there may be tens of thousands of sessions. */

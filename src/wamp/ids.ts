@@ -1,5 +1,5 @@
 /** The largest id, 2^53 (WAMP, "IDs"). */
-export const MAX_ID = 9_007_199_254_740_992;
+const MAX_ID = 9_007_199_254_740_992;
 
 /** An id of the global scope: uniform over 1 to 2^53. `random` is uniform over [0, 1). */
 export function globalId(random: () => number): number {

@@ -9,6 +9,11 @@ export interface Limits {
   readonly openingSize: number;
   /** Lists and dictionaries within each other in one message. A deeper one is a protocol violation. */
   readonly nesting: number;
+  /**
+   * Members of lists and dictionaries in one message, keys counted too. A message with more is a protocol violation: it would take
+   * longer to read than others may wait.
+   */
+  readonly members: number;
   /** Characters of a URI. A longer one is refused as `wamp.error.invalid_uri`. */
   readonly uriLength: number;
   /** WebSocket connections. A further one is refused with HTTP status 503. */
@@ -38,6 +43,7 @@ export const defaultLimits: Limits = {
   messageSize: 16 * 1024 * 1024,
   openingSize: 64 * 1024,
   nesting: 100,
+  members: 250_000,
   uriLength: 1024,
   connections: 50_000,
   sessions: 50_000,

@@ -3,8 +3,9 @@ import type { Dealer } from './dealer.ts';
 import { errorUris, WampError } from './errors.ts';
 import { Member } from './member.ts';
 import type { LocalMember, PendingCall, SharedMessage } from './member.ts';
+import type { Dict } from './json.ts';
 import { Code } from './messages.ts';
-import type { Dict, RouterMessage } from './messages.ts';
+import type { RouterMessage } from './messages.ts';
 import type {
   CallOptions,
   CallResult,

@@ -1,4 +1,5 @@
-import type { Dict, RouterMessage } from './messages.ts';
+import type { Dict } from './json.ts';
+import type { RouterMessage } from './messages.ts';
 import { SparseMap } from './sparse-map.ts';
 import type { MatchPolicy } from './uris.ts';
 

@@ -1,5 +1,7 @@
 import { ProtocolViolation } from './errors.ts';
-import { isId, MAX_ID } from './ids.ts';
+import { isId } from './ids.ts';
+import { isDict, readJson } from './json.ts';
+import type { Dict, JsonLimits } from './json.ts';
 
 /** The messages of WAMP v2 and their shapes (WAMP, "Messages"). */
 export const Code = {
@@ -29,7 +31,6 @@ export const Code = {
   YIELD: 70,
 } as const;
 
-export type Dict = Record<string, unknown>;
 type Payload = readonly [args?: unknown[], kwargs?: Dict];
 
 export type HelloMessage = readonly [typeof Code.HELLO, realm: string, details: Dict];
@@ -120,11 +121,6 @@ const shapes = new Map<unknown, Shape>([
 ]);
 const routerCodes = new Map<unknown, string>(Object.entries(Code).map(([name, code]) => [code, name]));
 
-/** Whether a value is a dictionary: an object that is not a list. */
-export function isDict(value: unknown): value is Dict {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function isOfKind(value: unknown, kind: Kind): boolean {
   switch (kind) {
     case 'id':
@@ -172,70 +168,13 @@ function checkShape(value: unknown): asserts value is ClientMessage {
   }
 }
 
-/** The first elements of a message, as they were written. */
-const WRITTEN_IDS = /^\s*\[[^,]*,\s*([^,\]\s]*)\s*(?:,\s*([^,\]\s]*))?/;
-
-/** JSON reads 2^53 + 1 as 2^53: the largest id must have been written as what it is. */
-function checkLargestId(message: ClientMessage, text: string): void {
-  if (message[1] !== MAX_ID && message[2] !== MAX_ID) return;
-  const written = WRITTEN_IDS.exec(text);
-  for (const index of [1, 2]) {
-    if (message[index] === MAX_ID && written?.[index] !== String(MAX_ID)) {
-      throw new ProtocolViolation('an id must be at most 2^53');
-    }
-  }
-}
-
-/** Whether lists and dictionaries of a JSON text lie deeper in each other than `limit`. */
-function isNestedDeeper(text: string, limit: number): boolean {
-  // A level takes two characters, so that most messages need no look at all.
-  if (text.length <= 2 * limit) return false;
-  let depth = 0;
-  for (let index = 0; index < text.length; index++) {
-    switch (text.charCodeAt(index)) {
-      case 0x5b: // [
-      case 0x7b: // {
-        if (++depth > limit) return true;
-        break;
-      case 0x5d: // ]
-      case 0x7d: // }
-        depth--;
-        break;
-      case 0x22: // ": on to the end of the string
-        do {
-          index = text.indexOf('"', index + 1);
-          if (index === -1) return false;
-        } while (isEscaped(text, index));
-        break;
-    }
-  }
-  return false;
-}
-
-/** Whether an odd number of backslashes stands before a place. */
-function isEscaped(text: string, index: number): boolean {
-  let before = index;
-  while (text.charCodeAt(before - 1) === 0x5c) before--;
-  return (index - before) % 2 === 1;
-}
-
 /**
  * Reads a message of a client.
  *
- * @throws ProtocolViolation when the text is no JSON, is nested deeper than `maxNesting`, or has not the shape of such a message.
+ * @throws ProtocolViolation when the text is no JSON, is beyond the limits, or has not the shape of such a message.
  */
-export function parseMessage(text: string, maxNesting: number): ClientMessage {
-  // Before it is read: what is nested without bound could be read, but not written again.
-  if (isNestedDeeper(text, maxNesting)) {
-    throw new ProtocolViolation(`a message may be nested ${maxNesting} levels deep`);
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new ProtocolViolation('a message must be JSON');
-  }
+export function parseMessage(text: string, limits: JsonLimits): ClientMessage {
+  const value = readJson(text, limits);
   checkShape(value);
-  checkLargestId(value, text);
   return value;
 }

@@ -1,6 +1,6 @@
 import { ProtocolViolation } from './errors.ts';
 import { isId } from './ids.ts';
-import type { Dict } from './messages.ts';
+import type { Dict } from './json.ts';
 
 /**
  * Reading known options. One that is absent or null takes its default, one of the wrong type is a protocol violation, and

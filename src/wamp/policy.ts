@@ -1,4 +1,4 @@
-import type { Dict } from './messages.ts';
+import type { Dict } from './json.ts';
 import type { SparseMap } from './sparse-map.ts';
 import type { MatchPolicy } from './uris.ts';
 

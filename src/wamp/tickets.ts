@@ -2,15 +2,18 @@ import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { errorUris } from './errors.ts';
 import type { Acceptance, Authentication, Hello, RealmPolicy, Refusal } from './policy.ts';
 
-/** A policy that lets everybody in, each under a name made up for the session. */
+/** A policy that lets everybody in who does not insist on showing something, each under a name made up for the session. */
 export const anonymousPolicy: RealmPolicy<undefined> = {
-  authenticate: () => ({
-    type: 'accept',
-    authid: randomUUID(),
-    authrole: 'anonymous',
-    authmethod: 'anonymous',
-    authprovider: 'static',
-  }),
+  authenticate: ({ authmethods }) =>
+    authmethods.length > 0 && !authmethods.includes('anonymous')
+      ? refusal(errorUris.noMatchingAuthMethod, 'the authmethod must be anonymous')
+      : {
+          type: 'accept',
+          authid: randomUUID(),
+          authrole: 'anonymous',
+          authmethod: 'anonymous',
+          authprovider: 'static',
+        },
 };
 
 /** A policy that lets in who shows the ticket of the authid that it names. */

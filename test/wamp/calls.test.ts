@@ -240,6 +240,15 @@ describe('a registration', () => {
     expect(caller.ask([64, 9, { invoke: 'single' }, P])[0]?.[4]).toBe('wamp.error.procedure_already_exists');
   });
 
+  test("by pattern is not called for what is WAMP's own", () => {
+    const { caller, callee } = twoPeers();
+    register(callee, '', { match: 'prefix' });
+    register(callee, '..', { match: 'wildcard' });
+    const [answer] = caller.ask([48, 1, {}, 'wamp.session.count']);
+    expect(answer?.slice(0, 5)).toEqual([8, 48, 1, {}, 'wamp.error.no_such_procedure']);
+    expect(callee.heard).toEqual([]);
+  });
+
   test('shared goes on with those who stay', () => {
     const router = routerWith();
     const callees = [join(router), join(router)] as const;

@@ -58,11 +58,12 @@ describe('a limit', () => {
     expect(drops).toEqual(['request', 'request']);
   });
 
-  test('of nesting and of length before a session is open are violations, and counted', () => {
-    const { router, drops } = routerWithLimits({ nesting: 4, openingSize: 1000 });
+  test('of nesting, of members and of length before a session is open are violations, and counted', () => {
+    const { router, drops } = routerWithLimits({ nesting: 4, members: 50, openingSize: 1000 });
     expect(join(router).ask([48, 1, {}, 'a.b', [[[[]]]]])[0]?.[2]).toBe('wamp.error.protocol_violation');
+    expect(join(router).ask([48, 1, {}, 'a.b', Array(50)])[0]?.[2]).toBe('wamp.error.protocol_violation');
     const hello = [1, 'realm1', { ...ALL_ROLES, agent: 'x'.repeat(1000) }];
     expect(connect(router).ask(hello)[0]?.[2]).toBe('wamp.error.protocol_violation');
-    expect(drops).toEqual(['violation', 'violation']);
+    expect(drops).toEqual(['violation', 'violation', 'violation']);
   });
 });

@@ -51,6 +51,10 @@ describe('the router as a program', () => {
         {},
         'wamp.error.no_such_realm',
       ]);
+      const insistent = await openClient(url);
+      expect(
+        await insistent.ask([1, 'realm1', { roles: ROLES, authid: 'joe', authmethods: ['ticket'] }]),
+      ).toMatchObject([3, {}, 'wamp.error.no_matching_auth_method']);
       const end = endOf(program);
       program.kill(signal);
       for (const client of clients) {

@@ -3,7 +3,7 @@ import { ProtocolViolation } from '../../src/wamp/errors.ts';
 import { parseMessage } from '../../src/wamp/messages.ts';
 import { ALL_ROLES, connect, join, routerWith } from './support/peer.ts';
 
-const parse = (text: string) => parseMessage(text, 100);
+const parse = (text: string) => parseMessage(text, { nesting: 100, members: 10_000 });
 
 const wellFormed: unknown[][] = [
   [1, 'realm1', ALL_ROLES],
@@ -75,6 +75,9 @@ describe('a message of a client', () => {
     ['an id above 2^53', '[48,9007199254740993,{},"a.b"]'],
     ['an id far above 2^53', '[48,1e300,{},"a.b"]'],
     ['an id above 2^53 in an ERROR', '[8,68,9007199254740993,{},"a.b"]'],
+    ['options that are a large number', '[48,1,99999999999999999,"a.b"]'],
+    ['keyword arguments that are a large number', '[48,1,{},"a.b",[],99999999999999999]'],
+    ['roles that are a large number', '[1,"realm1",99999999999999999]'],
     ['an id above 2^53 in second place', '[66,1,9007199254740993]'],
   ])('that is %s is refused', (_what, text) => {
     expect(() => parse(text)).toThrow(ProtocolViolation);
@@ -91,6 +94,22 @@ describe('a message of a client', () => {
     expect(() => parse(nested(1_000_000))).toThrow('nested');
     const mixed = `[48,1,{},"a.b",["]]]}}}\\"]\\\\",${'{"a":['.repeat(60)}${']}'.repeat(60)}]]`;
     expect(() => parse(mixed)).toThrow('nested');
+  });
+
+  test('is refused when it has too many members, keys counted too', () => {
+    const withArguments = (text: string) => parse(`[48,1,{},"a.b",[${text}]]`);
+    expect(withArguments(Array(9_900).fill('1').join())).toHaveLength(5);
+    for (const member of ['1', '[]', '{}', '"a"', '{"a":1}', '[[1,2]]']) {
+      expect(() => withArguments(Array(10_001).fill(member).join())).toThrow('10000 members');
+    }
+    expect(() => withArguments(`{"a":1,${'"a":1,'.repeat(5_000)}"b":2}`)).toThrow('10000 members');
+    expect(withArguments(`"${'[{,:'.repeat(10_000)}"`)).toHaveLength(5);
+  });
+
+  test('keeps integers that JavaScript would round', () => {
+    const text =
+      '[48,1,{},"a.b",[9007199254740993,-9007199254740993,9007199254740992,1795192542060226123,"9007199254740993",0.1],{"__proto__":18446744073709551615}]';
+    expect(JSON.stringify(parse(text))).toBe(text);
   });
 
   test('may be long, and full of brackets within strings', () => {
