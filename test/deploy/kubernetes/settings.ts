@@ -3,7 +3,7 @@ import type { Settings } from '../../../src/contract/configuration.ts';
 import { selects, workloadsOf, type KubernetesObject, type Workload } from './objects.ts';
 
 /** A workload's container that runs one of our programs. */
-interface Program {
+export interface Program {
   readonly workload: Workload;
   readonly container: IContainer;
 }
