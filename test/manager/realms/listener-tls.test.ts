@@ -94,7 +94,9 @@ it('lets in a worker with a certificate of the right authority, and nobody else'
   expect(await connect(manager.url, await workerFiles(ca, null))).toMatch(REFUSED);
   expect(await connect(manager.url, await workerFiles(ca, impostorCa))).toMatch(REFUSED);
   expect(await connect(manager.url, await workerFiles(ca, ca))).toMatch(REFUSED);
-  expect(await connect(manager.url.replace('wss:', 'ws:'), tls)).toMatch(/socket hang up|disconnected|ECONNRESET|closed/);
+  expect(await connect(manager.url.replace('wss:', 'ws:'), tls)).toMatch(
+    /socket hang up|disconnected|ECONNRESET|closed/,
+  );
   expect(manager.logged()).toContain('a TLS handshake failed');
 });
 
