@@ -36,7 +36,7 @@ export function scaledClock(factor: number): Clock {
 }
 
 /** Fast, and still slow enough that a busy machine does not miss what the worker waits for. */
-export const fastClock = scaledClock(20);
+export const fastClock = scaledClock(10);
 
 export const DIGEST = `sha256:${'a'.repeat(64)}`;
 

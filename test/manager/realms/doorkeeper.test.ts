@@ -63,13 +63,11 @@ it('a connection counts until its worker is ready, or it has gone', async () => 
   expect(shutOut).toBe(1);
   idle.destroy();
   await expect
-    .poll(
-      () =>
-        startBareWorker({ url: manager.url, onBuild: hasNone }).then(
-          (worker) => worker[Symbol.asyncDispose](),
-          String,
-        ),
-      { timeout: 30_000 },
+    .poll(() =>
+      startBareWorker({ url: manager.url, onBuild: hasNone }).then(
+        (worker) => worker[Symbol.asyncDispose](),
+        String,
+      ),
     )
     .toBeUndefined();
 });

@@ -40,13 +40,13 @@ async function workerOf(asks: Partial<BuildRequestBody>): Promise<string | null 
     workerListSchema
       .parse(await (await fetch(`${farm.url}/api/v1/workers`)).json())
       .workers.map(({ state }) => state);
-  await expect.poll(states, { timeout: 30_000 }).toEqual(['ready', 'ready']);
+  await expect.poll(states).toEqual(['ready', 'ready']);
   const { id } = await submit(farm, {
     repository: 'team/app',
     build_package: 'http://127.0.0.1:9/package.tar',
     ...asks,
   });
-  await expect.poll(async () => (await show(farm, id)).state, { timeout: 30_000 }).toBe('error');
+  await expect.poll(async () => (await show(farm, id)).state).toBe('error');
   return (await show(farm, id)).tries[0]?.worker;
 }
 
