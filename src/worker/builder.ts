@@ -272,14 +272,18 @@ async function run(
     link,
     clock,
     spool: isResumable(link) ? createLogSpool(workDirectory.logSpoolOf(id), logSpoolMaxBytes) : null,
-    onCancelled: () =>
-      controller.abort(new BuildError('clientrejectedtransition', 'The build was cancelled.')),
+    onRefused: (error) => controller.abort(error),
     onLoss: (messages, error) => logger.warn({ messages, reason: reasonOf(error) }, 'log lines were lost'),
   };
   const log = link.accepted.has('log-batch') ? createBatchLog(logOptions) : createLineLog(logOptions);
   const output = createBuildOutput(log, masker, clock);
   const use = disk.begin(id);
   const callOffTimeout = startTimeout(build, controller, clock);
+  let discarded: Promise<void> | null = null;
+  const discardSource = (): Promise<void> =>
+    (discarded ??= workDirectory.removeContent(id).catch((error: unknown) => {
+      logger.warn({ reason: reasonOf(error) }, 'what the build fetched could not be removed');
+    }));
   try {
     return await walkPhases({
       id,
@@ -295,6 +299,7 @@ async function run(
       pushTo,
       engine: use.engine,
       fetchSource,
+      discardSource,
       output,
       determineCacheTag: (kwargs) => link.call(managerProcedures.determineCacheTag, kwargs),
       signal: controller.signal,
@@ -303,12 +308,8 @@ async function run(
     });
   } finally {
     callOffTimeout();
-    await workDirectory.removeContent(id).catch((error: unknown) => {
-      logger.warn({ reason: reasonOf(error) }, 'what the build fetched could not be removed');
-    });
-    await use.end();
-    // The last lines say why it failed; a manager that is gone has its calls rejected, so this ends.
-    await output.end();
+    // The last lines say why it failed; a manager that is gone has its calls rejected, so the log ends.
+    await Promise.all([discardSource(), use.end(), output.end()]);
   }
 }
 

@@ -1,9 +1,16 @@
-import { BuildError } from '../../contract/build-errors.ts';
 import type { LogBatch } from '../../contract/extensions.ts';
+import type { WorkerPhase } from '../../contract/phases.ts';
 import { managerProcedures } from '../../contract/uris.ts';
 import { sleep } from '../clock.ts';
 import { BATCH_AFTER_MS, BATCH_BYTES, BATCH_RETRY_MS, BATCH_TRIES } from '../limits.ts';
-import { type BuildLog, type BuildLogOptions, messageJson, phaseJson } from './build-log.ts';
+import {
+  type BuildLog,
+  type BuildLogOptions,
+  cancelled,
+  messageJson,
+  phaseJson,
+  phaseNotReported,
+} from './build-log.ts';
 import { createLogQueue } from './log-queue.ts';
 import { CallError } from './session.ts';
 
@@ -13,14 +20,18 @@ interface Waiter {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** What of a build others see: it begins when the manager has accepted it, and all that was announced before. */
+const SEEN_BY_OTHERS: WorkerPhase = 'pushing';
+
 /**
  * Extension `log-batch`: messages are gathered for a short while and travel together, one batch at a time. A phase change goes
- * at once, with what came before it. While a batch is under way the next one fills, up to the queue's limit; then the engine waits.
+ * at once, with what came before it, and its work begins while the answer, which takes the manager's database a while, is on its way; but
+ * for `pushing`. While a batch is under way the next one fills, up to the queue's limit; then the engine waits.
  *
  * While the link is away (extension `resume`), messages and phase changes wait in memory and then in the spool, and the build goes on;
  * with the spool full, the engine waits. Nothing is dropped.
  */
-export function createBatchLog({ link, clock, onCancelled, onLoss, spool }: BuildLogOptions): BuildLog {
+export function createBatchLog({ link, clock, onRefused, onLoss, spool }: BuildLogOptions): BuildLog {
   const queue = createLogQueue(spool, (messages, error) => {
     taken += messages;
     onLoss(messages, error);
@@ -32,11 +43,13 @@ export function createBatchLog({ link, clock, onCancelled, onLoss, spool }: Buil
   let taken = 0;
   let sending = false;
   let urgent = false;
-  let cancelled = false;
+  /** Fails as the first phase change did that was not accepted. */
+  let announced: Promise<unknown> = Promise.resolve();
+  let isCancelled = false;
   let callOffTimer: (() => void) | null = null;
   let waiting: { readonly due: () => boolean; readonly resolve: () => void }[] = [];
 
-  const hasRoom = (): boolean => cancelled || link.isOver || queue.hasRoom(link.isAway);
+  const hasRoom = (): boolean => isCancelled || link.isOver || queue.hasRoom(link.isAway);
   const isIdle = (): boolean => !sending && queue.isEmpty;
   const until = (due: () => boolean): Promise<void> =>
     due() ? Promise.resolve() : new Promise((resolve) => waiting.push({ due, resolve }));
@@ -80,9 +93,9 @@ export function createBatchLog({ link, clock, onCancelled, onLoss, spool }: Buil
     try {
       const answer = await deliver(first, messages);
       link.noteStored(taken);
-      if (answer === false && !cancelled) {
-        cancelled = true;
-        onCancelled();
+      if (answer === false && !isCancelled) {
+        isCancelled = true;
+        onRefused(cancelled());
       }
       settle(({ onAnswer }) => onAnswer(answer));
     } catch (error) {
@@ -132,6 +145,17 @@ export function createBatchLog({ link, clock, onCancelled, onLoss, spool }: Buil
     await pushing;
   };
 
+  const accepted = async (phase: WorkerPhase, answered: Promise<unknown>): Promise<void> => {
+    let answer: unknown;
+    try {
+      // While the manager cannot be asked, the build goes on; a late no is met as any other line's.
+      answer = await Promise.race([answered, until(() => link.isAway && !link.isOver)]);
+    } catch (error) {
+      throw phaseNotReported(phase, error);
+    }
+    if (answer === false) throw cancelled();
+  };
+
   return {
     phase: async (phase, data) => {
       const answered = Promise.withResolvers<unknown>();
@@ -140,20 +164,13 @@ export function createBatchLog({ link, clock, onCancelled, onLoss, spool }: Buil
         { phase, json_data: phaseJson(data), time: clock.now() },
         { onAnswer: answered.resolve, onFailure: answered.reject },
       );
-      let answer: unknown;
-      try {
-        // While the manager cannot be asked, the build goes on; a late no is met as any other line's.
-        answer = await Promise.race([answered.promise, until(() => link.isAway && !link.isOver)]);
-      } catch (error) {
-        throw new BuildError('errorduringphasetransition', `The phase ${phase} could not be reported.`, {
-          cause: error,
-        });
-      }
-      if (answer === false) throw new BuildError('clientrejectedtransition', 'The build was cancelled.');
+      announced = Promise.all([announced, accepted(phase, answered.promise)]);
+      announced.catch(onRefused);
+      if (phase === SEEN_BY_OTHERS) await announced;
     },
     message: async (phase, message) => {
       await until(hasRoom);
-      if (cancelled || link.isOver) return;
+      if (isCancelled || link.isOver) return;
       await push({ phase, json_data: messageJson(message), time: clock.now() });
     },
     flush: async () => {

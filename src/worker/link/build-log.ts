@@ -1,3 +1,4 @@
+import { BuildError } from '../../contract/build-errors.ts';
 import type { EngineMessage, StatusData } from '../../contract/log-messages.ts';
 import type { WorkerPhase } from '../../contract/phases.ts';
 import type { Clock } from '../clock.ts';
@@ -7,8 +8,8 @@ import type { LogSpool } from './log-spool.ts';
 /** How a build's log reaches the manager: the port of the line by line and the batched way. Order is kept. */
 export interface BuildLog {
   /**
-   * Announces a phase, after all that was logged before. Throws a BuildError: `clientrejectedtransition` when the manager
-   * answers false, `errorduringphasetransition` when it does not answer.
+   * Announces a phase, after all that was logged before; resolves when the phase may begin. Throws a BuildError:
+   * `clientrejectedtransition` when the manager answers false, `errorduringphasetransition` when it does not answer.
    */
   phase(phase: WorkerPhase, data: StatusData): Promise<void>;
   /** Logs a message; resolves when there is room for the next. A message that cannot be delivered fails nothing. */
@@ -20,12 +21,22 @@ export interface BuildLog {
 export interface BuildLogOptions {
   readonly link: BuildLink;
   readonly clock: Clock;
-  /** The manager answered a line with false: the build was cancelled. */
-  readonly onCancelled: () => void;
+  /** The manager said no to what nobody waits for, or could not be told of a phase: the build ends with this. */
+  readonly onRefused: (error: BuildError) => void;
   /** Where messages go, once memory is full, while the link is away; null: the engine waits. */
   readonly spool: LogSpool | null;
   /** Messages were not delivered, and why. */
   readonly onLoss: (messages: number, error: unknown) => void;
+}
+
+/** The manager answered with false. */
+export function cancelled(): BuildError {
+  return new BuildError('clientrejectedtransition', 'The build was cancelled.');
+}
+
+/** The manager could not be told of a phase. */
+export function phaseNotReported(phase: WorkerPhase, cause: unknown): BuildError {
+  return new BuildError('errorduringphasetransition', `The phase ${phase} could not be reported.`, { cause });
 }
 
 /** `json_data` of an engine's message, as deployed workers write it: with `progressDetail`, also an empty one. */

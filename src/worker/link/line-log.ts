@@ -1,7 +1,13 @@
-import { BuildError } from '../../contract/build-errors.ts';
 import type { EngineMessage } from '../../contract/log-messages.ts';
 import { managerProcedures } from '../../contract/uris.ts';
-import { type BuildLog, type BuildLogOptions, messageJson, phaseJson } from './build-log.ts';
+import {
+  type BuildLog,
+  type BuildLogOptions,
+  cancelled,
+  messageJson,
+  phaseJson,
+  phaseNotReported,
+} from './build-log.ts';
 
 /**
  * The way of every manager: one call of `logmessagesynchronously` for each line (contract 0.3, "A build, as phases"), and one
@@ -10,10 +16,10 @@ import { type BuildLog, type BuildLogOptions, messageJson, phaseJson } from './b
  */
 export function createLineLog({
   link,
-  onCancelled,
+  onRefused,
   onLoss,
 }: Omit<BuildLogOptions, 'clock' | 'spool'>): BuildLog {
-  let cancelled = false;
+  let isCancelled = false;
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = (work: () => Promise<void>): Promise<void> => {
     const done = last.then(work);
@@ -27,19 +33,17 @@ export function createLineLog({
     phase: (phase, data) =>
       inTurn(async () => {
         const answer = await call(phase, phaseJson(data)).catch((error: unknown) => {
-          throw new BuildError('errorduringphasetransition', `The phase ${phase} could not be reported.`, {
-            cause: error,
-          });
+          throw phaseNotReported(phase, error);
         });
-        if (answer === false) throw new BuildError('clientrejectedtransition', 'The build was cancelled.');
+        if (answer === false) throw cancelled();
       }),
     message: async (phase, message) => {
       const say = async (line: EngineMessage): Promise<void> => {
-        if (cancelled) return;
+        if (isCancelled) return;
         try {
           if ((await call(phase, messageJson(line))) !== false) return;
-          cancelled = true;
-          onCancelled();
+          isCancelled = true;
+          onRefused(cancelled());
         } catch (error) {
           onLoss(1, error);
         }

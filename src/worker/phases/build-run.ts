@@ -27,6 +27,8 @@ export interface BuildRun {
   readonly pushTo: readonly string[];
   readonly engine: Engine;
   readonly fetchSource: FetchSource;
+  /** Removes what was fetched, which nothing needs once the image is built; resolves when it is gone. Never fails. */
+  readonly discardSource: () => Promise<void>;
   readonly output: BuildOutput;
   /** Asks the manager for the tag that may prime the cache (`determinecachetag`). */
   readonly determineCacheTag: (kwargs: CacheTagQuestion) => Promise<unknown>;

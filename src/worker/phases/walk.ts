@@ -27,10 +27,11 @@ export async function walkPhases(run: BuildRun): Promise<BuildResult> {
   const cacheFrom = await primeCache(run, source.base);
   try {
     const imageId = await buildImage(run, source, cacheFrom);
+    // While the engine pushes, which takes longer.
+    void run.discardSource();
     const digests = await pushTags(run);
     await pushFurther(run);
     await pushCache(run);
-    await run.output.end();
     return resultOf(run, imageId, digests);
   } finally {
     await untag(run, temporaryReference(run.id));

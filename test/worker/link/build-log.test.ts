@@ -141,3 +141,51 @@ it('sends a refused batch again under the same number', async () => {
   const [first, second] = connection.calls(LOG_BATCH);
   expect(second).toEqual(first);
 });
+
+it('goes on with the next phases while a manager that takes batches has yet to accept them', async () => {
+  const held: (() => void)[] = [];
+  const begun = Promise.withResolvers<undefined>();
+  const engine = calmEngine({
+    build: async () => {
+      begun.resolve(undefined);
+      return Promise.resolve({ imageId: 'sha256:image' });
+    },
+  });
+  await using manager = await startTestManager({
+    extensions: ['log-batch'],
+    onCall: (uri, _kwargs, connection) => {
+      if (uri !== LOG_BATCH) return undefined;
+      const request = connection.frames.at(-1)?.[1];
+      held.push(() => connection.send([50, request, {}, [true]]));
+      void begun.promise.then(() => held.splice(0).forEach((answer) => answer()));
+      return SILENCE;
+    },
+  });
+  await using _worker = await startWorker({ manager, engine });
+  const connection = await manager.connection();
+  await connection.frame(isReady);
+  expect((await connection.build(someBuild)).error).toBeNull();
+});
+
+it.each([
+  ['is answered with false', false, 'clientrejectedtransition'],
+  ['cannot be reported', new Refusal('wamp.error.runtime_error'), 'errorduringphasetransition'],
+])('pushes nothing when a phase in a batch %s', async (_what, answer, code) => {
+  let pushed = 0;
+  const engine = calmEngine({
+    push: () => {
+      pushed += 1;
+      return Promise.resolve({ digest: DIGEST });
+    },
+  });
+  await using manager = await startTestManager({
+    extensions: ['log-batch'],
+    onCall: (uri, kwargs) =>
+      uri === LOG_BATCH && JSON.stringify(kwargs).includes('"pushing"') ? answer : undefined,
+  });
+  await using _worker = await startWorker({ manager, engine });
+  const connection = await manager.connection();
+  await connection.frame(isReady);
+  expect((await connection.build(someBuild)).error).toBe(`io.quay.builder.${code}`);
+  expect(pushed).toBe(0);
+});

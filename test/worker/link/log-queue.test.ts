@@ -95,7 +95,7 @@ it('any interleaving of cuts gives the same log, in memory or on disk', async ()
         link,
         clock,
         spool: createLogSpool(path, 2 ** 30),
-        onCancelled: () => lost.push('cancelled'),
+        onRefused: ({ code }) => lost.push(code),
         onLoss: (messages) => lost.push(messages),
       });
       const said: string[] = [];
