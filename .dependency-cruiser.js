@@ -49,6 +49,7 @@ export default {
     room('wamp', []),
     room('store', ['contract']),
     room('worker', ['contract']),
+    room('entrypoint', ['contract']),
     room('manager', ['contract', 'wamp', 'store']),
     room('cli', ['contract']),
     room('ui', ['contract']),

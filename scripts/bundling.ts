@@ -13,6 +13,7 @@ export const programs = {
   manager: ['src/store/migrations', 'src/store/statements'],
   cli: [],
   wamp: [],
+  entrypoint: [],
 } as const satisfies Record<string, readonly string[]>;
 
 /** Stays in node_modules: programs and their data. */
