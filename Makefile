@@ -9,6 +9,7 @@ ENGINE_PACKAGES := docker.io podman docker-registry busybox-static iproute2 git 
 TEST_PACKAGES := docker-compose tini wget $(if $(shell command -v kubectl),,kubernetes-client)
 
 # What images are called, and what builds them: docker, or podman.
+IMAGE ?= quay.io/quay/quay-builder
 MANAGER_IMAGE ?= quay.io/quay/quay-build-manager
 IMAGE_TAG ?= latest
 ENGINE ?= docker
@@ -26,10 +27,27 @@ build: dist/.built ## Leave bin/quay-builder, bin/quay-build-manager and bin/qua
 .PHONY: executables
 executables: executables/quay-builder executables/quay-build ## Leave the worker and the command line in executables/, as one file each that needs no Node
 
+comma := ,
+# Podman's own format of images has no health checks.
+IMAGE_BUILD = $(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) --build-arg VERSION='$(VERSION)' --build-arg REVISION='$(REVISION)' $(BUILD_FLAGS)
+
+.PHONY: build-alpine-image build-alpine
+build-alpine-image build-alpine: build ## Build the worker's image on Alpine, IMAGE:IMAGE_TAG-alpine (ENGINE=docker|podman, BUILD_FLAGS='--build-arg …')
+	$(IMAGE_BUILD) --file Dockerfile.alpine --tag '$(IMAGE):$(IMAGE_TAG)-alpine' .
+
+.PHONY: build-rhel-image build-rhel
+build-rhel-image build-rhel: build ## Build the worker's image on UBI 9, IMAGE:IMAGE_TAG-rhel (SUBSCRIPTION_KEY=file, the same)
+	DOCKER_BUILDKIT=1 $(IMAGE_BUILD) --file Dockerfile.rhel $(if $(SUBSCRIPTION_KEY),--secret 'id=subscription_key$(comma)src=$(SUBSCRIPTION_KEY)') \
+		--tag '$(IMAGE):$(IMAGE_TAG)-rhel' .
+
+# The name that it had before, and that of the tag.
+.PHONY: build-rhel7-image
+build-rhel7-image: build-rhel-image
+	$(ENGINE) tag '$(IMAGE):$(IMAGE_TAG)-rhel' '$(IMAGE):$(IMAGE_TAG)-rhel7'
+
 .PHONY: build-manager-image
 build-manager-image: build ## Build the manager's image, MANAGER_IMAGE:IMAGE_TAG (ENGINE=docker|podman)
-	$(ENGINE) build --file Dockerfile.manager --build-arg VERSION='$(VERSION)' --build-arg REVISION='$(REVISION)' \
-		--tag '$(MANAGER_IMAGE):$(IMAGE_TAG)' .
+	$(IMAGE_BUILD) --file Dockerfile.manager --tag '$(MANAGER_IMAGE):$(IMAGE_TAG)' .
 
 .PHONY: demo
 demo: build engine ## Build, push and run an image, end to end (SOURCE=folder|git URL\#ref|archive URL, KEEP=1)

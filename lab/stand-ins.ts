@@ -26,6 +26,7 @@ const alpine: StandIn = {
     git: { debian: ['git'] },
     'libstdc++': { debian: ['libgcc-s1', 'libstdc++6'] },
     'openssh-client-default': { debian: ['openssh-client'] },
+    'openssh-keygen': { files: { 'usr/bin/ssh-keygen': '/usr/bin/ssh-keygen' } },
     tini: { files: { 'usr/sbin/tini': '/usr/bin/tini' } },
     'tini-static': { files: { 'usr/sbin/tini-static': '/usr/bin/tini-static' } },
     xz: { debian: ['xz-utils'] },
@@ -56,6 +57,7 @@ const ubiMinimal: StandIn = {
   installer: 'microdnf',
   packages: {
     bzip2: { debian: ['bzip2'] },
+    'ca-certificates': {},
     'git-core': { debian: ['git'] },
     nodejs: node('usr/bin/node'),
     'openssh-clients': { debian: ['openssh-client'] },

@@ -1,7 +1,8 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { chmod, lstat, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
+import { makeFolders } from '../contract/folders.ts';
 import { reasonOf } from '../contract/reason.ts';
 
 /** The variables by which Node, git and what is linked with OpenSSL find certificate authorities. */
@@ -143,7 +144,7 @@ async function keep(text: string, places: readonly string[]): Promise<string | n
 
 /** In a folder that all may write to, someone else may have made it first. */
 async function makeOwnFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolders(folder);
   const stats = await lstat(folder);
   if (!stats.isDirectory() || stats.uid !== process.getuid?.())
     throw new Error(`${folder} is someone else's`);

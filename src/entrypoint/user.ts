@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
-import { chown, mkdir, readdir, rmdir, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, rmdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 /** The user of the image that programs run as. */
 export const IMAGE_USER = 'quay-builder';
@@ -76,7 +77,7 @@ export function socketOwner({
 /** Makes a folder that is missing, and gives it, when it is empty, to a user. Leaves what it cannot change for the worker to tell of. */
 export async function offerFolder(path: string, { uid, gid }: User): Promise<void> {
   try {
-    const made = (await mkdir(path, { recursive: true })) !== undefined;
+    const made = await makeFolder(path);
     try {
       if ((await stat(path)).uid === uid || (await readdir(path)).length > 0) return;
       await chown(path, uid, gid);
@@ -88,6 +89,15 @@ export async function offerFolder(path: string, { uid, gid }: User): Promise<voi
   } catch {
     // The worker names the folder, and what is wrong with it.
   }
+}
+
+/** Makes a folder that everybody may enter, and those above it. Answers whether it was missing. */
+async function makeFolder(path: string): Promise<boolean> {
+  if ((await stat(path).catch(() => null))?.isDirectory() === true) return false;
+  if (dirname(path) !== path) await makeFolder(dirname(path));
+  await mkdir(path);
+  await chmod(path, 0o755);
+  return true;
 }
 
 /** Gives up what root may, for good. Throws the system's error where the container lacks the capabilities for it. */
