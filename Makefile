@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 # What Debian brings: engines, a registry and a server of ssh that only this project's demo, tests and benchmarks start and use.
 ENGINE_PACKAGES := docker.io podman docker-registry busybox-static iproute2 git ca-certificates \
-	openssh-client openssh-server bzip2 xz-utils postgresql-15 haproxy
+	openssh-client openssh-server bzip2 xz-utils postgresql-15 haproxy systemd
 # What tests need beside that: compose, what images have of Debian, and a kubectl, of whatever version.
 TEST_PACKAGES := docker-compose tini wget $(if $(shell command -v kubectl),,kubernetes-client)
 
@@ -23,6 +23,14 @@ help: ## List the targets
 
 .PHONY: build
 build: dist/.built ## Leave bin/quay-builder, bin/quay-build-manager and bin/quay-build ready to run
+
+.PHONY: install
+install: build ## Install programs, documentation and systemd units (PREFIX=/usr/local, DESTDIR=)
+	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install
+
+.PHONY: uninstall
+uninstall: ## Remove what `make install` put there; settings and data stay (PREFIX=/usr/local, DESTDIR=)
+	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install --remove
 
 .PHONY: executables
 executables: executables/quay-builder executables/quay-build ## Leave the worker and the command line in executables/, as one file each that needs no Node

@@ -11,6 +11,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 const SOURCE = [
   'bin',
   'CHANGELOG.md',
+  'deploy',
   'docs',
   'LICENSE',
   'package.json',
@@ -70,6 +71,7 @@ it('holds the programs, their documentation and nothing of this machine or of th
     'LICENSE',
     'README.md',
     'bin',
+    'deploy',
 
     'dist',
     'docs',
