@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 ENGINE_PACKAGES := docker.io podman docker-registry busybox-static iproute2 git ca-certificates \
 	openssh-client openssh-server bzip2 xz-utils postgresql-15 haproxy systemd
 # What tests need beside that: compose, what images have of Debian, and a kubectl, of whatever version.
-TEST_PACKAGES := docker-compose tini wget $(if $(shell command -v kubectl),,kubernetes-client)
+TEST_PACKAGES := docker-compose tini wget python3-autobahn $(if $(shell command -v kubectl),,kubernetes-client)
 
 # What images are called, and what builds them: docker, or podman.
 IMAGE ?= quay.io/quay/quay-builder
