@@ -71,6 +71,7 @@ it('run the images that are made here', async () => {
   const tag = variable('IMAGE_TAG');
   const images = workloadsOf(objects).flatMap(({ containers }) => containers.map(({ image }) => image));
   expect(images).toContain(`${variable('MANAGER_IMAGE')}:${tag}`);
+  expect(images).toContain(`${variable('IMAGE')}:${tag}-alpine`);
 });
 
 it('hold no secret', async () => {
