@@ -28,7 +28,9 @@ export interface E2e extends AsyncDisposable {
   readonly directory: string;
 }
 
-interface E2eOptions extends Pick<LabFarmOptions, 'env' | 'registryAuth' | 'several' | 'onOutput'> {
+interface E2eOptions extends Pick<LabFarmOptions, 'registryAuth' | 'several' | 'onOutput'> {
+  /** More of each manager's environment. */
+  readonly env?: NodeJS.ProcessEnv | ((engine: LabEngine) => NodeJS.ProcessEnv);
   /** Docker's engine when absent. */
   readonly startEngine?: (options: Pick<LabEngineOptions, 'mirror'>) => Promise<LabEngine>;
   /** What the manager's EXECUTORS_FILE, `executors.json` in the farm's directory, holds. */
@@ -55,7 +57,10 @@ export async function startE2e({
   const farm = stack.use(
     await startFarm({
       directory,
-      env: { ...(executors ? { EXECUTORS_FILE: executorsFile } : {}), ...env },
+      env: {
+        ...(executors ? { EXECUTORS_FILE: executorsFile } : {}),
+        ...(typeof env === 'function' ? env(engine) : env),
+      },
       ...options,
     }),
   );
