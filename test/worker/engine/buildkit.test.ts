@@ -219,3 +219,24 @@ test('a step that is given a secret is another for each tenant: neither joined w
   expect(later).not.toContain('secret of');
   expect(await printedBy('key of one', 'secret of one')).toContain('Using cache');
 });
+
+test('a step that needs what the worker has fails for no fault of its own when the engine lost the worker', async () => {
+  await using wire = await tapWire(lab.socket);
+  const engine = createEngine({ dockerHost: wire.dockerHost, builder: 'buildkit' });
+  const time = endless();
+  await using context = await makeContext({
+    Dockerfile: `FROM ${BASE}\nRUN echo it begins; sleep ${time} || true\nRUN --mount=type=secret,id=token wc -c /run/secrets/token\n`,
+  });
+  const call = recordCall();
+  const build = engine.build(buildOf(context.path, { secrets: new Map([['token', 'secret']]) }), call);
+  build.catch(() => undefined);
+  await call.printed('it begins\n');
+  await expect.poll(() => runs(time)).toBe(true);
+  wire.cutSessions();
+  await stop(time);
+  await expect(build).rejects.toMatchObject({
+    name: 'EngineError',
+    kind: 'refused',
+    message: expect.stringContaining('The engine lost the worker') as string,
+  });
+});

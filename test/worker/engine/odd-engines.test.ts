@@ -49,6 +49,19 @@ async function build(dockerHost: string, builder: 'auto' | 'buildkit' | 'classic
 }
 
 describe('a build', () => {
+  // Seen of Docker 20.10 with a worker whose machine was stopped for some seconds, or whose connection was cut.
+  test.each([
+    'transport is closing',
+    'no active session for 091b2e76-88c1-4e87-8e22-f638579b1039: context deadline exceeded',
+    'connection error: desc = "transport: Error while dialing only one connection allowed"',
+  ])('in which the engine lost the worker is refused, and has not failed: %s', async (words) => {
+    const error = `failed to solve: rpc error: code = Unknown desc = ${words}`;
+    await using engine = await startOddEngine((_request, response) =>
+      response.end(`${JSON.stringify({ errorDetail: { message: error }, error })}\n`),
+    );
+    await expect(build(engine.dockerHost)).rejects.toMatchObject({ kind: 'refused' });
+  });
+
   test('that the engine tangled itself up in is begun again, once', async () => {
     const answers = [TANGLED, IMAGE];
     await using engine = await startOddEngine((_request, response) => response.end(answers.shift()));

@@ -111,6 +111,8 @@ export interface Wire extends AsyncDisposable {
   readonly dockerHost: string;
   /** Bytes that went to the engine. */
   sent(): number;
+  /** Breaks the connections over which the engine calls back. */
+  cutSessions(): void;
   /** Resolves when no connection is open. */
   quiet(): Promise<void>;
 }
@@ -120,12 +122,16 @@ export async function tapWire(engineSocket: string): Promise<Wire> {
   const directory = await mkdtemp(join(tmpdir(), 'engine-wire-'));
   const path = join(directory, 'docker.sock');
   const open = new Set<Socket>();
+  const sessions = new Set<Socket>();
   const watchers = new Set<() => void>();
   let sent = 0;
   const server = createServer({ allowHalfOpen: true }, (client) => {
     const engine = connect({ path: engineSocket, allowHalfOpen: true });
     open.add(client);
     client.on('data', (data) => (sent += data.length));
+    client.once('data', (data) => {
+      if (data.toString().startsWith('POST /session')) sessions.add(client);
+    });
     client.pipe(engine).pipe(client);
     client.on('error', () => engine.destroy());
     engine.on('error', () => client.destroy());
@@ -140,6 +146,9 @@ export async function tapWire(engineSocket: string): Promise<Wire> {
   return {
     dockerHost: `unix://${path}`,
     sent: () => sent,
+    cutSessions: () => {
+      for (const session of sessions) session.destroy();
+    },
     quiet: () =>
       new Promise((resolve) => {
         const look = (): void => {

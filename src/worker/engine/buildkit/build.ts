@@ -173,8 +173,18 @@ const WRAPPING =
 /** Where the engine keeps its copy of what we sent, which says nothing to a user. */
 const ENGINE_PATH = /\/\S*\/buildkit-mount\d+\//g;
 
+/**
+ * What it says of a session that is gone. It drops one whose health it asks for in vain for ten seconds, as while our machine is stopped;
+ * a step that needs us then fails, which is no fault of the step's.
+ */
+const SESSION_LOST =
+  /no active session for \S+: |(?:transport|client connection) is closing$|desc = "transport: |error reading from server: EOF$/;
+const LOST_US =
+  'The engine lost the worker, which it asks for files and secrets while it builds. Was its machine stopped, or short of CPU?';
+
 function buildError(message: string, progress: BuildProgress): EngineError {
   const words = message.replace(WRAPPING, '').replace(ENGINE_PATH, '');
+  if (SESSION_LOST.test(words)) return new EngineError('refused', `${LOST_US} (${words})`);
   const failure = progress.failure();
   if (failure?.askedRegistry === true) {
     return stepError(registryErrorKind(message), failure.heading, words);
