@@ -64,6 +64,16 @@ it('have the engine there before its worker, and until it has ended', () => {
   expect(workload.pod.initContainers).toMatchObject([{ name: 'engine', restartPolicy: 'Always' }]);
 });
 
+it("let the worker see how full its engine's disk is, and change nothing there", () => {
+  const argument = programOf(objects, 'engine').container.args?.find((each) =>
+    each.startsWith('--data-root='),
+  );
+  const [, data = ''] = argument?.split('=') ?? [];
+  const { container } = programOf(objects, 'worker');
+  const mount = container.volumeMounts?.find(({ mountPath }) => data.startsWith(`${mountPath}/`));
+  expect(mount).toMatchObject({ name: 'engine-data', readOnly: true });
+});
+
 it('run the images that are made here', async () => {
   const makefile = await readFile(join(MANIFESTS, '../../Makefile'), 'utf8');
   const variable = (name: string): string =>
