@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # What Debian brings: engines, a registry and a server of ssh that only this project's demo, tests and benchmarks start and use.
 ENGINE_PACKAGES := docker.io podman docker-registry busybox-static iproute2 git ca-certificates \
 	openssh-client openssh-server bzip2 xz-utils postgresql-15 haproxy systemd
-# What tests need beside that: compose, what images have of Debian, and a kubectl, of whatever version.
+# What tests need beside that: compose, what images have of Debian, a WAMP peer that is not ours, and a kubectl, of whatever version.
 TEST_PACKAGES := docker-compose tini wget python3-autobahn $(if $(shell command -v kubectl),,kubernetes-client)
 
 # What images are called, and what builds them: docker, or podman.

@@ -1,4 +1,10 @@
-import { buildListSchema, buildSchema, type Build, type BuildRequestBody } from '../contract/api.ts';
+import {
+  buildListSchema,
+  buildRequestSchema,
+  buildSchema,
+  type Build,
+  type BuildRequestBody,
+} from '../contract/api.ts';
 import { createLogText } from '../contract/log-text.ts';
 import { readBuildOptions, type BuildOptions } from './build-options.ts';
 import { CliError, exitCodeOf, exitCodes, type ExitCode } from './failure.ts';
@@ -51,6 +57,7 @@ export async function submit(
       : { registry_auth: await readRegistryAuth(options.registryAuth, process.env) }),
     ...(options.ssh === undefined ? {} : { ssh: await readSshKeys(options.ssh) }),
   };
+  refuseInvalid(request);
   const json = options.json === true;
   const view = session.createView({ onNotices: json || options.detach === true });
   try {
@@ -69,6 +76,18 @@ export async function submit(
   } finally {
     view.end();
   }
+}
+
+/** What the manager would refuse anyhow is refused before a large folder is packed. */
+function refuseInvalid(request: BuildRequestBody): void {
+  const issues = buildRequestSchema.safeParse(request).error?.issues ?? [];
+  if (issues.length === 0) return;
+  const wrong = issues.map(({ path, message }) => `\n  ${path.join('.')}: ${message}`).join('');
+  throw new CliError(
+    exitCodes.usage,
+    `The build cannot be submitted as it is.${wrong}`,
+    'quay-build submit --help tells what each option takes.',
+  );
 }
 
 /** Prints a build's log, or follows it to the build's end. */

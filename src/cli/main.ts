@@ -5,6 +5,7 @@ import { audit, type AuditOptions } from './audit.ts';
 import { cancel, list, log, show, submit, type ListOptions, type SubmitOptions } from './commands.ts';
 import { asCliError, exitCodes, type ExitCode } from './failure.ts';
 import { addNamespaceCommands } from './namespaces.ts';
+import { readLimit } from './read-limit.ts';
 import { addRegistryCommands } from './registry-commands.ts';
 import { createSession, type InSession } from './session.ts';
 import { writeTo } from './streams.ts';
@@ -24,7 +25,7 @@ Exit codes:
   2    the command was not understood, or its source cannot be sent
   3    the manager cannot be reached, or refused
   4    the build was cancelled
-  70   the command line met an error that it does not know
+  70   the command line met an error that it does not know, or its output cannot be written
   130  Ctrl-C: the build goes on`;
 
 const EXAMPLES = `
@@ -55,8 +56,12 @@ Examples:
   quay-build submit git@git.example:team/app.git#main --git-key deploy-key --repository team/app
   ID=$(quay-build submit . --repository team/app --detach)`;
 
-// Who reads no further, as `head`, is no error.
-process.stdout.on('error', () => process.exit(exitCodes.ok));
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Who reads no further, as `head`, is no error.
+  if (error.code === 'EPIPE') process.exit(exitCodes.ok);
+  process.stderr.write(`The output cannot be written: ${error.message}.\nCheck what it is redirected to.\n`);
+  process.exit(exitCodes.internal);
+});
 // Until an end is known: a program that has nothing left to wait for ends, and that was no success.
 process.exitCode = exitCodes.internal;
 void run(process.argv).then((exitCode) => {
@@ -208,7 +213,7 @@ function createProgram(inSession: InSession): Command {
     .description('list builds, newest first')
     .addOption(new Option('--state <state>', 'only those in this state').choices(buildStates))
     .option('-r, --repository <namespace/name>', 'only those of this repository')
-    .option('-n, --limit <number>', 'how many, up to 500 (default: 50)')
+    .option('-n, --limit <number>', 'how many, up to 500 (default: 50)', readLimit)
     .option('--json', 'print them as JSON')
     .action(inSession((session, options: ListOptions) => list(session, options)));
 
@@ -230,7 +235,7 @@ function createProgram(inSession: InSession): Command {
       'only from then on: 2026-11-20, 2026-11-20T08:00Z, or how long ago: 30m, 2h, 7d',
     )
     .option('--until <time>', 'only before that time')
-    .option('-n, --limit <number>', 'how many, up to 500 (default: 50; with --json: all)')
+    .option('-n, --limit <number>', 'how many, up to 500 (default: 50; with --json: all)', readLimit)
     .option('--json', 'print a JSON entry a line')
     .action(inSession((session, options: AuditOptions) => audit(session, options, Date.now())));
 

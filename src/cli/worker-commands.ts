@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { readLimit } from './read-limit.ts';
 import type { InSession } from './session.ts';
 import { drainWorker, forgetWorker, listWorkers, resumeWorker, showWorker } from './workers.ts';
 
@@ -20,7 +21,7 @@ export function addWorkerCommands(program: Command, inSession: InSession): void 
     .command('show')
     .description('show a worker, connected or not, and what it has done')
     .argument('<worker>', 'its id')
-    .option('-n, --limit <number>', 'how many of its tries, up to 500 (default: 20)')
+    .option('-n, --limit <number>', 'how many of its tries, up to 500 (default: 20)', readLimit)
     .option(...json)
     .action(inSession((session, id: string, options: object) => showWorker(session, id, options)));
   workers

@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,7 +14,7 @@ import { buildListSchema, buildSchema, logRecordSchema, type LogRecord } from '.
 import { portOf } from '../../src/manager/listen.ts';
 import type { Claim } from '../../src/store/index.ts';
 import { openTestHttp, type TestHttp } from '../manager/support/http.ts';
-import { cli, startCli } from './support/cli.ts';
+import { cli, MAIN, startCli } from './support/cli.ts';
 
 let database: LabDatabaseServer;
 let http: TestHttp;
@@ -178,8 +180,9 @@ describe('submit', () => {
     [['submit', 'app'], 2, /required option '-r, --repository/],
     [['submit', 'nowhere', '-r', 'team/app'], 2, /There is no file or folder nowhere/],
     [['submit', '/dev/null', '-r', 'team/app'], 2, /neither a file nor a folder/],
-    [['submit', 'app', '-r', 'Team/App'], 3, /request\.repository: must be namespace\/name, in lower case/],
-    [['submit', 'app', '-r', 'team/app', '-t', 'no spaces'], 3, /tag_names\.0: must be a tag/],
+    [['submit', 'app', '-r', 'Team/App'], 2, /repository: must be namespace\/name, in lower case/],
+    [['list', '--limit', 'all'], 2, /--limit <number>' argument 'all' is invalid. It must be a number/],
+    [['submit', 'app', '-r', 'team/app', '-t', 'no spaces'], 2, /tag_names\.0: must be a tag/],
     [['submit', 'git://git.example/app.git', '-r', 'team/app'], 3, /not one that this manager fetches/],
     [['submit', 'git@git.example:team/app.git', '-r', 'team/app'], 2, /Git over ssh needs a private key/],
     [['submit', 'app', '-r', 'team/app', '--follow', '--detach'], 2, /cannot be used with/],
@@ -190,10 +193,10 @@ describe('submit', () => {
     ],
     [
       ['submit', 'app', '-r', 'team/app', '--build-arg', 'A-B=x'],
-      3,
+      2,
       /build_args\.A-B: must be the name of an ARG/,
     ],
-    [['submit', 'app', '-r', 'team/app', '--target', 'a b'], 3, /target: must be the name of a stage/],
+    [['submit', 'app', '-r', 'team/app', '--target', 'a b'], 2, /target: must be the name of a stage/],
     [['log', 'zz'], 2, /not the id of a build/],
     [['show', 'ffffffffff'], 3, /No build begins with ffffffffff/],
     [['show', '00000000-0000-4000-8000-000000000000'], 3, /There is no build with this id/],
@@ -231,6 +234,16 @@ describe('submit', () => {
     expect(code).toBe(2);
     expect(stderr).toContain('QUAY_BUILD_TOKEN');
     expect(stderr).not.toContain('hunter2');
+  });
+});
+
+it('says that its output cannot be written', async () => {
+  const full = promisify(execFile)('sh', ['-c', '"$0" "$1" list > /dev/full', process.execPath, MAIN], {
+    env: { PATH: process.env['PATH'], QUAY_BUILD_URL: url },
+  });
+  await expect(full).rejects.toMatchObject({
+    code: 70,
+    stderr: expect.stringContaining('cannot be written: ENOSPC') as string,
   });
 });
 

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-const MAIN = join(import.meta.dirname, '../../../src/cli/main.ts');
+/** The command line, which Node runs as it is. */
+export const MAIN = join(import.meta.dirname, '../../../src/cli/main.ts');
 
 export interface CliRun {
   /** Resolves when the standard output, or the standard error, has it. */
