@@ -15,7 +15,8 @@ IMAGE_TAG ?= latest
 ENGINE ?= docker
 VERSION = $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null)
-SOURCES := $(shell find src -type f) scripts/build scripts/bundle.ts scripts/bundling.ts
+SOURCES := $(shell find src -type f) scripts/build scripts/bundle.ts scripts/bundling.ts \
+	scripts/license-notices.ts scripts/license-policy.ts package-lock.json
 
 .PHONY: help
 help: ## List the targets
@@ -67,7 +68,7 @@ test: build engine ## Run every test, on a real engine, registry, database and g
 	scripts/as-root vitest run
 
 .PHONY: lint
-lint: node_modules/.package-lock.json ## Check format, types, rules, import directions, unused exports, generated docs
+lint: node_modules/.package-lock.json ## Check format, types, rules, import directions, unused exports, generated docs, licences
 	scripts/lint
 
 .PHONY: bench
@@ -82,6 +83,10 @@ test-faults: build engine ## Strike a farm while it builds, and check that nothi
 .PHONY: docs
 docs: node_modules/.package-lock.json ## Write the generated parts of docs/ anew
 	scripts/docs
+
+.PHONY: licenses
+licenses: node_modules/.package-lock.json ## Check the licences of all packages, and write docs/licenses.md
+	node scripts/licenses.ts
 
 .PHONY: format
 format: node_modules/.package-lock.json ## Format the source

@@ -3,10 +3,11 @@
  * than hundreds. What a program loads later lies in files of its own beside `main.js`, as do the files that it reads at run time. Types are
  * `tsc`'s to check (`make lint`).
  */
-import { cp } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { common, program as options, programs, ROOT } from './bundling.ts';
+import { noticesOf } from './license-notices.ts';
 
 /** Packages from before ES modules call `require`, which a module has to make for itself. */
 const REQUIRE =
@@ -29,14 +30,16 @@ await build({
 await Promise.all(
   Object.entries(programs).map(async ([program, folders]) => {
     const outdir = join(directory, program);
-    await build({
+    const { metafile } = await build({
       ...options,
       format: 'esm',
       entryPoints: [`src/${program}/main.ts`],
       outdir,
       splitting: true,
       banner: { js: REQUIRE },
+      metafile: true,
     });
+    await writeFile(join(outdir, 'THIRD-PARTY-LICENSES'), await noticesOf(metafile));
     for (const folder of folders)
       await cp(join(ROOT, folder), join(outdir, basename(folder)), { recursive: true });
   }),

@@ -102,12 +102,15 @@ export const common = {
   logLevel: 'warning' as const,
 } satisfies BuildOptions;
 
-/** For a program with its packages. Stack traces name the lines of src; the text of these lines is not repeated. */
+/**
+ * For a program with its packages. Stack traces name the lines of src; the text of these lines is not repeated. Packages' notices lie
+ * beside, whole (`license-notices.ts`).
+ */
 export const program = {
   ...common,
   external: EXTERNAL,
   plugins: [requireHttp, leaveOut, embedSchemas, embedVersion, mapOwnCode],
-  legalComments: 'external' as const,
+  legalComments: 'none' as const,
   sourcemap: true,
   sourcesContent: false,
 } satisfies BuildOptions;

@@ -3,11 +3,12 @@
  * with the program's bundle in a note of its ELF file, which Node looks for at its start: nothing is unpacked, and nothing fetched here.
  */
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { program as options, ROOT } from './bundling.ts';
+import { noticesOf } from './license-notices.ts';
 
 const run = promisify(execFile);
 
@@ -36,7 +37,7 @@ function readArguments([name, target]: readonly string[]): { name: keyof typeof 
 
 /** Leaves the program in one script, of the form that Node 24 embeds, and its map. */
 async function bundle(): Promise<void> {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     ...options,
     stdin: {
       contents: `import './src/executable.ts'; import './src/${name}/main.ts';`,
@@ -45,7 +46,13 @@ async function bundle(): Promise<void> {
     format: 'cjs',
     outfile: 'main.js',
     write: false,
+    metafile: true,
   });
+  const ofNode = await readFile(join(ROOT, 'licenses', `node-${process.versions.node}.txt`), 'utf8');
+  await writeFile(
+    `${target}.licenses`,
+    await noticesOf(metafile, { [`Node ${process.versions.node}`]: ofNode }),
+  );
   for (const { path, contents } of outputFiles)
     await writeFile(join(work, path.slice(ROOT.length + 1)), contents);
 }

@@ -14,6 +14,8 @@ const SOURCE = [
   'deploy',
   'docs',
   'LICENSE',
+  'licenses',
+  'package-lock.json',
   'package.json',
   'README.md',
   'scripts',

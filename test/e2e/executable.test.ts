@@ -66,6 +66,7 @@ it('answers on a machine that has its libraries alone', async () => {
   const { version } = JSON.parse(packageFile) as { version: string };
   expect(await inRoot(['--version'])).toEqual({ code: 0, text: `${version}\n` });
   expect((await inRoot(['--help'])).text).toMatch(/^Usage: quay-builder /);
+  expect(await readFile(join(directory, 'quay-builder.licenses'), 'utf8')).toMatch(/^Node \d/m);
   expect(await inRoot(['--such'])).toMatchObject({
     code: 64,
     text: expect.stringContaining("'--such'") as string,
