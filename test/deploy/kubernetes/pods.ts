@@ -6,8 +6,8 @@ import {
   cp,
   lchown,
   mkdir,
+  readdir,
   rename,
-  rm,
   symlink,
   writeFile,
 } from 'node:fs/promises';
@@ -72,14 +72,14 @@ export async function makePod({
     );
     const directory = join(folder, mountPath);
     const version = join(directory, `..${Date.now()}`);
+    const there = await readdir(directory);
     await mkdir(version);
     for (const [key, content] of Object.entries(files)) {
       const path = join(version, key);
       await writeFile(path, content);
       await chown(path, 0, shared);
       await chmod(path, volume?.secret?.defaultMode ?? 0o644);
-      await rm(join(directory, key), { force: true });
-      await symlink(join('..data', key), join(directory, key));
+      if (!there.includes(key)) await symlink(join('..data', key), join(directory, key));
     }
     await symlink(basename(version), join(directory, '..new'));
     await rename(join(directory, '..new'), join(directory, '..data'));
