@@ -7,6 +7,7 @@ import type { Remote } from '../../../contract/git/remote.ts';
 import type { SourceLimits } from '../limits.ts';
 import { saysNoSpace } from '../../disk/space.ts';
 import type { SourceCall } from '../source.ts';
+import { makeRepository } from './repository.ts';
 
 export interface GitOptions extends GitAccess {
   readonly limits: SourceLimits;
@@ -83,9 +84,7 @@ export async function fetchCommit(
     return result.answer;
   };
 
-  const format = commit.length === 64 ? ['--object-format=sha256'] : [];
-  await need('gitfailure', 'init', '--quiet', '--template=', ...format, '.');
-  await need('gitfailure', 'remote', 'add', '--', 'origin', remote.url);
+  await makeRepository(directory, remote.url, commit.length === 64 ? 'sha256' : 'sha1');
   const fetch = (): Promise<GitResult> =>
     git('fetch', '--progress', '--no-tags', '--depth=1', '--', 'origin', commit);
   let shallow = await fetch();
