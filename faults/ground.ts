@@ -137,6 +137,8 @@ export async function startGround(options: GroundOptions): Promise<Ground> {
           type: 'process',
           capacity: 1,
           setup_seconds: 20,
+          // For who asks for a worker of this manager's.
+          labels: { manager: id },
           environment: { DOCKER_HOST: engine?.engine.dockerHost },
         },
       ]),

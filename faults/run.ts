@@ -9,6 +9,7 @@ import { listenForOwnErrors } from './own-errors.ts';
 import { faultsOf, lanes, ordersOf, type Fault, type Lane, type Order } from './schedule.ts';
 import { aim, workerIdOf, type Blow } from './strike.ts';
 import { submit } from './submit.ts';
+import { takePlaces } from './take-places.ts';
 import { pointOf, startWatch, type Watch } from './watch.ts';
 import type { Build } from '../src/contract/api.ts';
 
@@ -74,6 +75,7 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
   for (const { id } of builds) logs.set(id, await collectLog(url, id));
   const manifests = await collectManifests(ground.openRegistry, builds);
   await watch[Symbol.asyncDispose]();
+  await takePlaces(ground);
   await letTimePass(ground);
   const leftovers = [...(await tidied(ground, builds)), ...(await leave(ground, tell))];
   const observations: Observations = {
