@@ -1,0 +1,131 @@
+import { join, resolve } from 'node:path';
+import { announceExecutors } from './executors/announce.ts';
+import { createFleet, type Fleet } from './executors/fleet.ts';
+import { LEAVE_WITHIN_MS } from './executors/limits.ts';
+import { openExecutors } from './executors/open-executors.ts';
+import { CACHE_TAG_WITHIN_MS } from './limits.ts';
+import type { Registries } from './open-registries.ts';
+import type { ManagerState } from './open-state.ts';
+import { startDrains } from './realms/drains.ts';
+import { startRoster, type Roster } from './realms/roster.ts';
+import { everyOf } from './registry/scopes.ts';
+import { findCacheTag } from './scheduling/cache-tag.ts';
+import { buildSecrets, cacheAccess, prepareHandOver } from './scheduling/hand-over.ts';
+import { startScheduler, type Scheduler } from './scheduling/scheduler.ts';
+import type { ManagerSurroundings } from './surroundings.ts';
+
+/** The worker of this package. */
+const WORKER_PROGRAM = resolve(import.meta.dirname, '../../bin/quay-builder');
+
+export interface SchedulingDependencies {
+  readonly state: Pick<ManagerState, 'store' | 'box'>;
+  readonly registries: Registries;
+  /** Where engines and workers reach the API, without a slash at its end. */
+  readonly publicUrl: string;
+  /** Aborted when what is under way is given up. */
+  readonly signal: AbortSignal;
+}
+
+/** What gives builds to workers, and knows who they are. */
+export interface Scheduling {
+  readonly roster: Roster;
+  readonly fleet: Fleet;
+  readonly scheduler: Scheduler;
+}
+
+/**
+ * Starts what gives builds to workers, those of executors included.
+ *
+ * @throws ExecutorsError or ExecutorError where `EXECUTORS_FILE` cannot be followed.
+ */
+export async function startScheduling(
+  { settings, manager, dataDirectory, metrics, logger, now, starting }: ManagerSurroundings,
+  { state: { store, box }, registries, publicUrl, signal }: SchedulingDependencies,
+): Promise<Scheduling> {
+  const tryLimits = {
+    timeout: Math.min(settings.BUILD_TIMEOUT_SECONDS, settings.BUILD_TIMEOUT_MAX_SECONDS),
+    silence: Math.min(settings.BUILD_SILENCE_SECONDS, settings.BUILD_TIMEOUT_MAX_SECONDS),
+    most: settings.BUILD_TIMEOUT_MAX_SECONDS,
+  };
+  const roster = startRoster({
+    workers: store.workers,
+    realms: store.realms,
+    wakeUps: store.wakeUps,
+    manager,
+    heartbeatTimeoutSeconds: settings.HEARTBEAT_TIMEOUT_SECONDS,
+    logger,
+    now,
+  });
+  starting.defer(() => roster.stop());
+  const executors = await openExecutors(settings.EXECUTORS_FILE, {
+    directory: join(dataDirectory, `executors-${manager}`),
+    program: WORKER_PROGRAM,
+    leaveWithinMs: LEAVE_WITHIN_MS,
+  });
+  const announced = announceExecutors({ store: store.executors, manager, executors, logger });
+  starting.defer(() => announced.stop());
+  const fleet = createFleet({
+    executors,
+    hostedWorkers: store.hostedWorkers,
+    leases: store.leases,
+    manager,
+    onLaunchEnd: (executor, end, seconds) => {
+      metrics.executorLaunches.inc({ executor, end });
+      if (end === 'came') metrics.executorSetup.observe({ executor }, seconds);
+    },
+    logger,
+    now,
+    signal,
+  });
+  starting.defer(() => fleet.stop());
+  const handOver = {
+    capabilities: store.capabilities,
+    leases: store.leases,
+    readable: store.readable,
+    publicRepositories: settings.PUBLIC_NAMESPACES.map(everyOf),
+    box,
+    registryAccess: registries.access,
+    publicUrl,
+    tryLimits,
+    resumeGraceSeconds: settings.RESUME_GRACE_SECONDS,
+  };
+  const drains = startDrains({
+    workers: store.workers,
+    wakeUps: store.wakeUps,
+    onChange: () => scheduler.drainsChanged(),
+    logger,
+  });
+  starting.defer(() => drains.stop());
+  const scheduler: Scheduler = startScheduler({
+    fleet,
+    leases: store.leases,
+    logs: store.logs,
+    logMaxBytes: settings.TRY_LOG_MAX_BYTES,
+    wakeUps: store.wakeUps,
+    manager,
+    leaseSeconds: settings.LEASE_SECONDS,
+    defaultMaxRunning: settings.NAMESPACE_MAX_RUNNING,
+    prepare: (claim, slot) => prepareHandOver(claim, slot.extensions, handOver),
+    secretsOf: (claim) => buildSecrets(claim, handOver),
+    cacheTag: (claim) =>
+      findCacheTag(claim, {
+        builds: store.builds,
+        registries: registries.client,
+        accessOf: (each) => cacheAccess(each, handOver, registries.tokenServer),
+        withinMs: CACHE_TAG_WITHIN_MS,
+        logger,
+      }),
+    isDrained: ({ worker }) => drains.isDrained(worker.id),
+    onSlotBusy: (slot, lease) => roster.busy(slot, lease),
+    workerStopSeconds: settings.WORKER_STOP_SECONDS,
+    logger,
+    now,
+    random: Math.random,
+    signal,
+  });
+  starting.defer(async () => {
+    await scheduler.stop();
+    await scheduler.drained();
+  });
+  return { roster, fleet, scheduler };
+}
