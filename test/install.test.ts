@@ -69,6 +69,12 @@ describe('installed', () => {
     expect(said).toBe('');
   });
 
+  it.each(UNITS)('%s names a page that was installed', async (unit) => {
+    const text = await readFile(join(root, 'usr/lib/systemd/system', unit), 'utf8');
+    const [, page = ''] = /^Documentation=file:\/\/(.*)$/m.exec(text) ?? [];
+    await expect(readFile(join(root, page), 'utf8')).resolves.toContain('# Services of systemd');
+  });
+
   it.each(UNITS)('%s leaves little open', async (unit) => {
     const path = join(root, 'usr/lib/systemd/system', unit);
     await run('systemd-analyze', [
@@ -93,6 +99,14 @@ describe('installed', () => {
     }
     expect(groups).toMatch(/^docker:.*:quay-builder$/m);
   });
+});
+
+it('goes below no path that systemd would not start programs from', async () => {
+  const env = { ...process.env, DESTDIR: root, PREFIX: 'opt' };
+  await expect(run(join(ROOT, 'scripts/install'), [], { env })).rejects.toThrow(
+    /ended with 64: .*PREFIX must be an absolute path/s,
+  );
+  expect(await readdir(root)).not.toContain('opt');
 });
 
 it('is gone when it is uninstalled, and nothing else is', async () => {
