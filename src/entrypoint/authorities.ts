@@ -1,8 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { chmod, lstat, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
-import { makeFolders } from '../contract/folders.ts';
 import { reasonOf } from '../contract/reason.ts';
 
 /** The variables by which Node, git and what is linked with OpenSSL find certificate authorities. */
@@ -142,9 +141,14 @@ async function keep(text: string, places: readonly string[]): Promise<string | n
   return null;
 }
 
-/** In a folder that all may write to, someone else may have made it first. */
+/**
+ * In a folder that all may write to, someone else may have made it first. The place itself is not made: other users, as the one that the
+ * program becomes, could not pass through it.
+ */
 async function makeOwnFolder(folder: string): Promise<void> {
-  await makeFolders(folder);
+  await mkdir(folder).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  });
   const stats = await lstat(folder);
   if (!stats.isDirectory() || stats.uid !== process.getuid?.())
     throw new Error(`${folder} is someone else's`);

@@ -14,6 +14,7 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'quay-entrypoint-test-'));
   certs = join(directory, 'certs');
   await mkdir(certs);
+  await mkdir(join(directory, 'shm'));
   await writeFile(join(directory, 'system.pem'), 'the certificates of the system\n');
 });
 afterEach(() => rm(directory, { recursive: true }));
@@ -96,6 +97,7 @@ it('a second program beside the first has the same bundle', async () => {
 it('the bundle lies where something can be written, and not in a link of someone else', async () => {
   await put('one.pem', certificatePem(await authority('one')));
   await mkdir(join(directory, 'run'));
+  await mkdir(join(directory, 'tmp'));
   await symlink('/etc', join(directory, 'run', `quay-builder-${process.getuid?.() ?? 0}`));
   const bundle = ['/proc', join(directory, 'run'), join(directory, 'tmp')];
   const { variables } = await gather({ bundle });
@@ -105,6 +107,13 @@ it('the bundle lies where something can be written, and not in a link of someone
     variables: {},
     warnings: [`${certs}: its certificates are of no effect: none of /proc can be written`],
   });
+});
+
+it('a place that a container does not have is not made: other users could not pass through it', async () => {
+  await put('one.pem', certificatePem(await authority('one')));
+  const { variables } = await gather({ bundle: [join(directory, 'none'), join(directory, 'shm')] });
+  expect(variables['SSL_CERT_FILE']).toContain(join(directory, 'shm'));
+  expect(await readdir(directory)).not.toContain('none');
 });
 
 it('a system without authorities gets those of Node', async () => {
