@@ -6,7 +6,7 @@ export const exitCodes = {
   unhealthy: 1,
   /** A setting, or an option of the command line, is wrong. */
   wrongSetting: 64,
-  /** The database, a key file, the tokens file or an address cannot be used; the message says what to do. */
+  /** The database, an address, or a file of keys, tokens, tickets or executors cannot be used; the message says what to do. */
   cannotStart: 69,
   /** An error of the manager itself. */
   internal: 70,

@@ -6,6 +6,7 @@ import { createDisposables } from '../contract/disposables.ts';
 import { makeFolders } from '../contract/folders.ts';
 import { managerConfiguration } from './config.ts';
 import { depart } from './departure.ts';
+import { readExecutorsFile } from './executors/executors-file.ts';
 import { loadApiTokens } from './http/api-tokens.ts';
 import { letWorkersIn } from './let-workers-in.ts';
 import { authorityOf, type ListenAddress } from './listen-address.ts';
@@ -55,10 +56,7 @@ export async function startManager(
     starting,
   };
 
-  const state = await openState(surroundings);
-  const { store } = state;
-  await store.workers.sweep({ manager });
-
+  // Whoever wrote a file wrongly need not wait for the database.
   const apiTokens =
     settings.API_TOKENS_FILE === null
       ? null
@@ -71,6 +69,13 @@ export async function startManager(
       : await loadRegistrationTickets(settings.REGISTRATION_TICKETS_FILE, (error) =>
           logger.warn({ err: error }, 'the tickets of workers'),
         );
+  const executorEntries =
+    settings.EXECUTORS_FILE === null ? [] : await readExecutorsFile(settings.EXECUTORS_FILE);
+
+  const state = await openState(surroundings);
+  const { store } = state;
+  await store.workers.sweep({ manager });
+
   const registries = await openRegistries(surroundings, state, apiTokens);
 
   let status: 'running' | 'stopping' = 'running';
@@ -81,6 +86,7 @@ export async function startManager(
   const scheduling = await startScheduling(surroundings, {
     state,
     registries,
+    executorEntries,
     publicUrl: api.publicUrl,
     signal,
   });

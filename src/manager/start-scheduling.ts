@@ -1,8 +1,9 @@
 import { join, resolve } from 'node:path';
 import { announceExecutors } from './executors/announce.ts';
 import { createFleet, type Fleet } from './executors/fleet.ts';
+import type { ExecutorEntry } from './executors/executors-file.ts';
 import { LEAVE_WITHIN_MS } from './executors/limits.ts';
-import { openExecutors } from './executors/open-executors.ts';
+import { openExecutor } from './executors/open-executor.ts';
 import { CACHE_TAG_WITHIN_MS } from './limits.ts';
 import type { Registries } from './open-registries.ts';
 import type { ManagerState } from './open-state.ts';
@@ -20,6 +21,8 @@ const WORKER_PROGRAM = resolve(import.meta.dirname, '../../bin/quay-builder');
 export interface SchedulingDependencies {
   readonly state: Pick<ManagerState, 'store' | 'box'>;
   readonly registries: Registries;
+  /** In the order in which they are asked. */
+  readonly executorEntries: readonly ExecutorEntry[];
   /** Where engines and workers reach the API, without a slash at its end. */
   readonly publicUrl: string;
   /** Aborted when what is under way is given up. */
@@ -36,11 +39,11 @@ export interface Scheduling {
 /**
  * Starts what gives builds to workers, those of executors included.
  *
- * @throws ExecutorsError or ExecutorError where `EXECUTORS_FILE` cannot be followed.
+ * @throws ExecutorError where the machine lacks what an executor needs.
  */
 export async function startScheduling(
   { settings, manager, dataDirectory, metrics, logger, now, starting }: ManagerSurroundings,
-  { state: { store, box }, registries, publicUrl, signal }: SchedulingDependencies,
+  { state: { store, box }, registries, executorEntries, publicUrl, signal }: SchedulingDependencies,
 ): Promise<Scheduling> {
   const tryLimits = {
     timeout: Math.min(settings.BUILD_TIMEOUT_SECONDS, settings.BUILD_TIMEOUT_MAX_SECONDS),
@@ -57,11 +60,15 @@ export async function startScheduling(
     now,
   });
   starting.defer(() => roster.stop());
-  const executors = await openExecutors(settings.EXECUTORS_FILE, {
-    directory: join(dataDirectory, `executors-${manager}`),
-    program: WORKER_PROGRAM,
-    leaveWithinMs: LEAVE_WITHIN_MS,
-  });
+  const executors = await Promise.all(
+    executorEntries.map((entry) =>
+      openExecutor(entry, {
+        directory: join(dataDirectory, `executors-${manager}`),
+        program: WORKER_PROGRAM,
+        leaveWithinMs: LEAVE_WITHIN_MS,
+      }),
+    ),
+  );
   const announced = announceExecutors({ store: store.executors, manager, executors, logger });
   starting.defer(() => announced.stop());
   const fleet = createFleet({

@@ -84,6 +84,16 @@ describe('a manager that cannot start', () => {
     expect(await keyless.exited).toBe(69);
     expect(keyless.output()).toContain(`${folder} cannot be read`);
   });
+
+  it('says so of executors that are described wrongly, before it starts a database', async () => {
+    const file = join(directory, 'executors.json');
+    await writeFile(file, '[{"name":"local","type":"rocket"}]');
+    const data = join(directory, 'no-executors');
+    await using manager = start({ DATA_DIR: data, EXECUTORS_FILE: file });
+    expect(await manager.exited).toBe(69);
+    expect(manager.output()).toContain(`EXECUTORS_FILE: ${file}: 0.type`);
+    expect(await readdir(data)).toEqual([]);
+  });
 });
 
 it.each(['LISTEN_WAMP', 'LISTEN_HTTP'])(
