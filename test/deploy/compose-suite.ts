@@ -23,6 +23,15 @@ let registry: string;
 
 const compose = (...args: string[]): Promise<string> => run('docker-compose', args, { cwd: directory, env });
 const secret = (name: string): Promise<string> => readFile(join(directory, 'secrets', name), 'utf8');
+/** What the secrets are, without telling them when a test fails. */
+async function hashes(): Promise<Record<string, string>> {
+  const names = (await readdir(join(directory, 'secrets'))).sort();
+  const hash = async (name: string): Promise<string> =>
+    createHash('sha256')
+      .update(await secret(name))
+      .digest('hex');
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await hash(name)] as const)));
+}
 const asOps = async (path: string): Promise<unknown> => {
   const authorization = `Bearer ${(await secret('api-token')).trim()}`;
   const answer = await fetch(`${api}${path}`, { headers: { authorization } });
@@ -200,16 +209,6 @@ export function composeSuite(engineOf: () => LabEngine): void {
     });
 
     it('what was made stays as it is when it is prepared again, and builds outlive their containers', async () => {
-      const hashes = async (): Promise<string[]> => {
-        const names = (await readdir(join(directory, 'secrets'))).sort();
-        return Promise.all(
-          names.map(async (name) =>
-            createHash('sha256')
-              .update(await secret(name))
-              .digest('hex'),
-          ),
-        );
-      };
       const before = await hashes();
       const builds = buildListSchema.parse(await asOps('/api/v1/builds'));
       expect(builds.builds).toHaveLength(1);
@@ -218,6 +217,18 @@ export function composeSuite(engineOf: () => LabEngine): void {
       await compose('up', '--detach', '--force-recreate', 'database', 'manager');
       await expect.poll(async () => (await fetch(`${api}/readyz`).catch(() => null))?.status).toBe(200);
       expect(buildListSchema.parse(await asOps('/api/v1/builds'))).toEqual(builds);
+    });
+
+    it('what the manager forgot with its volume is made anew when it is prepared again', async () => {
+      const before = await hashes();
+      await compose('down', '--volumes', '--timeout', '5');
+      await run(join(directory, 'prepare'), [], { env });
+      const after = await hashes();
+      const changed = Object.keys(before).filter((name) => before[name] !== after[name]);
+      expect(changed).toEqual(['api-token', 'worker-ticket']);
+      await compose('up', '--detach', 'manager');
+      await expect.poll(async () => (await fetch(`${api}/readyz`).catch(() => null))?.status).toBe(200);
+      expect(buildListSchema.parse(await asOps('/api/v1/builds')).builds).toEqual([]);
     });
   });
 }
