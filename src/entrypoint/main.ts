@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { reasonOf } from '../contract/reason.ts';
 import { gatherAuthorities } from './authorities.ts';
+import { exitCodes } from './exit-codes.ts';
 import {
   addedGroups,
   become,
@@ -18,8 +19,6 @@ import {
  * image's user when it is root, and then is that program, in the same process (docs/images.md).
  */
 
-/** `sysexits.h`: the container was started in a way in which the program cannot run. */
-const EXIT_CONFIGURATION = 78;
 const PROGRAMS = ['quay-builder', 'quay-build-manager', 'quay-build'];
 const PLACES = {
   added: '/certs',
@@ -35,7 +34,7 @@ process.exitCode = await main(process.argv.slice(2));
 async function main([program = '', ...args]: readonly string[]): Promise<number> {
   if (!PROGRAMS.includes(program)) {
     process.stderr.write(`usage: entrypoint ${PROGRAMS.join('|')} …\n`);
-    return EXIT_CONFIGURATION;
+    return exitCodes.configuration;
   }
   const { variables, warnings } = await gatherAuthorities(PLACES, process.env);
   const environment = { ...process.env, ...variables };
@@ -53,14 +52,14 @@ async function main([program = '', ...args]: readonly string[]): Promise<number>
       become(user);
     } catch (error) {
       process.stderr.write(cannotBecome(user, error));
-      return EXIT_CONFIGURATION;
+      return exitCodes.configuration;
     }
     environment['HOME'] = user.home;
   }
   if (told.length > 0) await warn(program, told);
   const path = resolve(import.meta.dirname, '../../bin', program);
   process.execve?.(path, [path, ...args], environment);
-  return EXIT_CONFIGURATION;
+  return exitCodes.configuration;
 }
 
 function cannotBecome({ uid, groups }: User, error: unknown): string {

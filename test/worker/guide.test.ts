@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
+import { exitCodes as entrypointExitCodes } from '../../src/entrypoint/exit-codes.ts';
 import { managerConfiguration } from '../../src/manager/config.ts';
 import { workerConfiguration } from '../../src/worker/config.ts';
 import { exitCodes } from '../../src/worker/exit-codes.ts';
@@ -12,7 +13,8 @@ const read = (name: string): Promise<string> =>
 it('lists every exit code, and none that is not there', async () => {
   const table = (await read('worker.md')).split('## Exit codes')[1]?.split('\n## ')[0] ?? '';
   const listed = Array.from(table.matchAll(/^\| (\d+) \|/gm), ([, code]) => Number(code));
-  expect(listed).toEqual(Object.values(exitCodes).toSorted((a, b) => a - b));
+  const codes = [...Object.values(exitCodes), ...Object.values(entrypointExitCodes)];
+  expect(listed).toEqual(codes.toSorted((a, b) => a - b));
 });
 
 it('names no setting that is not there', async () => {
