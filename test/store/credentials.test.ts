@@ -113,6 +113,7 @@ describe('credentials of a namespace', () => {
 
   it('keep its builds from workers that cannot be given them, also builds that waited already, for as long as they are there', async () => {
     await using store = await openTestStore(server);
+    await nextWakeUp(store, ({ type }) => type === 'resync');
     await store.builds.submit(newBuild());
     await store.credentials.set(credential(), MAX);
     expect(await store.leases.claim(claimRequest())).toBeNull();

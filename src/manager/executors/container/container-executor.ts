@@ -63,9 +63,16 @@ export async function openContainerExecutor(options: ContainerExecutorOptions): 
     return foundSchema.array().parse(all)[0] ?? null;
   };
 
-  /** Starts a container that is made; a manager may have been killed, or be gone, between the two requests. */
-  const startMade = async ({ Id, State }: Found): Promise<void> => {
-    if (State === 'created') await unless(304, docker.getContainer(Id).start());
+  /** Starts a container that is made; a manager may have been killed, or be gone, between the two requests. false: it is there no more. */
+  const startMade = async ({ Id, State }: Found): Promise<boolean> => {
+    if (State !== 'created') return true;
+    try {
+      await unless(304, docker.getContainer(Id).start());
+      return true;
+    } catch (error) {
+      if (statusOf(error) === 404) return false;
+      throw error;
+    }
   };
 
   /** Makes a container. null: the engine was asked for it before, and may still be at it. */
@@ -79,24 +86,29 @@ export async function openContainerExecutor(options: ContainerExecutorOptions): 
     }
   };
 
-  /** A container that the engine is making, whose name is taken before it is listed. */
-  const appear = async (id: string): Promise<Found> => {
+  /**
+   * Starts the container of an order, which is made where there is none. The name of one that the engine is making is taken before it is
+   * listed; and one that it made for a manager that was killed meanwhile it may remove again, until which it is listed.
+   */
+  const startOrMake = async (order: WorkerOrder): Promise<void> => {
     for (const late = Date.now() + ENGINE_ANSWER_MS; Date.now() < late;) {
-      const found = await find(id);
-      if (found !== null) return found;
+      const made = await make(order);
+      if (made !== null) {
+        await made.start();
+        return;
+      }
+      const found = await find(order.id);
+      if (found !== null && (await startMade(found))) return;
       await sleep(ENGINE_LOOK_MS);
     }
     throw new Error('a container that is not ours has its name');
   };
 
+  const start = (order: WorkerOrder): Promise<void> => ask('start', () => startOrMake(order));
+
   return createExecutor(settings, {
-    begin: (order) =>
-      ask('start', async () => {
-        const made = await make(order);
-        if (made === null) await startMade(await appear(order.id));
-        else await made.start();
-      }),
-    again: ({ id }) => ask('start', async () => startMade(await appear(id))),
+    begin: start,
+    again: start,
     end: (id) =>
       ask('stop', async () => {
         const found = await find(id);
