@@ -41,7 +41,13 @@ const lame = (): object => local({ name: 'lame', environment: { DOCKER_HOST: 'un
 
 beforeAll(async () => {
   e2e = await startE2e({
-    env: { REGISTRATION: 'off', LEASE_SECONDS: '10', MANAGER_ID: 'manager-1' },
+    env: {
+      REGISTRATION: 'off',
+      LEASE_SECONDS: '10',
+      // Nobody waits so long.
+      RESUME_GRACE_SECONDS: '240',
+      MANAGER_ID: 'manager-1',
+    },
     executors: ({ dockerHost }) => [
       { name: 'local', type: 'process', capacity: 2, environment: { DOCKER_HOST: dockerHost } },
     ],
@@ -206,6 +212,25 @@ it('a manager that is killed while a container builds leaves none behind, and th
   expect(await letGo(farm, id, command)).toMatchObject({
     state: 'complete',
     tries: [{ outcome: 'complete' }],
+  });
+  await nothingLeft();
+});
+
+it('a worker that is killed while it builds is not waited for: another one is started', async () => {
+  const { farm } = e2e;
+  await restart('SIGTERM', [local()]);
+  const { id } = await submit(farm, { repository: 'team/killed-worker' }, dockerfile('begun; sleep 5'));
+  await followUntil(farm, id, (events) => events.includes('"phase":"building"'));
+  const [worker] = await hostedProcesses();
+  if (!worker) throw new Error('it has no worker');
+  process.kill(worker.pid, 'SIGKILL');
+  const build = await ended(farm, id);
+  expect(build, farm.manager.output()).toMatchObject({
+    state: 'complete',
+    tries: [
+      { outcome: 'lost', error: { base_error: expect.stringContaining('ended before its build') as string } },
+      { outcome: 'complete' },
+    ],
   });
   await nothingLeft();
 });

@@ -42,7 +42,7 @@ test('one is written with its realm, and its build runs from when it is there, a
   expect(await store.hostedWorkers.allocate(claim.lease, worker)).toBe(true);
   const { id, executor } = worker;
   expect(await listed(store)).toEqual([
-    { id, executor, lease: claim.lease, isWanted: true, isAwaited: true, isOver: false },
+    { id, executor, lease: claim.lease, isWanted: true, isAwaited: true, isAway: false, isOver: false },
   ]);
   expect(await store.hostedWorkers.list('manager-2', LEAVE_SECONDS)).toEqual([]);
   expect(await store.realms.find(worker.realm)).toMatchObject({
@@ -119,7 +119,7 @@ test.each([
   }
   await store.builds.cancel(build.id, 'bob');
   expect(await store.hostedWorkers.list('manager-1', leaveSeconds)).toMatchObject([
-    { isWanted, isAwaited: false, isOver: true },
+    { isWanted, isAwaited: false, isAway: false, isOver: true },
   ]);
 });
 

@@ -1,4 +1,11 @@
-import { DatabaseAway, type Claim, type HostedWorkerStore } from '../../store/index.ts';
+import {
+  DatabaseAway,
+  type Claim,
+  type GiveBack,
+  type HostedWorkerRow,
+  type HostedWorkerStore,
+} from '../../store/index.ts';
+import { buildFailure } from '../build-failure.ts';
 import { persist } from '../persist.ts';
 import { ExecutorError, type Executor } from './executor.ts';
 import { startLaunch, type Launch, type LaunchDependencies, type LaunchEnd } from './launch.ts';
@@ -56,6 +63,17 @@ interface Post {
   looking: Promise<void> | null;
 }
 
+/** Whether it builds, and some manager has its connection as far as is known. */
+function isHeard(row: HostedWorkerRow | undefined): boolean {
+  return row !== undefined && !row.isAwaited && !row.isAway && !row.isOver;
+}
+
+/** Nobody comes back with a try whose worker has ended. */
+function workerEnded(executor: string, reason: string | null): GiveBack {
+  const words = `The worker that the executor ${executor} had started ended before its build: ${reason ?? 'it is not known how'}.`;
+  return { outcome: 'lost', error: buildFailure('internalerror', words), counted: true, delaySeconds: 0 };
+}
+
 export function createFleet(dependencies: FleetDependencies): Fleet {
   const { executors, hostedWorkers, leases, manager, logger, signal, now, onLaunchEnd } = dependencies;
   const posts = executors.map((executor): Post => ({
@@ -111,18 +129,26 @@ export function createFleet(dependencies: FleetDependencies): Fleet {
     // First the workers, then the rows: whoever starts meanwhile has a row before.
     const workers = await executor.list();
     const rows = (await hostedWorkers.list(manager, LEAVE_SECONDS)).filter((row) => row.executor === name);
-    post.leaving = rows.some(({ isOver }) => isOver);
+    post.leaving = rows.some(({ isOver, isAway }) => isOver || isAway);
+    const rowOf = new Map(rows.map((row) => [row.id, row]));
     const wanted = new Set(rows.filter(({ isWanted }) => isWanted).map(({ id }) => id));
     const discarded = workers.filter(({ id, state, reason }) => {
       if (state === 'ended') launches.get(id)?.workerEnded(reason ?? '');
       // A launch sees to its own.
-      return !launches.has(id) && (state === 'ended' || !wanted.has(id));
+      if (launches.has(id)) return false;
+      if (!wanted.has(id)) return true;
+      if (state === 'running') return false;
+      // What it said last may be on its way: whoever has its connection knows first what becomes of its try.
+      const isConnected = isHeard(rowOf.get(id));
+      post.leaving ||= isConnected;
+      return !isConnected;
     });
     await Promise.all(
       discarded.map(async ({ id, state, reason }) => {
-        const row = rows.find((each) => each.id === id);
+        const row = rowOf.get(id);
         const fields = row ? { build: row.lease.buildId, try: row.lease.try } : {};
         logger.info({ ...fields, executor: name, worker: id, state, reason }, 'ending a hosted worker');
+        if (row?.isAway && state === 'ended') await leases.giveBack(row.lease, workerEnded(name, reason));
         await executor.stop(id);
         await hostedWorkers.remove(id);
       }),

@@ -28,6 +28,8 @@ export interface HostedWorkerRow {
   readonly isWanted: boolean;
   /** Whether it has not come yet, and its try waits for it. */
   readonly isAwaited: boolean;
+  /** Whether its connection is gone, and its try waits for it to come back. */
+  readonly isAway: boolean;
   /** Whether its try has ended: it is about to leave. */
   readonly isOver: boolean;
 }

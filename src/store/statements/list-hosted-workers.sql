@@ -7,6 +7,7 @@ select
     or (realms.joined_at is not null and tries.ended_at > now() - make_interval(secs => $2))
   ) as is_wanted,
   tries.ended_at is null and builds.state = 'starting' as is_awaited,
+  tries.ended_at is null and tries.worker_away and tries.lease_until <= now() as is_away,
   tries.ended_at is not null as is_over
 from hosted_workers
 join realms on realms.name = hosted_workers.realm

@@ -4,7 +4,7 @@ import type { ExecutorEntry } from '../../../src/manager/executors/executors-fil
 import { createFleet, type Fleet } from '../../../src/manager/executors/fleet.ts';
 import { openExecutor } from '../../../src/manager/executors/open-executor.ts';
 import { hashSecret } from '../../../src/manager/secrets/tokens.ts';
-import { claimNew, openTestStore, type TestStore } from '../../store/support/store.ts';
+import { claimNew, longLimits, openTestStore, type TestStore } from '../../store/support/store.ts';
 import { marked, newOrder, type ExecutorUnderTest } from './conformance.ts';
 
 /** What a manager keeps with an executor, whatever it starts its workers on: nobody waits for a worker for ever, and none stays. */
@@ -65,6 +65,52 @@ export function fleetSuite(name: string, make: () => Promise<ExecutorUnderTest>)
       expect(await store.hostedWorkers.list('manager-1', 30)).toEqual([]);
       // The executor is left alone for a while.
       expect(fleet.rooms()).toEqual([]);
+    });
+
+    test('loses the try of a worker that has ended once nobody has its connection, and waits for nothing else', async () => {
+      await using under = await make();
+      await using store = await openTestStore(server);
+      const { build, lease } = await claimNew(store, {}, { worker: null });
+      const order = newOrder();
+      await store.hostedWorkers.allocate(lease, {
+        ...order,
+        executor: under.entry.name,
+        manager: 'manager-1',
+        tokenHash: hashSecret(order.token),
+        setupSeconds: 60,
+        lifetimeSeconds: 600,
+      });
+      const worker = { manager: 'manager-2', id: 'hosted', slot: 0, leaseSeconds: 600 };
+      await store.realms.markJoined(order.realm, 600);
+      await store.hostedWorkers.begin(order.realm, worker);
+      await store.leases.handOver(lease, { ...longLimits, resumeHash: hashSecret('comes back') });
+      // It ends at once.
+      const entry = { ...under.entry, environment: { ...under.entry.environment, MARK: 'no number' } };
+      const executor = await openExecutor(entry, under.surroundings);
+      await executor.start(order);
+      await expect.poll(async () => (await executor.list())[0]?.state, soon).toBe('ended');
+
+      // Another manager has its connection: that one says what becomes of the try.
+      const lists = vi.spyOn(store.hostedWorkers, 'list');
+      await using _fleet = await openFleet(store, under, entry);
+      const looks = lists.mock.calls.length;
+      await expect.poll(() => lists.mock.calls.length, soon).toBeGreaterThan(looks + 1);
+      expect(await store.builds.get(build.id)).toMatchObject({ state: 'running' });
+
+      await store.leases.suspend(lease, { workerAway: true });
+      await expect.poll(async () => (await store.builds.get(build.id))?.state, soon).toBe('waiting');
+      expect(await store.builds.get(build.id)).toMatchObject({
+        triesCounted: 1,
+        tries: [
+          {
+            outcome: 'lost',
+            counted: true,
+            error: { base_error: expect.stringContaining('ended before its build') as string },
+          },
+        ],
+      });
+      await expect.poll(() => store.hostedWorkers.list('manager-1', 30), soon).toEqual([]);
+      await expect.poll(() => executor.list(), soon).toEqual([]);
     });
 
     test('ends a worker that outlives its time, and its realm', async () => {

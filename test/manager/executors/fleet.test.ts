@@ -56,7 +56,15 @@ it('the second is asked for nothing while the first could not be looked at, sinc
 
 it('workers of an executor that is not in the file any more are told of', async () => {
   const lease = { buildId: 'b', try: 1, token: 't' };
-  const row = { id: 'worker-7', executor: 'gone', lease, isWanted: true, isAwaited: false, isOver: false };
+  const row = {
+    id: 'worker-7',
+    executor: 'gone',
+    lease,
+    isWanted: true,
+    isAwaited: false,
+    isAway: false,
+    isOver: false,
+  };
   const warn = vi.fn();
   const fleet = fleetOf(() => Promise.resolve([row]), warn);
   await new Promise<void>((resolve) => fleet.open('ws://127.0.0.1:9', resolve));
