@@ -48,7 +48,7 @@ export const WORKERS_A_STATEMENT = 500;
 /** How often the queue is looked at without being woken, in milliseconds. */
 export const QUEUE_POLL_MS = 5_000;
 
-/** How many ready slots of one sort, and of the others together, a claim may choose from: those that were freed last. */
+/** How many ready slots of one sort, and of the others together, a claim may choose from: those that were freed last. An executor's claim, of all sorts together. */
 export const CLAIM_SLOTS_MAX = 64;
 
 /** How often what has run out is swept, in milliseconds. */

@@ -129,7 +129,7 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
         extensions,
         toJsonb(labels),
         namespaces,
-        worker && toJsonb([worker, ...others]),
+        worker || others.length > 0 ? toJsonb([worker, ...others]) : null,
         manager,
         leaseSeconds,
         defaultMaxRunning,

@@ -359,6 +359,51 @@ describe('of several slots that are ready', () => {
     expect(await next(store, 'team/app', { worker: one, others: [other] })).toBe(two.realm);
     const kept = { ...other, labels: { '!zone': 'north' } };
     expect(await next(store, 'team/app', { worker: one, others: [kept] })).toBe(one.realm);
+    await store.credentials.set(
+      {
+        namespace: 'team',
+        registry: 'registry.example',
+        username: 'u',
+        password: Buffer.from('x'),
+        setBy: operator,
+      },
+      1,
+    );
+    const able = { extensions: ['registry-auth'] };
+    expect(await next(store, 'team/app', { worker: one, others: [other], ...able })).toBe(one.realm);
+    expect(await next(store, 'team/app', { worker: one, others: [{ ...other, ...able }], ...able })).toBe(
+      two.realm,
+    );
+  });
+
+  test('each goes before a worker that would have to be started', async () => {
+    await using store = await openTestStore(server);
+    const offer = { kinds: ['image'], extensions: [], labels: {} };
+    const north = { ...one, ...offer, labels: { zone: 'north' } };
+    const others = [north, { ...two, ...offer }, { ...three, ...offer }];
+    const claim = async (overrides: Partial<NewBuild>): Promise<unknown> => {
+      const id = await submit(store, 'team', overrides);
+      const { realm } = claimed(
+        await store.leases.claim(claimRequest({ worker: null, others, labels: { zone: '*' } })),
+      );
+      const { state, tries } = (await store.builds.get(id)) ?? {};
+      return { realm, state, workers: tries?.map(({ worker }) => worker) };
+    };
+    expect(await claim({ workerLabels: ['zone=south'] })).toEqual({
+      realm: null,
+      state: 'starting',
+      workers: [null],
+    });
+    expect(await claim({ workerLabels: ['zone=north'] })).toEqual({
+      realm: one.realm,
+      state: 'running',
+      workers: ['one'],
+    });
+    await built(store, three, 'team/warm', 'debian:12');
+    expect(await claim({ repository: 'team/warm' })).toMatchObject({ realm: three.realm });
+    await store.workers.drain('one', operator);
+    expect(await claim({ workerLabels: ['zone=north'] })).toMatchObject({ realm: null, state: 'starting' });
+    expect(await claim({ repository: 'team/cold' })).toMatchObject({ realm: two.realm, state: 'running' });
   });
 });
 

@@ -2,14 +2,19 @@ import type { ClaimRequest } from '../../store/index.ts';
 import { CLAIM_SLOTS_MAX } from '../limits.ts';
 import type { Slot } from '../realms/slot.ts';
 
-/** Slots that ask for a build together. */
-interface Asking {
-  /** What they have in common: the same for slots that can do the same. */
-  readonly sort: string;
+/** Slots that a claim may choose from. */
+interface Choice {
   /** What the claim says of them. */
-  readonly request: Pick<ClaimRequest, 'worker' | 'others' | 'kinds' | 'extensions' | 'labels'>;
+  readonly request: Pick<ClaimRequest, 'others'>;
   /** The slot that got the build, by its realm: also when it has gone meanwhile. */
   slotOf(realm: string | null): Slot;
+}
+
+/** Slots that ask for a build together. */
+interface Asking extends Choice {
+  /** What they have in common: the same for slots that can do the same. */
+  readonly sort: string;
+  readonly request: Pick<ClaimRequest, 'worker' | 'others' | 'kinds' | 'extensions' | 'labels'>;
 }
 
 /** The slots that may be given a build, by what they can do. */
@@ -19,6 +24,8 @@ export interface ReadySlots {
   all(): readonly Slot[];
   /** Those of the next sort that is not left out; null when there is none. */
   ask(leaveOut: ReadonlySet<string>): Asking | null;
+  /** Those that go before an executor, which asks: some of each sort. */
+  beforeOthers(): Choice;
 }
 
 export function createReadySlots(): ReadySlots {
@@ -31,6 +38,13 @@ export function createReadySlots(): ReadySlots {
     if (ready === 0) readyOf.delete(worker.id);
     else readyOf.set(worker.id, ready);
   };
+
+  /** Those that were freed last may still have what the next build needs; of these, the worker that does least goes first. */
+  const latest = (alike: ReadonlySet<Slot>, most: number): Slot[] =>
+    [...alike]
+      .slice(-most)
+      .reverse()
+      .sort((one, other) => busyOf(one) - busyOf(other));
 
   return {
     add(slot) {
@@ -52,9 +66,7 @@ export function createReadySlots(): ReadySlots {
       const [found] = sorts.entries().filter(([sort]) => !leaveOut.has(sort));
       if (!found) return null;
       const [sort, alike] = found;
-      // Those that were freed last may still have what the next build needs; of these, the worker that does least goes first.
-      const latest = [...alike].slice(-CLAIM_SLOTS_MAX).reverse();
-      const own = latest.toSorted((one, other) => busyOf(one) - busyOf(other));
+      const own = latest(alike, CLAIM_SLOTS_MAX);
       const different = sorts
         .entries()
         .filter(([other]) => other !== sort)
@@ -67,24 +79,34 @@ export function createReadySlots(): ReadySlots {
         sort,
         request: {
           worker: named(first),
-          others: [
-            ...others.map(named),
-            ...different.map((slot) => ({ ...named(slot), ...offeringOf(slot) })),
-          ],
+          others: [...others.map(named), ...different.map(offered)],
           ...offeringOf(first),
         },
-        slotOf(realm) {
-          const slot = [...own, ...different].find((each) => each.realm === realm);
-          if (!slot) throw new Error('a build was claimed for a slot that did not ask');
-          return slot;
-        },
+        slotOf: finder([...own, ...different]),
       };
+    },
+    beforeOthers() {
+      const ofEach = Math.max(1, Math.floor(CLAIM_SLOTS_MAX / sorts.size));
+      const slots = [...sorts.values()].flatMap((alike) => latest(alike, ofEach)).slice(0, CLAIM_SLOTS_MAX);
+      return { request: { others: slots.map(offered) }, slotOf: finder(slots) };
     },
   };
 }
 
 function named({ worker: { id, slot }, realm }: Slot): NonNullable<ClaimRequest['worker']> {
   return { id, slot, realm };
+}
+
+function offered(slot: Slot): NonNullable<ClaimRequest['others']>[number] {
+  return { ...named(slot), ...offeringOf(slot) };
+}
+
+function finder(slots: readonly Slot[]): Choice['slotOf'] {
+  return (realm) => {
+    const slot = slots.find((each) => each.realm === realm);
+    if (!slot) throw new Error('a build was claimed for a slot that did not ask');
+    return slot;
+  };
 }
 
 function offeringOf({

@@ -114,32 +114,40 @@ export function startScheduler(dependencies: SchedulerDependencies): Scheduler {
         if (ready.ask(nothingFor) !== null && !(await leases.anyClaimable())) return;
         continue;
       }
-      const slot = asking.slotOf(claim.realm);
-      ready.delete(slot);
-      run(claim, slot, () => {
-        if (!gone.has(slot)) offer(slot);
-      });
+      give(claim, asking.slotOf(claim.realm));
     }
+  };
+
+  /** Has a ready slot run the build that was claimed for it. */
+  const give = (claim: Claim, slot: Slot): void => {
+    ready.delete(slot);
+    run(claim, slot, () => {
+      if (!gone.has(slot)) offer(slot);
+    });
   };
 
   /**
    * In the executors' order: the next is asked when the ones before have no room, or may not have what waits. Of those that are alike
-   * one is asked: what is submitted after that is for the first of them again, in the next pass.
+   * one is asked: what is submitted after that is for the first of them again, in the next pass. What is submitted after the slots
+   * were asked is a slot's all the same.
    */
   const claimForExecutors = async (): Promise<void> => {
     const nothingFor = new Set<string>();
     while (!stopped) {
       const executor = fleet.rooms().find(({ settings }) => !nothingFor.has(sortOf(settings)));
       if (executor === undefined) return;
+      const slots = ready.beforeOthers();
       const claim = await leases.claim({
         manager,
         worker: null,
+        ...slots.request,
         ...asks(executor.settings),
         leaseSeconds,
         defaultMaxRunning,
       });
       if (claim === null) nothingFor.add(sortOf(executor.settings));
-      else launch(executor, claim);
+      else if (claim.realm === null) launch(executor, claim);
+      else give(claim, slots.slotOf(claim.realm));
     }
   };
 

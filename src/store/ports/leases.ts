@@ -30,7 +30,10 @@ export interface ClaimRequest extends WorkerOffering {
   readonly manager: string;
   /** Who asks. null for a hosted worker that is still to be started. */
   readonly worker: ReadySlot | null;
-  /** Other slots that are ready: one that is warmer for the build gets it in the place of who asks. Alike unless they say what they offer. */
+  /**
+   * Other slots that are ready: one that is warmer for the build gets it in the place of who asks, and any that fits it in the place of
+   * a worker that would have to be started. Alike unless they say what they offer.
+   */
   readonly others?: readonly (ReadySlot & Partial<WorkerOffering>)[];
   /** Only builds of these namespaces; of all when absent or null. */
   readonly namespaces?: readonly string[] | null;

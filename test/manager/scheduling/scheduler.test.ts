@@ -180,8 +180,8 @@ it('asks what became of every try when hints may have been missed', async () => 
   answer({ type: 'result', kwargs: {} });
 });
 
-it('gives what is submitted while executors are asked to the first of those that are alike', async () => {
-  const executorOf = (name: string, labels: Readonly<Record<string, string>>): Executor => ({
+function executorOf(name: string, labels: Readonly<Record<string, string>>): Executor {
+  return {
     settings: {
       name,
       capacity: 1,
@@ -195,14 +195,39 @@ it('gives what is submitted while executors are asked to the first of those that
     start: () => Promise.resolve(),
     stop: () => Promise.resolve(),
     list: () => Promise.resolve([]),
+  };
+}
+
+it('gives a slot what is submitted after slots were asked, and before executors are', async () => {
+  const asked: ClaimRequest[] = [];
+  const claims: Subject['claims'] = vi.fn((request) => {
+    asked.push(request);
+    return Promise.resolve(asked.length === 2 ? claim : null);
   });
+  const { handedOver, answer } = start(claims, {
+    ...NO_FLEET,
+    rooms: () => [executorOf('first', { zone: 'north' })],
+  });
+  await handedOver;
+  expect(asked.slice(0, 2)).toMatchObject([
+    { worker: { realm: 'realm-1' }, labels: {} },
+    {
+      worker: null,
+      labels: { zone: 'north' },
+      others: [{ id: 'worker-1', slot: 0, realm: 'realm-1', kinds: ['image'], extensions: [], labels: {} }],
+    },
+  ]);
+  answer({ type: 'result', kwargs: {} });
+});
+
+it('gives what is submitted while executors are asked to the first of those that are alike', async () => {
   const launched: string[] = [];
   const asked: ClaimRequest['labels'][] = [];
   const claims: Subject['claims'] = vi.fn(({ worker, labels }) => {
     if (worker !== null) return Promise.resolve(null);
     asked.push(labels);
     if (asked.length === 1) tell({ type: 'queue' });
-    return Promise.resolve(asked.length === 3 ? claim : null);
+    return Promise.resolve(asked.length === 3 ? { ...claim, realm: null } : null);
   });
   const { tell } = start(claims, {
     rooms: () => [
