@@ -1,9 +1,6 @@
-import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-
-const execFileAsync = promisify(execFile);
+import { librariesOf } from './libraries.ts';
 
 /** Makes a root folder that holds nothing but a program, at its top, the libraries that it is linked with, and an empty `/tmp`. */
 export async function makeBareRoot(directory: string, program: string): Promise<void> {
@@ -11,14 +8,8 @@ export async function makeBareRoot(directory: string, program: string): Promise<
   await mkdir(temporary, { recursive: true });
   await chmod(temporary, 0o1777);
   await copyFile(program, join(directory, basename(program)));
-  for (const library of await librariesOf(program)) {
+  for (const library of await librariesOf([program])) {
     await mkdir(join(directory, dirname(library)), { recursive: true });
     await copyFile(library, join(directory, library));
   }
-}
-
-/** The files that a program is linked with, by the dynamic linker's own word. */
-async function librariesOf(program: string): Promise<readonly string[]> {
-  const { stdout } = await execFileAsync('ldd', [program]);
-  return [...stdout.matchAll(/(\/\S+) \(0x/g)].flatMap((match) => match[1] ?? []);
 }

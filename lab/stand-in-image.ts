@@ -3,6 +3,7 @@ import { chmod, chown, copyFile, lstat, mkdir, open, realpath, symlink, writeFil
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { LabEngine } from './engine.ts';
+import { librariesOf } from './libraries.ts';
 import { run } from './process.ts';
 
 /** How an image is made of this machine's files: those of Debian packages, with the libraries that they need. */
@@ -108,9 +109,7 @@ async function copy(
   await mkdir(into, { recursive: true });
   const listed = packages.length === 0 ? [] : await filesOf(packages);
   const programs = [...listed.map((path) => `/${path}`), ...Object.values(files)];
-  const paths = [...new Set([...listed, ...(await librariesOf(programs))])].filter(
-    (path) => !there.has(path),
-  );
+  const paths = [...new Set([...listed, ...(await neededBy(programs))])].filter((path) => !there.has(path));
   if (paths.length > 0) {
     await run('cp', ['--archive', '--parents', '--target-directory', into, '--', ...paths], { cwd: '/' });
   }
@@ -136,17 +135,11 @@ async function filesOf(packages: readonly string[]): Promise<string[]> {
 }
 
 /** What the dynamic linker loads for those of these files that are programs, relative to the root. */
-async function librariesOf(files: readonly string[]): Promise<readonly string[]> {
+async function neededBy(files: readonly string[]): Promise<readonly string[]> {
   const isProgram = await Promise.all(files.map(isElf));
   const programs = files.filter((_, index) => isProgram[index]);
   if (programs.length === 0) return [];
-  // It fails when one of them is linked statically.
-  const { stdout } = await execFileAsync('ldd', programs).catch(
-    (error: unknown) => error as { stdout: string },
-  );
-  const libraries = [
-    ...new Set([...stdout.matchAll(/^\s+(?:\S+ => )?(\/\S+) \(0x/gm)].map(([, path = '']) => path)),
-  ];
+  const libraries = await librariesOf(programs);
   // A library's name is often a link to the file.
   return [...libraries, ...(await Promise.all(libraries.map((path) => realpath(path))))].map((path) =>
     path.slice(1).replace(/^(?=lib(?:64)?\/)/, 'usr/'),

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll } from 'vitest';
 import { startEngine, type LabEngine } from '../../lab/engine.ts';
-import { makeManagerImage, WORKER_IMAGE } from '../../lab/images.ts';
+import { makeManagerImage, makeWorkerImage, WORKER_IMAGE } from '../../lab/images.ts';
 import { importStandIns } from '../../lab/stand-ins.ts';
-import { makeWorkerImage } from '../../lab/worker-image.ts';
 import { composeSuite } from './compose-suite.ts';
 import { managerImageSuite } from './manager-image-suite.ts';
 

@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startBareWorker } from '../../lab/bare-worker.ts';
-import { makeWorkerImage } from '../../lab/worker-image.ts';
+import { makeWorkerImage } from '../../lab/images.ts';
 import { workerListSchema } from '../../src/contract/api.ts';
 import {
   ended,
