@@ -49,6 +49,12 @@ const debian: StandIn = {
   osRelease: 'ID=debian\nPRETTY_NAME="A stand-in for Debian"\n',
 };
 
+/** Of Node's own images the Dockerfiles take the program, and run nothing. */
+const nodeAlone: StandIn = {
+  root: node('usr/local/bin/node'),
+  osRelease: 'ID=debian\nPRETTY_NAME="A stand-in for an image of Node"\n',
+};
+
 const ubiMinimal: StandIn = {
   root: {
     debian: SHELL_TOOLS,
@@ -97,12 +103,9 @@ const postgres: StandIn = {
 /** The real names of the images that there are stand-ins for. */
 const standIns = {
   'docker.io/library/alpine:3.22': alpine,
-  'docker.io/library/node:24-alpine3.22': { ...alpine, root: node('usr/local/bin/node') },
+  'docker.io/library/node:24-alpine3.22': nodeAlone,
   'docker.io/library/debian:bookworm-slim': debian,
-  'docker.io/library/node:24-bookworm-slim': {
-    ...debian,
-    root: { ...debian.root, ...node('usr/local/bin/node') },
-  },
+  'docker.io/library/node:24-bookworm-slim': nodeAlone,
   'docker.io/library/postgres:17': postgres,
   'docker.io/library/registry:2': registry,
   'registry.access.redhat.com/ubi9/ubi-minimal:latest': ubiMinimal,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { importBaseImage } from '../../lab/base-image.ts';
 import { freeBridgeAddress, type LabEngine } from '../../lab/engine.ts';
@@ -58,22 +59,22 @@ async function inspect(): Promise<z.output<typeof inspectedSchema>> {
   return inspectedSchema.parse(JSON.parse(await engine.docker(['inspect', ...ids])));
 }
 
-/** Has the networks' bridges tell whose they are, and be where no other engine of this machine is: Compose chooses blindly. */
-async function nameNetworks(file: string): Promise<void> {
-  const text = await readFile(file, 'utf8');
-  const [services = '', networks = ''] = text.split(/(?=^networks:$)/m);
-  const addresses = await Promise.all([1, 2, 3].map(freeBridgeAddress));
-  const named = networks.replace(/^ {2}[a-z]+:(?: \{ (.*) \})?$/gm, (line: string, own?: string) => {
-    const subnet = `${addresses.pop() ?? ''}/24`;
-    const options = {
-      driver_opts: { 'com.docker.network.bridge.name': bridgeName(`c${addresses.length}`) },
-      ipam: { config: [{ subnet: subnet.replace('.1/', '.0/') }] },
-    };
-    const ours = JSON.stringify(options).slice(1, -1);
-    return `${line.replace(/:.*/, '')}: { ${own === undefined ? '' : `${own}, `}${ours} }`;
+const composeSchema = z.object({ networks: z.record(z.string(), z.looseObject({}).nullable()) });
+
+/**
+ * What is beside the file as it stands: networks whose bridges tell whose they are, where no other engine of this machine is, since
+ * Compose chooses blindly; and health checks that do not wait.
+ */
+async function override(): Promise<object> {
+  const text = await readFile(join(directory, 'compose.yaml'), 'utf8');
+  const networks = Object.entries(composeSchema.parse(parse(text)).networks);
+  const placed = networks.map(async ([name, own], index) => {
+    const subnet = `${(await freeBridgeAddress()).replace(/\d+$/, '0')}/24`;
+    const driver_opts = { 'com.docker.network.bridge.name': bridgeName(`c${index}`) };
+    return [name, { ...own, driver_opts, ipam: { config: [{ subnet }] } }] as const;
   });
-  expect(addresses).toEqual([]);
-  await writeFile(file, services + named);
+  const services = SERVICES.map((name) => [name, { healthcheck: { interval: '2s' } }] as const);
+  return { networks: Object.fromEntries(await Promise.all(placed)), services: Object.fromEntries(services) };
 }
 
 /** What holds of it on an engine that has its images. */
@@ -86,7 +87,7 @@ export function composeSuite(engineOf: () => LabEngine): void {
       const [apiPort, workersPort, registryPort] = [await freePort(), await freePort(), await freePort()];
       api = `http://127.0.0.1:${apiPort}`;
       registry = `127.0.0.1:${registryPort}`;
-      await nameNetworks(join(directory, 'compose.yaml'));
+      await writeFile(join(directory, 'compose.override.yaml'), JSON.stringify(await override()));
       env = {
         PATH: process.env['PATH'],
         HOME: directory,
