@@ -33,8 +33,15 @@ export type SettingValues<S extends Settings> = {
 export interface Configuration<S extends Settings> {
   readonly program: string;
   readonly settings: S;
-  /** What is wrong between settings that are right one by one: a sentence each, naming them. */
-  readonly check?: (values: SettingValues<S>) => readonly string[];
+  /** What settings that are right one by one must be together. */
+  readonly rules?: readonly SettingRule<SettingValues<S>>[];
+}
+
+/** A rule between settings. */
+interface SettingRule<Values> {
+  readonly isBroken: (values: Values) => boolean;
+  /** What is wrong then, and what to do: a sentence that begins with the name of a setting and a colon. */
+  readonly problem: string;
 }
 
 /** Declares a setting. Without a default its value is null when nobody gave one. */
@@ -86,8 +93,8 @@ export function loadConfiguration<S extends Settings>(
     return [name, text === null ? null : configuration.settings[name]?.read(text)];
   });
   const values = Object.fromEntries(entries) as SettingValues<S>;
-  const between = configuration.check?.(values) ?? [];
-  if (between.length > 0) throw new ConfigurationError(between);
+  const broken = (configuration.rules ?? []).filter(({ isBroken }) => isBroken(values));
+  if (broken.length > 0) throw new ConfigurationError(broken.map(({ problem }) => problem));
   return values;
 }
 

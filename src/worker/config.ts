@@ -239,24 +239,36 @@ const settings = {
 export const workerConfiguration: Configuration<typeof settings> = {
   program: 'quay-builder',
   settings,
-  check: (values) => [
-    ...(values.REALM !== null && values.CONCURRENCY > 1
-      ? ['CONCURRENCY: a hosted worker (REALM) runs one build; leave it out']
-      : []),
-    ...(values.ENDPOINT || values.SERVER
-      ? []
-      : ['ENDPOINT: it or SERVER must be given, for example wss://builds.example.com/b1/socket']),
-    ...(values.REALM !== null && values.TOKEN === null ? ['TOKEN: must be given together with REALM'] : []),
-    ...(values.TOKEN !== null && values.REALM === null ? ['REALM: must be given together with TOKEN'] : []),
-    ...(values.REGISTRATION_TICKET !== null && values.REALM !== null
-      ? ['REGISTRATION_TICKET: a hosted worker (REALM) does not register; leave it out']
-      : []),
-    ...(values.REGISTRATION_NAME !== null && values.REGISTRATION_TICKET === null
-      ? ['REGISTRATION_TICKET: must be given together with REGISTRATION_NAME']
-      : []),
-    ...((values.TLS_CERT_PATH === null) === (values.TLS_KEY_PATH === null)
-      ? []
-      : ['TLS_CERT_PATH: it and TLS_KEY_PATH must be given together']),
+  rules: [
+    {
+      isBroken: ({ REALM, CONCURRENCY }) => REALM !== null && CONCURRENCY > 1,
+      problem: 'CONCURRENCY: a hosted worker (REALM) runs one build; leave it out',
+    },
+    {
+      isBroken: ({ ENDPOINT, SERVER }) => ENDPOINT === null && SERVER === null,
+      problem: 'ENDPOINT: it or SERVER must be given, for example wss://builds.example.com/b1/socket',
+    },
+    {
+      isBroken: ({ REALM, TOKEN }) => REALM !== null && TOKEN === null,
+      problem: 'TOKEN: must be given together with REALM',
+    },
+    {
+      isBroken: ({ TOKEN, REALM }) => TOKEN !== null && REALM === null,
+      problem: 'REALM: must be given together with TOKEN',
+    },
+    {
+      isBroken: ({ REGISTRATION_TICKET, REALM }) => REGISTRATION_TICKET !== null && REALM !== null,
+      problem: 'REGISTRATION_TICKET: a hosted worker (REALM) does not register; leave it out',
+    },
+    {
+      isBroken: ({ REGISTRATION_NAME, REGISTRATION_TICKET }) =>
+        REGISTRATION_NAME !== null && REGISTRATION_TICKET === null,
+      problem: 'REGISTRATION_TICKET: must be given together with REGISTRATION_NAME',
+    },
+    {
+      isBroken: ({ TLS_CERT_PATH, TLS_KEY_PATH }) => (TLS_CERT_PATH === null) !== (TLS_KEY_PATH === null),
+      problem: 'TLS_CERT_PATH: it and TLS_KEY_PATH must be given together',
+    },
   ],
 };
 

@@ -47,8 +47,13 @@ const example = {
     }),
     NAME: setting({ doc: 'A name.', rule: 'a name', example: 'me', read: readText }),
   },
-  check: (values: { readonly LEVEL: string; readonly NAME: string | null }) =>
-    values.LEVEL === 'debug' && values.NAME === null ? ['NAME: must be given when LEVEL is debug'] : [],
+  rules: [
+    {
+      isBroken: ({ LEVEL, NAME }: { readonly LEVEL: string; readonly NAME: string | null }) =>
+        LEVEL === 'debug' && NAME === null,
+      problem: 'NAME: must be given when LEVEL is debug',
+    },
+  ],
 };
 
 let directory: string;
