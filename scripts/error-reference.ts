@@ -1,6 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { buildErrorKinds } from '../src/contract/build-errors.ts';
-import { exitCodes } from '../src/cli/failure.ts';
 import { problemKinds } from '../src/manager/http/problems.ts';
 
 /** Writes docs/errors.md from the catalogues of errors; with `--check`, fails when it is not up to date. */
@@ -42,15 +41,10 @@ What was in the request is never repeated. The token server (\`/registry/token\`
 | --- | --- | --- | --- |
 ${problems.join('\n')}
 
-## Exit codes of quay-build
+## Exit codes
 
-| code | name |
-| --- | --- |
-${Object.entries(exitCodes)
-  .map(([name, code]) => row(String(code), name))
-  .join('\n')}
-
-What each means: [cli.md](cli.md).
+Each program says by its exit code how it ended: [\`quay-build\`](cli.md#exit-codes), [\`quay-builder\`](worker.md#exit-codes),
+[\`quay-build-manager\`](operating.md#exit-codes).
 `;
 
 if (!process.argv.includes('--check')) await writeFile(file, text);

@@ -1,4 +1,4 @@
-/** How `quay-build-manager` ends: `sysexits.h` where it has a word for it. */
+/** How `quay-build-manager` ends: `sysexits.h` where it has a word for it. docs/operating.md says what to do about each. */
 export const exitCodes = {
   /** Asked to stop, and stopped. */
   done: 0,

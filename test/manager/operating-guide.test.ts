@@ -1,6 +1,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { managerConfiguration } from '../../src/manager/config.ts';
+import { exitCodes } from '../../src/manager/exit-codes.ts';
 import { metricCatalogue } from '../../src/manager/metrics/catalogue.ts';
 import { workerConfiguration } from '../../src/worker/config.ts';
 
@@ -28,6 +29,12 @@ describe("the operator's guide", () => {
     const asked = named(/\b([A-Z]+(?:_[A-Z]+)+)\b/g).filter((name) => !name.startsWith('QUAY_BUILD_'));
     expect(asked.length).toBeGreaterThan(10);
     expect(asked.filter((name) => !known.includes(name))).toEqual([]);
+  });
+
+  it('lists every exit code, and none that is not there', () => {
+    const table = text.split('## Exit codes')[1]?.split('\n## ')[0] ?? '';
+    const listed = Array.from(table.matchAll(/^\| (\d+) \|/gm), ([, code]) => Number(code));
+    expect(listed).toEqual(Object.values(exitCodes).toSorted((a, b) => a - b));
   });
 
   it('links to what is there', async () => {
