@@ -214,7 +214,7 @@ describe('submit', () => {
     const noise = Buffer.from(Array.from({ length: 1_200_000 }, () => Math.floor(Math.random() * 256)));
     await writeFile(join(folder, 'large/noise.bin'), noise);
     const { code, stderr } = await cli(['submit', 'large', '-r', 'team/large'], { url, cwd: folder });
-    expect(stderr).toMatch(/larger than this manager takes. It takes up to 1000000 bytes.\nLeave out/);
+    expect(stderr).toMatch(/larger than this manager accepts. It takes up to 1000000 bytes.\nLeave out/);
     expect(code).toBe(3);
     const page = await http.app.inject('/api/v1/builds?repository=team/large');
     expect(buildListSchema.parse(page.json()).builds).toEqual([]);

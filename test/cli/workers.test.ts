@@ -89,7 +89,7 @@ it('says so of a worker that nobody knows, whatever its id is', async () => {
   ] as const) {
     const { code, stderr } = await cli(['workers', command, id], { url });
     expect(code).toBe(3);
-    expect(stderr).toContain('There is no worker of this id');
+    expect(stderr).toContain('There is no worker with this id');
   }
   for (const id of ['nobody', 'a%2Fb', '%00', '%ED%A0%80', '%C3%A4']) {
     for (const [method, path] of [

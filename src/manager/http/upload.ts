@@ -43,7 +43,7 @@ export async function receiveBuild(
       if (request === null) request = parseRequestPart(part);
       else if (part.type === 'file' && uploaded === null) {
         uploaded = await storePackage(part, dependencies, packageMax);
-      } else throw new ApiProblem('multipart_invalid', { specifically: 'It has a part too many.' });
+      } else throw new ApiProblem('multipart_invalid', { specifically: 'It has too many parts.' });
     }
     if (request === null) {
       throw new ApiProblem('multipart_invalid', { specifically: 'The part request is missing.' });
@@ -77,7 +77,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ApiProblem('json_invalid', { specifically: 'It is the part request.', cause: error });
+    throw new ApiProblem('json_invalid', { specifically: 'The part request is not.', cause: error });
   }
 }
 
