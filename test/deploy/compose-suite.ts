@@ -213,11 +213,29 @@ export function composeSuite(engineOf: () => LabEngine): void {
       const before = await hashes();
       const builds = buildListSchema.parse(await asOps('/api/v1/builds'));
       expect(builds.builds).toHaveLength(1);
+      // What the database's password is stands in its URL, too.
+      await rm(join(directory, 'secrets/database-password'));
       await run(join(directory, 'prepare'), [], { env });
       expect(await hashes()).toEqual(before);
       await compose('up', '--detach', '--force-recreate', 'database', 'manager');
       await expect.poll(async () => (await fetch(`${api}/readyz`).catch(() => null))?.status).toBe(200);
       expect(buildListSchema.parse(await asOps('/api/v1/builds'))).toEqual(builds);
+    });
+
+    it('a password that the database keeps, and that is lost, is told of, and can be another', async () => {
+      const before = await hashes();
+      for (const name of ['database-password', 'database-url']) await rm(join(directory, 'secrets', name));
+      const prepare = join(directory, 'prepare');
+      await expect(run(prepare, [], { env })).rejects.toThrow(
+        /ended with 78: .*the database is there, and keeps its password/s,
+      );
+      await run(prepare, ['--new-database-password'], { env });
+      const after = await hashes();
+      const changed = Object.keys(before).filter((name) => before[name] !== after[name]);
+      expect(changed).toEqual(['database-password', 'database-url']);
+      await compose('up', '--detach', '--force-recreate', 'manager');
+      await expect.poll(async () => (await fetch(`${api}/readyz`).catch(() => null))?.status).toBe(200);
+      expect(buildListSchema.parse(await asOps('/api/v1/builds')).builds).toHaveLength(1);
     });
 
     it('what the manager forgot with its volume is made anew when it is prepared again', async () => {
