@@ -1,6 +1,6 @@
 import type { Build, Try } from '../contract/api.ts';
 import { formatDuration, formatTable } from './text.ts';
-import { describePlace, describeWaiting } from './waiting.ts';
+import { describePlace, describeReason } from './waiting.ts';
 
 /** How builds read. */
 
@@ -32,8 +32,8 @@ export function describeBuild(build: Build): string {
     ...(build.waiting === null
       ? []
       : [
-          ['waiting', describeWaiting(build)] as [string, string],
-          ['place', describePlace(build)] as [string, string],
+          ['waiting', describeReason(build.waiting)] as [string, string],
+          ['place', describePlace(build).replace(/^place /, '')] as [string, string],
         ]),
     ['image', build.tag_names.map((tag) => `${build.registry}/${build.repository}:${tag}`).join(' ')],
     ['source', describeSource(build)],

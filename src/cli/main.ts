@@ -62,8 +62,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.stderr.write(`The output cannot be written: ${error.message}.\nCheck what it is redirected to.\n`);
   process.exit(exitCodes.internal);
 });
-// Until an end is known: a program that has nothing left to wait for ends, and that was no success.
-process.exitCode = exitCodes.internal;
 void run(process.argv).then((exitCode) => {
   process.exitCode = exitCode;
 });
@@ -74,6 +72,9 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
   const inSession: InSession =
     (command) =>
     async (...args) => {
+      // Until an end is known: a program that has nothing left to wait for ends, and that was no success. Not before, since
+      // commander takes it for the exit code of `help`.
+      process.exitCode = exitCodes.internal;
       exitCode = await command(createSession(process), ...args);
     };
   try {

@@ -12,9 +12,13 @@ const FOR_A_WORKER: ReadonlySet<string> = new Set(['no_worker', 'drained', 'no_m
 /** Why a build waits, on one line: it changes only when the reason does. */
 export function describeWaiting({ waiting }: Pick<Build, 'waiting'>): string {
   if (waiting === null || waiting.reason === 'next') return 'waiting for a worker';
-  const until = waiting.until === null ? '' : ` Not before ${waiting.until}.`;
   const what = FOR_A_WORKER.has(waiting.reason) ? 'waiting for a worker' : 'waiting';
-  return `${what}: ${waiting.message}${until}`;
+  return `${what}: ${describeReason(waiting)}`;
+}
+
+/** The reason alone, where it says elsewhere that the build waits. */
+export function describeReason({ message, until }: NonNullable<Build['waiting']>): string {
+  return until === null ? message : `${message} Not before ${until}.`;
 }
 
 /** Whether it waits for a worker that is not there. */

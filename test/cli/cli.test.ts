@@ -59,6 +59,17 @@ const submitted = async (): Promise<Claim> => {
   return http.claim();
 };
 
+it.each(['help', 'help submit', 'workers help', '--help', 'submit --help'])(
+  'shows its help when asked for it: %s',
+  async (args) => {
+    expect(await cli(args.split(' '), { url })).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Usage: quay-build') as string,
+      stderr: '',
+    });
+  },
+);
+
 describe('submit', () => {
   it('sends a folder without what .dockerignore names, follows its log and ends with the digest', async () => {
     const run = startCli(['submit', 'app', '--repository', 'team/app'], { url, cwd: folder });
@@ -126,6 +137,9 @@ describe('submit', () => {
     expect(code).toBe(0);
     expect(stderr).toContain('waiting for a worker: No worker is connected.\n');
     const id = stdout.trim();
+    expect((await cli(['show', id], { url })).stdout).toMatch(
+      /^state {7}waiting\nwaiting {5}No worker is connected\.\nplace {7}\d+/m,
+    );
     expect(await cli(['cancel', id], { url })).toMatchObject({ code: 0, stdout: `cancelled ${id}\n` });
     expect(await cli(['log', id.slice(0, 13), '--follow'], { url })).toMatchObject({
       code: 4,
