@@ -16,7 +16,9 @@ export interface ManagerClient {
   readonly url: string;
   /** A JSON answer, checked against its schema. */
   get<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>>;
-  post<S extends z.ZodType>(path: string, body: PostBody | null, schema: S): Promise<z.output<S>>;
+  post<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>>;
+  /** Has something made, unless it is there already: the status is 201, or 200. */
+  create<S extends z.ZodType>(path: string, body: PostBody, schema: S): Promise<Created<z.output<S>>>;
   /** Sends a value as JSON. */
   put<S extends z.ZodType>(path: string, value: unknown, schema: S): Promise<z.output<S>>;
   delete(path: string): Promise<void>;
@@ -31,6 +33,12 @@ export interface PostBody {
   readonly signal?: AbortSignal;
 }
 
+export interface Created<T> {
+  readonly value: T;
+  /** `false`: it was there. */
+  readonly isNew: boolean;
+}
+
 export function createClient({ url, token }: ManagerAddress): ManagerClient {
   const base = readBase(url);
   const headers = token === null ? {} : { authorization: `Bearer ${token}` };
@@ -40,10 +48,10 @@ export function createClient({ url, token }: ManagerAddress): ManagerClient {
     options: {
       method: 'GET' | 'POST' | 'PUT' | 'DELETE';
       accept: string;
-      body?: PostBody | null;
+      body?: PostBody;
       signal?: AbortSignal;
     },
-  ): Promise<Readable> => {
+  ): Promise<{ status: number; body: Readable }> => {
     const { body, signal = body?.signal } = options;
     let answer;
     try {
@@ -68,12 +76,15 @@ export function createClient({ url, token }: ManagerAddress): ManagerClient {
         { cause: error },
       );
     }
-    if (answer.statusCode < 300) return answer.body;
+    if (answer.statusCode < 300) return { status: answer.statusCode, body: answer.body };
     throw await refusal(answer.statusCode, answer.body, url);
   };
 
-  const json = async <S extends z.ZodType>(stream: Readable, schema: S): Promise<z.output<S>> => {
-    const parsed = schema.safeParse(parseJson(await readText(stream)));
+  const json = async <S extends z.ZodType>(
+    { body }: { readonly body: Readable },
+    schema: S,
+  ): Promise<z.output<S>> => {
+    const parsed = schema.safeParse(parseJson(await readText(body)));
     if (!parsed.success) throw notAManager(url);
     return parsed.data;
   };
@@ -82,17 +93,23 @@ export function createClient({ url, token }: ManagerAddress): ManagerClient {
     url,
     get: async (path, schema) =>
       json(await call(path, { method: 'GET', accept: 'application/json' }), schema),
-    post: async (path, body, schema) =>
-      json(await call(path, { method: 'POST', accept: 'application/json', body }), schema),
+    post: async (path, schema) =>
+      json(await call(path, { method: 'POST', accept: 'application/json' }), schema),
+    create: async (path, body, schema) => {
+      const answer = await call(path, { method: 'POST', accept: 'application/json', body });
+      return { value: await json(answer, schema), isNew: answer.status === 201 };
+    },
     put: async (path, value, schema) => {
       const content = JSON.stringify(value);
       const body = { contentType: 'application/json', length: Buffer.byteLength(content), content };
       return json(await call(path, { method: 'PUT', accept: 'application/json', body }), schema);
     },
     delete: async (path) => {
-      await readText(await call(path, { method: 'DELETE', accept: 'application/json' }));
+      const { body } = await call(path, { method: 'DELETE', accept: 'application/json' });
+      await readText(body);
     },
-    stream: (path, accept, signal) => call(path, { method: 'GET', accept, ...(signal ? { signal } : {}) }),
+    stream: async (path, accept, signal) =>
+      (await call(path, { method: 'GET', accept, ...(signal ? { signal } : {}) })).body,
   };
 }
 

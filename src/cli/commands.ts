@@ -1,10 +1,4 @@
-import {
-  buildListSchema,
-  buildRequestSchema,
-  buildSchema,
-  type Build,
-  type BuildRequestBody,
-} from '../contract/api.ts';
+import { buildListSchema, buildRequestSchema, buildSchema, type BuildRequestBody } from '../contract/api.ts';
 import { createLogText } from '../contract/log-text.ts';
 import { readBuildOptions, type BuildOptions } from './build-options.ts';
 import { CliError, exitCodeOf, exitCodes, type ExitCode } from './failure.ts';
@@ -37,7 +31,7 @@ export interface SubmitOptions extends BuildOptions, GitAccessOptions {
   readonly json?: boolean;
 }
 
-/** Submits a build and, unless it is told not to, follows it to its end. */
+/** Submits a build, unless one with its `dedupe_key` is there, and follows it to its end, unless it is told not to. */
 export async function submit(
   session: Session,
   sourceText: string,
@@ -62,12 +56,17 @@ export async function submit(
   const view = session.createView({ onNotices: json || options.detach === true });
   try {
     const sending = { onProgress: view.sending.bind(view), signal: session.interrupted };
-    const build = await interruptible(session, submitSource(session.client, request, source, sending), () => {
-      view.end();
-      session.notice('\nInterrupted before the manager had accepted the build.\n');
-    });
-    if (build === null) return exitCodes.interrupted;
-    view.submitted(build);
+    const accepted = await interruptible(
+      session,
+      submitSource(session.client, request, source, sending),
+      () => {
+        view.end();
+        session.notice('\nInterrupted before the manager had accepted the build.\n');
+      },
+    );
+    if (accepted === null) return exitCodes.interrupted;
+    const { value: build, isNew } = accepted;
+    view.accepted(build, isNew);
     if (options.detach !== true) return await followToEnd(session, build.id, view, json);
     view.end();
     if (nobodyTakes(build)) session.notice(`${describeWaiting(build)}\n`);
@@ -158,7 +157,7 @@ export async function cancel(
   { json }: { readonly json?: boolean },
 ): Promise<ExitCode> {
   const id = await findBuildId(session.client, idText);
-  const build = await session.client.post(`/api/v1/builds/${id}/cancel`, null, buildSchema);
+  const build = await session.client.post(`/api/v1/builds/${id}/cancel`, buildSchema);
   session.print(json === true ? toJson(build) : `cancelled ${build.id}\n`);
   return exitCodes.ok;
 }
@@ -188,11 +187,11 @@ function sayGoesOn(session: Session, id: string): void {
 }
 
 /** What comes of the work, or null when Ctrl-C came first. */
-async function interruptible(
+async function interruptible<T>(
   { interrupted }: Session,
-  work: Promise<Build>,
+  work: Promise<T>,
   onInterrupt: () => void,
-): Promise<Build | null> {
+): Promise<T | null> {
   try {
     return await work;
   } catch (error) {

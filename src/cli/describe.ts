@@ -7,6 +7,13 @@ import { describePlace, describeReason } from './waiting.ts';
 const ID_SHOWN = 8;
 const LABEL_COLUMNS = 12;
 
+/** The line that says what came of a submission: a new build, or one that has its `dedupe_key`. */
+export function describeAccepted({ id }: Build, isNew: boolean): string {
+  return isNew
+    ? `submitted ${id}\n`
+    : `the build ${id} has this dedupe key and has not ended: no other was made\n`;
+}
+
 /** The line, or lines, that say how a build ended: to be the last of what is printed. */
 export function describeEnd(build: Build): string {
   switch (build.state) {

@@ -2,6 +2,7 @@ import { styleText } from 'node:util';
 import type { Build, LogRecord } from '../contract/api.ts';
 import { createLogText } from '../contract/log-text.ts';
 import { isFinal } from '../contract/phases.ts';
+import { describeAccepted } from './describe.ts';
 import { DRAW_EVERY_MS, TRANSFERS_SHOWN } from './limits.ts';
 import { fitColumns, formatBytes, formatDuration, safeForTerminal } from './text.ts';
 import type { SendProgress } from './upload.ts';
@@ -64,9 +65,9 @@ export function createLiveView(terminal: LiveTerminal): ProgressView {
     sending(progress) {
       sending = progress;
     },
-    submitted(submitted) {
-      build = submitted;
-      printable += `submitted ${submitted.id}\n`;
+    accepted(accepted, isNew) {
+      build = accepted;
+      printable += describeAccepted(accepted, isNew);
     },
     record(record) {
       noteTransfer(transfers, record);

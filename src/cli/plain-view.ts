@@ -1,6 +1,7 @@
 import type { Build } from '../contract/api.ts';
 import { createLogText } from '../contract/log-text.ts';
 import type { Write } from './streams.ts';
+import { describeAccepted } from './describe.ts';
 import type { ProgressView } from './view.ts';
 import { describePlace, describeWaiting } from './waiting.ts';
 
@@ -16,7 +17,7 @@ export function createPlainView(log: Write, notices: Write): ProgressView {
       sending = what;
       notices(what === 'packing' ? 'packing the folder\n' : 'sending the package\n');
     },
-    submitted: (build) => notices(`submitted ${build.id}\n`),
+    accepted: (build, isNew) => notices(describeAccepted(build, isNew)),
     record: (record) => log(text.add(record)),
     build(build) {
       if (build.state === 'waiting' && state === 'running') notices('it will be tried again\n');

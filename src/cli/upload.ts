@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Build, BuildRequestBody } from '../contract/api.ts';
 import { buildSchema } from '../contract/api.ts';
-import type { ManagerClient, PostBody } from './client.ts';
+import type { Created, ManagerClient, PostBody } from './client.ts';
 import { packFolder } from './pack.ts';
 import type { Source } from './source.ts';
 
@@ -26,13 +26,13 @@ export interface Sending {
 
 const BUILDS = '/api/v1/builds';
 
-/** Submits a build of this source. The request names everything but the source. */
+/** Submits a build of this source, or finds the one with its `dedupe_key`. The request names everything but the source. */
 export async function submitSource(
   client: ManagerClient,
   request: BuildRequestBody,
   source: Source,
   sending: Sending,
-): Promise<Build> {
+): Promise<Created<Build>> {
   switch (source.type) {
     case 'url':
       return submitJson(client, { ...request, build_package: source.url });
@@ -56,7 +56,7 @@ async function submitFolder(
   request: BuildRequestBody,
   folder: string,
   sending: Sending,
-): Promise<Build> {
+): Promise<Created<Build>> {
   const directory = await mkdtemp(join(tmpdir(), 'quay-build-'));
   try {
     const archive = join(directory, 'package.tar.gz');
@@ -76,10 +76,10 @@ async function submitFolder(
   }
 }
 
-function submitJson(client: ManagerClient, request: BuildRequestBody): Promise<Build> {
+function submitJson(client: ManagerClient, request: BuildRequestBody): Promise<Created<Build>> {
   const content = JSON.stringify(request);
   const body: PostBody = { contentType: 'application/json', length: Buffer.byteLength(content), content };
-  return client.post(BUILDS, body, buildSchema);
+  return client.create(BUILDS, body, buildSchema);
 }
 
 /** The package follows the request in one body of known length, so that nothing of it is held in memory. */
@@ -89,7 +89,7 @@ function submitFile(
   path: string,
   size: number,
   { onProgress, signal }: Sending,
-): Promise<Build> {
+): Promise<Created<Build>> {
   const boundary = `quay-build-${randomUUID()}`;
   const head = Buffer.from(
     `--${boundary}\r\nContent-Disposition: form-data; name="request"\r\nContent-Type: application/json\r\n\r\n` +
@@ -115,5 +115,5 @@ function submitFile(
     content: content(),
     signal,
   };
-  return client.post(BUILDS, body, buildSchema);
+  return client.create(BUILDS, body, buildSchema);
 }

@@ -5,7 +5,8 @@ import type { SendProgress } from './upload.ts';
 /** How a build's progress is shown, from packing its source to its end. */
 export interface ProgressView extends FollowView {
   sending(progress: SendProgress): void;
-  submitted(build: Build): void;
+  /** The manager has the build: it was submitted now, or an earlier one has its `dedupe_key`. */
+  accepted(build: Build, isNew: boolean): void;
   /** Nothing more comes: leaves the terminal as it should be. Calling it again does nothing. */
   end(): void;
 }

@@ -44,7 +44,7 @@ export async function drainWorker(
 ): Promise<ExitCode> {
   const { client, print, notice } = session;
   const interrupted = wait === true ? session.interrupted : undefined;
-  let worker = await client.post(`${pathOf(id)}/drain`, null, workerHistorySchema);
+  let worker = await client.post(`${pathOf(id)}/drain`, workerHistorySchema);
   if (wait === true && worker.state === 'draining') {
     notice(`${id} is draining: waiting for ${countBuilds(worker.running)}\n`);
     while (worker.state === 'draining') {
@@ -76,7 +76,7 @@ export async function resumeWorker(
   id: string,
   { json }: JsonOption,
 ): Promise<ExitCode> {
-  const worker = await client.post(`${pathOf(id)}/resume`, null, workerHistorySchema);
+  const worker = await client.post(`${pathOf(id)}/resume`, workerHistorySchema);
   print(json === true ? toJson(worker) : `${id} is ${worker.state}\n`);
   return exitCodes.ok;
 }

@@ -147,6 +147,25 @@ describe('submit', () => {
     });
   });
 
+  it('says so where a build with its dedupe key has not ended, and follows that one', async () => {
+    const submit = ['submit', 'app', '-r', 'team/app', '--dedupe-key', 'push 1'];
+    const first = await cli([...submit, '--detach'], { url, cwd: folder });
+    const id = first.stdout.trim();
+    expect(first.stderr).toContain(`submitted ${id}\n`);
+    const there = `the build ${id} has this dedupe key and has not ended: no other was made\n`;
+    const again = await cli([...submit, '--detach'], { url, cwd: folder });
+    expect(again).toMatchObject({ code: 0, stdout: `${id}\n` });
+    expect(again.stderr).toContain(there);
+    expect(again.stderr).not.toContain('submitted');
+    const following = startCli(submit, { url, cwd: folder });
+    const live = startCli(submit, { url, cwd: folder, terminal: true });
+    for (const run of [following, live]) await run.printed(/waiting for a worker: No/);
+    await cli(['cancel', id], { url });
+    expect(await following.ended).toMatchObject({ code: 4, stdout: `cancelled ${id}\n` });
+    expect((await following.ended).stderr).toContain(there);
+    expect((await live.ended).stdout.replaceAll('\r', '')).toContain(there);
+  });
+
   it('leaves the build alone at Ctrl-C and says how to follow and cancel it', async () => {
     const run = startCli(['submit', 'app', '-r', 'team/app'], { url, cwd: folder });
     await run.printed(/waiting for a worker/);

@@ -55,7 +55,10 @@ export function addBuildRoutes(app: FastifyInstance, dependencies: HttpDependenc
         const { build: row, isNew } = await submit(build, uploaded, actorOf(request));
         logAs(request, { build: row.id });
         if (isNew) request.log.info({ submittedBy: row.submittedBy }, 'a build was submitted');
-        else request.log.info('a build with its dedupe_key was there');
+        else {
+          request.log.info('a build with its dedupe_key was there');
+          if (uploaded) await dependencies.blobs.delete(uploaded.id);
+        }
         return await reply
           .code(isNew ? 201 : 200)
           .header('location', `/api/v1/builds/${row.id}`)

@@ -282,6 +282,19 @@ describe('a package', () => {
     expect(await strayPackages()).toEqual([]);
   });
 
+  it('is removed where a build with its dedupe_key has not ended, whose own package stays', async () => {
+    const upload = multipart(buildParts({ repository: 'team/app', dedupe_key: 'push 1' }, 'FROM scratch'));
+    const submitted = await http.app.inject({ method: 'POST', url: '/api/v1/builds', ...upload });
+    const again = await http.app.inject({ method: 'POST', url: '/api/v1/builds', ...upload });
+    expect([submitted.statusCode, again.statusCode]).toEqual([201, 200]);
+    const { id } = buildSchema.parse(submitted.json());
+    expect(buildSchema.parse(again.json()).id).toBe(id);
+    expect(await strayPackages()).toEqual([]);
+    const own = await http.blobs.open((await http.store.packages.findOfBuild(id))?.id ?? '');
+    expect(own).not.toBeNull();
+    own?.content.destroy();
+  });
+
   it.each([
     ['the package', 30],
     ['the request', 190],
