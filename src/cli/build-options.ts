@@ -102,7 +102,7 @@ function readScheduling(options: BuildOptions, now: number): Partial<BuildReques
 }
 
 function readWhole(option: string, text: string, range: string): number {
-  if (/^-?\d{1,4}$/.test(text)) return Number(text);
+  if (/^-?\d{1,9}$/.test(text)) return Number(text);
   throw new CliError(exitCodes.usage, `${option} ${text} is no whole number.`, `Give one from ${range}.`);
 }
 

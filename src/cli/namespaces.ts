@@ -1,7 +1,10 @@
 import type { Command } from 'commander';
 import {
+  NAMESPACE_LIMIT_MAX,
   namespaceListSchema,
   namespaceViewSchema,
+  WEIGHT_MAX,
+  WEIGHT_MIN,
   type Namespace,
   type NamespaceSettings,
 } from '../contract/api/namespaces.ts';
@@ -88,12 +91,13 @@ async function setNamespace(
       'Give --weight, --max-running or --max-waiting, or reset the namespace.',
     );
   }
-  const { settings } = await client.get(pathOf(namespace), namespaceViewSchema);
-  const changed: NamespaceSettings = {
-    weight: readNumber('--weight', weight, settings.weight),
-    max_running: readNumber('--max-running', maxRunning, settings.max_running),
-    max_waiting: readNumber('--max-waiting', maxWaiting, settings.max_waiting),
+  const given = {
+    ...(weight === undefined ? {} : { weight: readWeight('--weight', weight) }),
+    ...(maxRunning === undefined ? {} : { max_running: readCount('--max-running', maxRunning) }),
+    ...(maxWaiting === undefined ? {} : { max_waiting: readCount('--max-waiting', maxWaiting) }),
   };
+  const { settings } = await client.get(pathOf(namespace), namespaceViewSchema);
+  const changed: NamespaceSettings = { ...settings, ...given };
   const set = await client.put(pathOf(namespace), changed, namespaceViewSchema);
   print(json === true ? `${JSON.stringify(set, null, 2)}\n` : describe([set]));
   return exitCodes.ok;
@@ -110,11 +114,22 @@ async function resetNamespace(
   return exitCodes.ok;
 }
 
-function readNumber(option: string, text: string | undefined, before: number | null): number | null {
-  if (text === undefined) return before;
+function readWeight(option: string, text: string): number | null {
   if (text === DEFAULT) return null;
-  if (/^\d{1,7}(?:\.\d{1,3})?$/.test(text)) return Number(text);
-  throw new CliError(exitCodes.usage, `${option} ${text} is no number.`, `Give a number, or ${DEFAULT}.`);
+  const weight = /^\d{1,3}(?:\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
+  if (weight >= WEIGHT_MIN && weight <= WEIGHT_MAX) return weight;
+  throw wrongNumber(option, text, `a number from ${WEIGHT_MIN} to ${WEIGHT_MAX}`);
+}
+
+function readCount(option: string, text: string): number | null {
+  if (text === DEFAULT) return null;
+  const count = /^\d{1,7}$/.test(text) ? Number(text) : Number.NaN;
+  if (count <= NAMESPACE_LIMIT_MAX) return count;
+  throw wrongNumber(option, text, `a whole number from 0 to ${NAMESPACE_LIMIT_MAX}`);
+}
+
+function wrongNumber(option: string, text: string, rule: string): CliError {
+  return new CliError(exitCodes.usage, `${option} ${text} is not ${rule}.`, `Give one, or ${DEFAULT}.`);
 }
 
 function pathOf(namespace: string): string {

@@ -63,6 +63,7 @@ export async function startApi(
       defaultMaxWaiting: settings.NAMESPACE_MAX_WAITING,
       timeoutMaxSeconds: settings.BUILD_TIMEOUT_MAX_SECONDS,
       newId: randomUUID,
+      now,
     }),
     namespaceDefaults: {
       maxRunning: settings.NAMESPACE_MAX_RUNNING,

@@ -28,7 +28,7 @@ it.each([{ memory: '1t' }, { memory: 'g' }, { cpus: '1,5' }, { timeout: '-1' }, 
   },
 );
 
-it.each([{ maxTries: '2.5' }, { maxTries: 'few' }, { priority: 'high' }])(
+it.each([{ maxTries: '2.5' }, { maxTries: 'few' }, { priority: 'high' }, { priority: '-' }])(
   'refuses %o, which is no whole number',
   (options) => {
     expect(() => readBuildOptions(options, {}, 0)).toThrow(/^--\S+ \S+ is no whole number\.$/);
@@ -56,5 +56,7 @@ it('reads who may take a build, and when', () => {
   expect(readBuildOptions({ notBefore: '2026-12-01T00:00Z' }, {}, now)).toEqual({
     not_before: '2026-12-01T00:00:00.000Z',
   });
-  expect(() => readBuildOptions({ notBefore: 'tomorrow' }, {}, now)).toThrow(/is no time/);
+  for (const notBefore of ['tomorrow', '999999999d']) {
+    expect(() => readBuildOptions({ notBefore }, {}, now)).toThrow(/is no time/);
+  }
 });

@@ -163,7 +163,7 @@ const buildRequestFields = z.strictObject({
     .datetime()
     .nullable()
     .default(null)
-    .meta({ description: 'It starts at this time, or later.' }),
+    .meta({ description: 'It starts at this time, or later; at most a year from now.' }),
   exclusive: z.boolean().default(false).meta({
     description: 'Whether it waits while another build of its repository runs that has one of its tags.',
   }),

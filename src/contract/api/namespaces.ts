@@ -5,8 +5,9 @@ import { z } from 'zod';
 /** The highest limit of builds that run or wait. */
 export const NAMESPACE_LIMIT_MAX = 1_000_000;
 
-const WEIGHT_MIN = 0.01;
-const WEIGHT_MAX = 100;
+/** The least and the greatest weight. */
+export const WEIGHT_MIN = 0.01;
+export const WEIGHT_MAX = 100;
 
 const limit = z.int().min(0).max(NAMESPACE_LIMIT_MAX).nullable().default(null);
 

@@ -75,6 +75,11 @@ export const problemKinds = {
     message: 'The build asks for more time than this manager allows.',
     help: 'Ask for no more than details allows, or have the operator raise BUILD_TIMEOUT_MAX_SECONDS.',
   },
+  not_before_too_late: {
+    status: 422,
+    message: 'The build would begin too far in the future.',
+    help: 'Give a not_before within a year from now; submit what begins later when its time is nearer.',
+  },
   git_host_refused: {
     status: 422,
     message: 'This manager may not reach the git server, or does not know its host key.',

@@ -1,4 +1,4 @@
-/** What resolving a git ref is bounded by. Times in milliseconds. */
+/** What a submission is bounded by; first, the resolving of its git ref. Times in milliseconds, where they say nothing else. */
 
 /** How many refs are looked up at once, each by a git of its own; more wait, and beyond this many, or this long, are refused as `git_busy`. */
 export const REFS_AT_ONCE = 8;
@@ -17,6 +17,9 @@ export const LIST_MAX = 16 * 1024 * 1024;
 export const REDIRECTS_MAX = 10;
 /** How much of git's own words goes into the refusal, in characters. */
 export const GIT_WORDS_MAX = 300;
+
+/** How far in the future a build may begin: what waits holds its package, its secrets and its place in the queue. In days. */
+export const NOT_BEFORE_MAX_DAYS = 366;
 
 /** What `Retry-After` says where as many builds of a namespace wait as may, in seconds. */
 export const NAMESPACE_RETRY_AFTER_SECONDS = 30;

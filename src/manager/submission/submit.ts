@@ -12,11 +12,13 @@ import type { SubmitBuild, UploadedPackage } from '../http/ports.ts';
 import { ApiProblem } from '../http/problems.ts';
 import type { RegistryAccess } from '../registry/registry-access.ts';
 import type { SecretBox } from '../secrets/secret-box.ts';
-import { NAMESPACE_RETRY_AFTER_SECONDS } from './limits.ts';
+import { NAMESPACE_RETRY_AFTER_SECONDS, NOT_BEFORE_MAX_DAYS } from './limits.ts';
 import { IMAGE_KIND, secretsContext, type ImageSecrets, type ImageSpec } from './image-build.ts';
 import { optionArguments } from './option-arguments.ts';
 import type { ResolveRef } from './resolve-ref.ts';
 import { readGitUrl, readPackageUrl } from './source-url.ts';
+
+const DAY_MS = 86_400_000;
 
 export interface SubmissionDependencies {
   readonly builds: Pick<BuildStore, 'submit'>;
@@ -32,6 +34,8 @@ export interface SubmissionDependencies {
   readonly timeoutMaxSeconds: number;
   /** A new UUID. */
   readonly newId: () => string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 /** Makes the one way in which a build gets into the queue: validated, its ref resolved to a commit, its secrets sealed. */
@@ -45,6 +49,7 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
     defaultMaxWaiting,
     timeoutMaxSeconds,
     newId,
+    now,
   } = dependencies;
 
   return async (request, uploaded, submittedBy) => {
@@ -54,6 +59,13 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       if ((request[name] ?? 0) <= timeoutMaxSeconds) continue;
       const details = [{ path: name, message: `must be at most ${timeoutMaxSeconds}` }];
       throw new ApiProblem('timeout_too_long', { details });
+    }
+    const notBefore = request.not_before === null ? null : new Date(request.not_before);
+    if (notBefore !== null && notBefore.getTime() > now() + NOT_BEFORE_MAX_DAYS * DAY_MS) {
+      const details = [
+        { path: 'not_before', message: `must be at most ${NOT_BEFORE_MAX_DAYS} days from now` },
+      ];
+      throw new ApiProblem('not_before_too_late', { details });
     }
     const { source, secrets } = await resolveSource(request, uploaded, dependencies.resolveRef);
     if (request.base_image) secrets.base_image = request.base_image;
@@ -109,7 +121,7 @@ export function createSubmit(dependencies: SubmissionDependencies): SubmitBuild 
       maxTries: request.max_tries,
       exclusive: request.exclusive,
       defaultMaxWaiting,
-      ...(request.not_before === null ? {} : { notBefore: new Date(request.not_before) }),
+      ...(notBefore === null ? {} : { notBefore }),
       ...(request.dedupe_key === null ? {} : { dedupeKey: request.dedupe_key }),
       ...(uploaded ? { packageId: uploaded.id } : {}),
     });

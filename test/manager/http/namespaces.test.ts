@@ -133,7 +133,7 @@ describe('a build', () => {
     const asks = {
       worker_labels: ['zone=north', '!gpu'],
       priority: -3,
-      not_before: '2099-01-01T00:00:00.000Z',
+      not_before: new Date(Date.now() + 365 * 86_400_000).toISOString(),
       exclusive: true,
       dedupe_key: 'key',
     };

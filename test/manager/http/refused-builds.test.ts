@@ -137,6 +137,13 @@ describe('a request that is no build is refused, saying what is wrong and never 
       'timeout_too_long',
       /"path":"timeout","message":"must be at most 43200"/,
     ],
+    [
+      'a build that would begin in years',
+      { payload: { ...request, not_before: '2100-01-01T00:00:00Z' } },
+      422,
+      'not_before_too_late',
+      /"path":"not_before","message":"must be at most 366 days from now"/,
+    ],
   ])('%s', async (_what, options, status, code, words) => {
     const answer = await refused(options);
     expect(answer).toMatchObject({ status, code });

@@ -91,6 +91,7 @@ export async function openTestHttp(
       defaultMaxWaiting: null,
       timeoutMaxSeconds: 43_200,
       newId: randomUUID,
+      now: Date.now,
     }),
     namespaceDefaults: { maxRunning: null, maxWaiting: 10_000 },
     views,
