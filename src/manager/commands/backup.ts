@@ -1,5 +1,6 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
 import pino, { type Logger } from 'pino';
 import {
   backUp,
@@ -31,7 +32,7 @@ export async function backupCommand(file: string, settings: Place, version: stri
       file === '-'
         ? await backUp(process.stdout, options)
         : await writeWhole(file, async (draft) =>
-            backUp((await open(draft, 'wx', 0o600)).createWriteStream(), options),
+            backUp((await openFile(draft, 'wx', 0o600)).createWriteStream(), options),
           );
     const missing = missingBlobs.length === 0 ? '' : `; ${missingBlobs.length} more were deleted meanwhile`;
     progress.end(`backed up ${tables} tables, and ${blobs} packages and logs${missing}`);
@@ -41,7 +42,7 @@ export async function backupCommand(file: string, settings: Place, version: stri
 /** Restores a backup from a file, or from stdin for `-`. Answers with the exit code. */
 export async function restoreCommand(file: string, settings: Place): Promise<number> {
   return tellProblems('restore', async () => {
-    const input = file === '-' ? process.stdin : (await open(file)).createReadStream();
+    const input = file === '-' ? process.stdin : await openBackup(file);
     const place = await openPlace(settings);
     const progress = showProgress('restored');
     const { tables, blobs, createdAt, version } = await restore(input, {
@@ -55,6 +56,40 @@ export async function restoreCommand(file: string, settings: Place): Promise<num
         'Start the manager with the key file of the old one: SECRET_KEY_FILE, or secret.key in DATA_DIR.',
     );
   });
+}
+
+/** Before anything is made in the place where it is restored. */
+async function openBackup(file: string): Promise<Readable> {
+  const opened = await openFile(file, 'r');
+  if (!(await opened.stat()).isDirectory()) return opened.createReadStream();
+  await opened.close();
+  throw new BackupUnusable(`${file} is a folder: name the file that backup wrote, or - for stdin`);
+}
+
+/** @throws BackupUnusable where the one who named the file can do something about it. */
+async function openFile(file: string, flags: 'r' | 'wx', mode?: number): Promise<FileHandle> {
+  try {
+    return await open(file, flags, mode);
+  } catch (error) {
+    const writes = flags === 'wx';
+    switch (isSystemError(error) && error.code) {
+      case 'ENOENT':
+      case 'ENOTDIR':
+        throw new BackupUnusable(
+          writes
+            ? `the folder ${dirname(file)} is not there: make it, or name a file elsewhere`
+            : `${file} is not there: name a file that backup wrote, or - for stdin`,
+          { cause: error },
+        );
+      case 'EACCES':
+        throw new BackupUnusable(
+          `this user may not ${writes ? `write in ${dirname(file)}` : `read ${file}`}: run it as another, or change its mode`,
+          { cause: error },
+        );
+      default:
+        throw error;
+    }
+  }
 }
 
 /** stdout is the backup's; what goes wrong is told by the error. */
@@ -100,12 +135,18 @@ async function tellProblems(command: string, work: () => Promise<void>): Promise
   } catch (error) {
     if (!(error instanceof BackupUnusable || error instanceof StoreUnusable || isSystemError(error)))
       throw error;
-    process.stderr.write(`quay-build-manager ${command} failed: ${error.message}\n`);
+    process.stderr.write(`quay-build-manager ${command} failed: ${wordsOf(error)}\n`);
     return exitCodes.cannotStart;
   }
 }
 
-function isSystemError(error: unknown): error is Error {
+function wordsOf(error: Error): string {
+  return isSystemError(error) && error.code === 'EPIPE'
+    ? 'who was to read it was gone before its end'
+    : error.message;
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error;
 }
 

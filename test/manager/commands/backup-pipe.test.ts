@@ -87,6 +87,15 @@ it('carries everything from two managers that take builds meanwhile into a new d
   }
 });
 
+it('a backup that nobody reads to its end has failed', async () => {
+  const backup = start('old', 'backup', '-');
+  backup.stdout.destroy();
+  expect(await endOf(backup)).toEqual({
+    code: 69,
+    said: 'quay-build-manager backup failed: who was to read it was gone before its end\n',
+  });
+});
+
 it('a pipe that brings only a part is refused, and leaves an empty place', async () => {
   await submitPackage(urls[0] ?? '');
   const backup = start('old', 'backup', '-');

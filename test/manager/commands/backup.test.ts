@@ -90,7 +90,7 @@ it('says what is wrong with a place that has nothing, and with a file that is no
   });
   expect(await run('old', 'backup', join(directory, 'no-folder', 'backup'))).toEqual({
     code: 69,
-    output: expect.stringContaining('ENOENT') as string,
+    output: `quay-build-manager backup failed: the folder ${directory}/no-folder is not there: make it, or name a file elsewhere\n`,
   });
   const other = join(directory, 'other');
   await writeFile(other, 'hello');
@@ -98,9 +98,15 @@ it('says what is wrong with a place that has nothing, and with a file that is no
     code: 69,
     output: expect.stringContaining('quay-build-manager restore failed: it is broken or not whole') as string,
   });
-  expect(await run('empty', 'restore', join(directory, 'missing'))).toEqual({
+  const missing = join(directory, 'missing');
+  expect(await run('untouched', 'restore', missing)).toEqual({
     code: 69,
-    output: expect.stringContaining('ENOENT') as string,
+    output: `quay-build-manager restore failed: ${missing} is not there: name a file that backup wrote, or - for stdin\n`,
   });
+  expect(await run('untouched', 'restore', directory)).toEqual({
+    code: 69,
+    output: `quay-build-manager restore failed: ${directory} is a folder: name the file that backup wrote, or - for stdin\n`,
+  });
+  expect(await readdir(directory)).not.toContain('untouched');
   expect((await readdir(directory)).filter((name) => name.includes('.part'))).toEqual([]);
 });
