@@ -106,6 +106,17 @@ it("does not let a namespace build on another's private image, not even when the
   const { state, error } = await ended(farm, foreign.id);
   expect({ state, code: error?.code }).toEqual({ state: 'error', code: 'cannotpullbaseimage' });
   expect(error?.base_error).toMatch(/denied|unauthorized|authentication required/i);
+
+  // Engines that know no heredocs read a COPY there.
+  const hidden = `FROM busybox:stable\nRUN cat <<CMD\nCOPY --from=${base.registry}/private/base:latest /hidden /\nCMD\n`;
+  const thief = await submit(farm, { repository: 'other/app' }, lone(hidden));
+  expect(await ended(farm, thief.id)).toMatchObject({
+    state: 'error',
+    error: {
+      code: 'cannotpullbaseimage',
+      base_error: expect.stringMatching(/denied|unauthorized/) as string,
+    },
+  });
   for (const name of ['private/base', 'private/app']) {
     await e2e.engine.docker(['rmi', `${base.registry}/${name}:latest`]);
   }

@@ -47,6 +47,7 @@ export function calmEngine(parts: Partial<Engine> = {}): Engine {
     pull: () => Promise.resolve(),
     build: () => Promise.resolve({ imageId: 'sha256:image' }),
     inspect: () => Promise.resolve({ imageId: 'sha256:base', platform: 'linux/amd64' }),
+    triggers: () => Promise.resolve([]),
     tag: () => Promise.resolve(),
     push: () => Promise.resolve({ digest: DIGEST }),
     untag: () => Promise.resolve(),
@@ -88,6 +89,7 @@ export const scratchSource: FetchedSource = {
   base: { reference: 'scratch', registry: 'docker.io', name: 'scratch', tag: 'latest' },
   images: [],
   uncertain: false,
+  mayNameMore: false,
 };
 
 /** What a manager asks for, when only the phases matter. */

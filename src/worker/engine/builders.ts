@@ -20,6 +20,8 @@ export interface Builders {
   readonly build: Engine['build'];
   /** Which one `build` uses, asking the engine when that is not known yet. */
   choose(signal: AbortSignal): Promise<BuilderName>;
+  /** Podman's answers leave out some of Docker's. */
+  readonly isPodman: (signal: AbortSignal) => Promise<boolean>;
 }
 
 export function createBuilders(
@@ -49,6 +51,7 @@ export function createBuilders(
   };
   return {
     choose,
+    isPodman: async (signal) => (await findPodman(signal)) !== null,
     async build(build, call) {
       call.signal.throwIfAborted();
       try {

@@ -78,6 +78,8 @@ export interface Engine {
   build(build: ImageBuild, call: EngineCall): Promise<{ imageId: string }>;
   /** The id of an image that is on the engine, and the platform that it says it is for; or null. */
   inspect(reference: string, signal: AbortSignal): Promise<{ imageId: string; platform: string } | null>;
+  /** What a build that begins with this image does first (`ONBUILD`); null where the engine does not tell, as Podman. */
+  triggers(reference: string, signal: AbortSignal): Promise<readonly string[] | null>;
   tag(reference: string, repository: string, tag: string, signal: AbortSignal): Promise<void>;
   /** Pushes one tag of `repository` (`host/namespace/name`) and answers with the digest the registry knows it by. */
   push(

@@ -11,7 +11,8 @@ import { errorOf, followMessages, logMessageOf, type WireMessage } from './messa
 export function createImages(
   client: () => Promise<Docker>,
   engineName: string,
-): Pick<Engine, 'pull' | 'inspect' | 'tag' | 'push' | 'untag'> {
+  isPodman: (signal: AbortSignal) => Promise<boolean>,
+): Pick<Engine, 'pull' | 'inspect' | 'triggers' | 'tag' | 'push' | 'untag'> {
   /** Runs a call that moves nothing. dockerode does not hand its signal on everywhere, so the wait itself is cut. */
   const ask = async <T>(signal: AbortSignal, call: (docker: Docker) => Promise<T>): Promise<T> => {
     try {
@@ -61,6 +62,12 @@ export function createImages(
       }
     },
 
+    async triggers(reference, signal) {
+      if (await isPodman(signal)) return null;
+      const { Config } = await ask(signal, (docker) => docker.getImage(reference).inspect());
+      return configSchema.safeParse(Config).data?.OnBuild ?? [];
+    },
+
     async tag(reference, repository, tag, signal) {
       await ask(signal, (docker) =>
         docker.getImage(reference).tag({ repo: repository, tag, abortSignal: signal }),
@@ -104,6 +111,8 @@ export function createImages(
 function authConfig(credentials: RegistryCredentials | null): { username: string; password: string } {
   return { username: credentials?.username ?? '', password: credentials?.password ?? '' };
 }
+
+const configSchema = z.object({ OnBuild: z.array(z.string()).nullish() }).nullish();
 
 const pushAuxSchema = z.object({ Tag: z.string(), Digest: z.string() });
 const DIGEST_LINE = /^(\S+): digest: (sha256:[0-9a-f]{64}) size: \d+/;

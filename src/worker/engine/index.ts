@@ -32,7 +32,7 @@ export function createEngine({
   const transport = createTransport(endpoint);
   const builders = createBuilders(transport, builder, frontends);
   return {
-    ...createImages(dockerClient(endpoint), endpoint.name),
+    ...createImages(dockerClient(endpoint), endpoint.name, builders.isPodman),
     build: builders.build,
     describe: (signal) => describeEngine(transport, builders, signal),
   };

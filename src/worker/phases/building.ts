@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { BuildError, type BuildErrorCode } from '../../contract/build-errors.ts';
 import type { EngineMessage } from '../../contract/log-messages.ts';
-import { EngineError } from '../engine/engine.ts';
+import { EngineError, type ImageBuild } from '../engine/engine.ts';
 import type { FetchedSource } from '../source/source.ts';
 import { type BuildRun, temporaryReference } from './build-run.ts';
 import { engineFailure } from './failures.ts';
@@ -18,7 +18,7 @@ const FOREIGN_HELP =
 export async function buildImage(
   run: BuildRun,
   source: FetchedSource,
-  cacheFrom: readonly string[],
+  { cacheFrom, pull }: Pick<ImageBuild, 'cacheFrom' | 'pull'>,
 ): Promise<string> {
   await run.output.phase('building');
   await using agents = await startSshAgents(run.build.ssh ?? {}, run);
@@ -35,7 +35,7 @@ export async function buildImage(
         dockerfile: source.dockerfile,
         reference: temporaryReference(run.id),
         cacheFrom,
-        pull: source.uncertain,
+        pull,
         credentials: run.credentials.byHost,
         buildArgs: run.build.build_args ?? {},
         target: run.build.target ?? '',

@@ -23,10 +23,10 @@ export async function walkPhases(run: BuildRun): Promise<BuildResult> {
   demandPushToAllowed(run);
   const source = await unpack(run);
   await demandEntitlementsAllowed(run, source);
-  await pullBases(run, source);
+  const pull = await pullBases(run, source);
   const cacheFrom = await primeCache(run, source.base);
   try {
-    const imageId = await buildImage(run, source, cacheFrom);
+    const imageId = await buildImage(run, source, { cacheFrom, pull });
     // While the engine pushes, which takes longer.
     void run.discardSource();
     const digests = await pushTags(run);

@@ -39,6 +39,8 @@ export interface FetchedSource {
   readonly images: readonly BaseImage[];
   /** Whether some image's name could not be read, so that the engine must ask the registries itself. */
   readonly uncertain: boolean;
+  /** Whether an engine may read names of images where none was read here, and must ask their registries too: it reads in its own way. */
+  readonly mayNameMore: boolean;
 }
 
 /** Fetches the package or the commit, and reads its Dockerfile. Throws a BuildError that names what is wrong. */

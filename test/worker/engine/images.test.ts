@@ -98,6 +98,7 @@ test('pulls by tag and by digest what was removed, and tells how it goes', async
   await engine.untag(`${repository}:v1`);
   await engine.pull(`${repository}@${digest}`, null, recordCall());
   expect(await engine.inspect(`${repository}@${digest}`, signal)).toMatchObject({ imageId });
+  expect(await engine.triggers(BASE, signal)).toEqual([]);
 });
 
 test('removing a name that is gone is no error', async () => {

@@ -276,6 +276,7 @@ describe('registries', () => {
     await engine().untag(`${repository}:v1`);
     await engine().pull(`${repository}@${digest}`, null, recordCall());
     expect(await engine().inspect(`${repository}@${digest}`, signal)).toMatchObject({ imageId });
+    expect(await engine().triggers(BASE, signal)).toBeNull();
   });
 
   test('with a password: with the right one, and denied without', async () => {

@@ -118,10 +118,19 @@ describe('pulling', () => {
     expect(pulls[0]?.[1]).toBeNull();
   });
 
-  it('lets the engine ask the registries itself where a name could not be read', async () => {
+  it.each([
+    ['a name could not be read', { uncertain: true }, [], true],
+    ['there may be more names than were read', { mayNameMore: true }, [], true],
+    ['a base has its heirs copy from an image', {}, ['COPY --from=team/tools:1 /a /a'], true],
+    ['an engine does not tell what a base has its heirs do', {}, null, true],
+    ['all names were read', {}, ['RUN make'], false],
+  ] as const)('lets the engine ask the registries itself where %s', async (_what, source, triggers, asks) => {
     const { engine, builds } = notingEngine();
-    await build(engine, { source: { uncertain: true } });
-    expect(builds[0]?.pull).toBe(true);
+    await build(
+      { ...engine, triggers: () => Promise.resolve(triggers) },
+      { source: { ...withBase(image('docker.io', 'alpine')), ...source } },
+    );
+    expect(builds[0]?.pull).toBe(asks);
   });
 
   it.each([

@@ -49,6 +49,38 @@ test.each([
 });
 
 test.each([
+  ['FROM a\nRUN cat <<CMD\nCOPY --from=b /x /x\nCMD\n', 'a heredoc, or lines of their own'],
+  ['# other=x\n# escape=`\nFROM a\nCMD x `\nCOPY --from=b /x /x\n', 'a directive, or a comment'],
+  ['FROM a\n\vCOPY --from=b /x /x\n', 'a space, or a letter'],
+  ['FROM a\nCMD x\n\u00a0COPY --from=b /x /x\n', 'a space, or a letter'],
+  ['FROM a\nCOPY --fr"o"m=b /x /x\n', 'quotes in a flag'],
+  ['FROM a\nRUN --mount=type=bind,"from=b",target=/x x\n', 'quotes in an option'],
+  ['FROM a AS x\nONBUILD COPY --from=b /x /x\nFROM x\n', 'what a stage has its heirs do'],
+  ['FROM a AS h.example/b\nFROM a\nCMD from h.example/b\n', 'a text'],
+  ['ARG X=a\nARG X\nFROM ${X:-b}\n', 'a variable that is declared twice'],
+  ["ARG X='a'\nFROM ${X:+b}\n", 'a quoted variable'],
+])('%j may name more images to some engine: %s', (text) => {
+  expect(readDockerfile(text, 'Dockerfile').mayNameMore).toBe(true);
+});
+
+test.each([
+  '# from here\nFROM a\n  # and from there\nRUN x\n',
+  'FROM --platform=linux/amd64 a AS from-here\r\nFROM from-here\r\nCOPY --from=from-here \\\r\n --chown=1 x y\r\n',
+  'ARG X=1 Y\nARG Z=$X\nFROM a:${Z:-2}\nRUN --mount=from=b,target=/x --mount=type=cache,from=c,target=/y x\n',
+  'FROM a\nCOPY --fr\\\n# and\nom=b x y\n',
+])('%j names no more than the images that are read', (text) => {
+  expect(readDockerfile(text, 'Dockerfile').mayNameMore).toBe(false);
+});
+
+test('only what can be the name of a stage is one', () => {
+  const { images } = readDockerfile(
+    'FROM a AS h.example/b\nFROM a\nCOPY --from=h.example/b x y\n',
+    'Dockerfile',
+  );
+  expect(images.map(({ reference }) => reference)).toEqual(['a:latest', 'h.example/b:latest']);
+});
+
+test.each([
   ['nginx', 'docker.io', 'nginx', 'latest'],
   ['team/app:1', 'docker.io', 'team/app', '1'],
   ['docker.io/team/app', 'docker.io', 'docker.io/team/app', 'latest'],

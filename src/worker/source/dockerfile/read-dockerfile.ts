@@ -3,10 +3,11 @@ import { BuildError } from '../../../contract/build-errors.ts';
 import type { BaseImage, FetchedSource } from '../source.ts';
 import { quote } from '../../../contract/words.ts';
 import { DEFAULT_REGISTRY, imageKey, parseImageName } from './image-name.ts';
+import { countFrom } from './more-images.ts';
 import { substitute, type Variables } from './substitute.ts';
 
 /** What a Dockerfile says of images; see {@link FetchedSource}. A `base` that could not be read is not among the `images`. */
-export type DockerfileImages = Pick<FetchedSource, 'base' | 'images' | 'uncertain'>;
+export type DockerfileImages = Pick<FetchedSource, 'base' | 'images' | 'uncertain' | 'mayNameMore'>;
 
 /** Set by the engine for the platform it builds on (Dockerfile reference, "Automatic platform ARGs in the global scope"). */
 const SET_BY_ENGINE: ReadonlySet<string> = new Set(
@@ -14,6 +15,10 @@ const SET_BY_ENGINE: ReadonlySet<string> = new Set(
 );
 /** The platform that is built for, which is what a FROM without one takes. */
 const TARGET = /^\$(?:TARGETPLATFORM|\{TARGETPLATFORM\})$/;
+/** What a stage may be called; a further name of another kind is an image's (Dockerfile reference, "FROM"). */
+const STAGE_NAME = /^[a-z][a-z0-9_.-]*$/;
+/** Quotes and escapes, which each engine takes away from a variable's value in its own way. */
+const QUOTING = /["'`\\]/;
 /** Frontends whose language this reader knows; another one may read the file in its own way. */
 const KNOWN_SYNTAX = /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/;
 
@@ -44,7 +49,9 @@ export function readDockerfile(
 ): DockerfileImages {
   const dockerfile = DockerfileParser.parse(text.replace(/^\uFEFF/, ''));
   const foreign = foreignSyntax(dockerfile);
-  if (foreign !== null) return { base: asWritten(foreign), images: [], uncertain: true };
+  if (foreign !== null) {
+    return { base: asWritten(foreign), images: [], uncertain: true, mayNameMore: true };
+  }
 
   const escape = dockerfile.getEscapeCharacter();
   const variables: Variables = { values: new Map(), unknown: new Set(SET_BY_ENGINE) };
@@ -55,6 +62,11 @@ export function readDockerfile(
   /** How many images were found before each stage. */
   const foundBefore: number[] = [];
   let uncertain = false;
+  /** How many of the letters FROM were read as what names an image. */
+  let fromRead = 0;
+  const declared = new Set<string>();
+  /** Whether engines may differ in what the variables are, and whether a FROM has one. */
+  const variable = { isOdd: false, isUsed: false };
   const issue = (instruction: Instruction, what: string): BuildError =>
     new BuildError(
       'dockerfileissue',
@@ -67,6 +79,9 @@ export function readDockerfile(
     if (written === '' || (as !== undefined && !named)) {
       throw issue(instruction, 'FROM takes one image, and AS with a name if the stage gets one.');
     }
+    fromRead += 1 + countFrom(written) + countFrom(name ?? '');
+    variable.isUsed ||= written.includes('$');
+    variable.isOdd ||= QUOTING.test(written);
     const stage = { name: name?.toLowerCase() ?? null, written };
     const image = substitute(written, variables, escape);
     if (image === null) return { ...stage, from: null };
@@ -93,6 +108,7 @@ export function readDockerfile(
 
   /** What a `--from` names: a stage, by name or number, or an image. */
   const readSource = (source: string): void => {
+    fromRead += 1 + countFrom(source);
     if (numbers.has(source.toLowerCase()) || (/^\d+$/.test(source) && Number(source) < stages.length)) return;
     const image = parseImageName(source);
     if (image === null) uncertain = true;
@@ -104,7 +120,7 @@ export function readDockerfile(
       const stage = readFrom(instruction);
       foundBefore.push(found.length);
       stages.push(stage);
-      if (stage.name !== null) numbers.set(stage.name, stages.length - 1);
+      if (stage.name !== null && STAGE_NAME.test(stage.name)) numbers.set(stage.name, stages.length - 1);
       if (stage.from === null) uncertain = true;
       else if (typeof stage.from === 'object') found.push(stage.from);
     } else if (stages.length === 0) {
@@ -114,7 +130,10 @@ export function readDockerfile(
           `${quote(instruction.getInstruction())} comes before the first FROM; only ARG may.`,
         );
       }
-      declare(instruction, variables, escape, given);
+      const names = declare(instruction, variables, escape, given);
+      variable.isOdd ||=
+        names.some((name) => declared.has(name)) || QUOTING.test(instruction.getArgumentsContent() ?? '');
+      for (const name of names) declared.add(name);
     } else {
       sourcesOf(instruction).forEach(readSource);
     }
@@ -142,6 +161,7 @@ export function readDockerfile(
     base: first[0] ?? asWritten(base.written),
     images: distinct([...first, ...found.slice(0, foundBefore[number + 1])]),
     uncertain,
+    mayNameMore: countFrom(text) > fromRead || (variable.isOdd && variable.isUsed),
   };
 }
 
@@ -159,16 +179,18 @@ function numberIn(target: string): number {
 
 /**
  * Takes the values of an ARG before the first FROM: those that the build gives, else the defaults. Those that the engine sets stay
- * its own, whatever they get.
+ * its own, whatever they get. Answers with the names.
  */
 function declare(
   instruction: Arg,
   { values, unknown }: Variables,
   escape: string,
   given: ReadonlyMap<string, string>,
-): void {
+): string[] {
+  const names: string[] = [];
   for (const argument of instruction.getPropertyArguments()) {
     const [, name = '', written] = /^([^=]*)(?:=(.*))?$/s.exec(argument.getValue()) ?? [];
+    names.push(name);
     if (SET_BY_ENGINE.has(name)) continue;
     const value =
       given.get(name) ??
@@ -180,6 +202,7 @@ function declare(
       values.set(name, value);
     }
   }
+  return names;
 }
 
 /** The `--from` of a COPY, and those of a RUN's mounts. */
