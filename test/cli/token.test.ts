@@ -40,6 +40,20 @@ it('is the variable, or the file that another names, its last line with an end o
   }
 });
 
+it('is refused when it cannot be one, without being shown', async () => {
+  const file = join(directory, 'two-lines');
+  await writeFile(file, `${token}\n${token}\n`);
+  const outputs = await Promise.all([
+    list({ QUAY_BUILD_TOKEN: `${token}\n${token}` }),
+    list({ QUAY_BUILD_TOKEN: `${token} ` }),
+    list({ QUAY_BUILD_TOKEN: `töken-${token}` }),
+    list({ QUAY_BUILD_TOKEN_FILE: file }),
+  ]);
+  expect(outputs.map(({ code }) => code)).toEqual([2, 2, 2, 2]);
+  for (const { stderr } of outputs) expect(stderr).toContain('is no token');
+  expect(JSON.stringify(outputs)).not.toContain(token);
+});
+
 it('is refused from two places, and from a file that is not there or empty, without being shown', async () => {
   const file = join(directory, 'empty');
   await writeFile(file, '\n');

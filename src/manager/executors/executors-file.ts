@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { namespaceSchema } from '../../contract/api.ts';
 import { extensionNames } from '../../contract/extensions.ts';
 import { workerLabelsSchema } from '../../contract/worker-labels.ts';
 import {
@@ -40,7 +41,7 @@ const common = {
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be up to 32 lower-case letters, digits and dashes'),
   capacity: z.int().min(1).max(CAPACITY_MAX),
-  namespaces: z.array(z.string().min(1).max(255)).min(1).max(1000).nullable().default(null),
+  namespaces: z.array(namespaceSchema).min(1).max(1000).nullable().default(null),
   labels: workerLabelsSchema.default({}),
   extensions: z
     .array(z.enum(extensionNames))
@@ -112,7 +113,9 @@ export async function readExecutorsFile(path: string): Promise<readonly Executor
   }
   const parsed = executorsFileSchema.safeParse(content);
   if (!parsed.success) {
-    const wrong = parsed.error.issues.map(({ path: at, message }) => `${at.join('.')}: ${message}`);
+    const wrong = parsed.error.issues.map(({ path: at, message }) =>
+      [...(at.length === 0 ? [] : [at.join('.')]), message].join(': '),
+    );
     throw new ExecutorsError(
       `EXECUTORS_FILE: ${path}: ${wrong.join('; ')}; it must be a list like ` +
         '[{"name":"local","type":"process","capacity":2}], as docs/executors.md describes it',

@@ -31,7 +31,12 @@ describe('a file of executors', () => {
 
   it.each([
     ['no JSON', '[{ "name": secret-word', 'it is not JSON'],
-    ['no executor', [], 'must be a list like'],
+    ['no executor', [], 'executors.json: Too small'],
+    [
+      'a namespace that no build can have',
+      [{ ...local, namespaces: ['Secret-Word'] }],
+      '0.namespaces.0: must be a namespace',
+    ],
     ['an unknown type', [{ ...local, type: 'cloud' }], '0.type'],
     ['an unknown field', [{ ...local, imge: 'secret-word' }], '0: '],
     ['a container without an image', [{ ...local, type: 'container' }], '0.image'],
