@@ -38,6 +38,10 @@ executables: executables/quay-builder executables/quay-build ## Leave the worker
 
 comma := ,
 # Podman's own format of images has no health checks.
+# From 23 on, Docker's command line has BuildKit by a plugin alone, without which it has words of its own for it.
+REQUIRE_BUILDKIT = case "$$($(ENGINE) --version)" in 'Docker version 2'[3-9].*|'Docker version '[3-9][0-9].*) \
+	$(ENGINE) buildx version >/dev/null 2>&1 || { echo "$@ needs BuildKit, which '$(ENGINE)' has by its plugin buildx: \
+	install docker-buildx-plugin (Debian: docker-buildx), or build with ENGINE=podman." >&2; exit 69; } ;; esac
 IMAGE_BUILD = $(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) --build-arg VERSION='$(VERSION)' --build-arg REVISION='$(REVISION)' $(BUILD_FLAGS)
 
 .PHONY: build-alpine-image build-alpine
@@ -46,6 +50,7 @@ build-alpine-image build-alpine: build ## Build the worker's image on Alpine, IM
 
 .PHONY: build-rhel-image build-rhel
 build-rhel-image build-rhel: build ## Build the worker's image on UBI 9, IMAGE:IMAGE_TAG-rhel (SUBSCRIPTION_KEY=file, the same)
+	@$(REQUIRE_BUILDKIT)
 	DOCKER_BUILDKIT=1 $(IMAGE_BUILD) --file Dockerfile.rhel $(if $(SUBSCRIPTION_KEY),--secret 'id=subscription_key$(comma)src=$(SUBSCRIPTION_KEY)') \
 		--tag '$(IMAGE):$(IMAGE_TAG)-rhel' .
 
