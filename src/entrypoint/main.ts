@@ -37,7 +37,8 @@ async function main([program = '', ...args]: readonly string[]): Promise<number>
     return exitCodes.configuration;
   }
   const { variables, warnings } = await gatherAuthorities(PLACES, process.env);
-  const environment = { ...process.env, ...variables };
+  // Of systemd's Container Interface: the program says of a container what it needs.
+  const environment: NodeJS.ProcessEnv = { container: 'oci', ...process.env, ...variables };
   const told = [...warnings];
   const own = process.getuid?.() === 0 ? imageUser() : null;
   if (own !== null) {
@@ -56,7 +57,8 @@ async function main([program = '', ...args]: readonly string[]): Promise<number>
     }
     environment['HOME'] = user.home;
   }
-  if (told.length > 0) await warn(program, told);
+  // A health check every few seconds would repeat what the container's log says already.
+  if (told.length > 0 && !args.includes('health')) await warn(program, told);
   const path = resolve(import.meta.dirname, '../../bin', program);
   process.execve?.(path, [path, ...args], environment);
   return exitCodes.configuration;

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { refuseUnknownCommand } from '../contract/unknown-command.ts';
 import { version } from '../contract/version.ts';
 import { addHealthCommand } from './commands/health.ts';
 import { addKeysCommands } from './commands/keys-command-line.ts';
@@ -11,12 +12,16 @@ import { exitCodes } from './exit-codes.ts';
  * check every few seconds would else cost as much as a start.
  */
 
-await commandLine()
-  .parseAsync()
-  .catch((error: unknown) => {
-    if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.wrongSetting;
-  });
+await run(process.argv.slice(2)).catch((error: unknown) => {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.wrongSetting;
+});
+
+async function run(args: readonly string[]): Promise<void> {
+  const program = commandLine();
+  refuseUnknownCommand(program, args, 'quay-build-manager --help lists its commands');
+  await program.parseAsync(args, { from: 'user' });
+}
 
 function commandLine(): Command {
   const program = new Command('quay-build-manager')

@@ -7,6 +7,7 @@ import { makeFolders } from '../contract/folders.ts';
 import { proxiesOf } from '../contract/network/settings.ts';
 import { REGISTRATION_REALM } from '../contract/uris.ts';
 import { reasonOf } from '../contract/reason.ts';
+import type { Advice } from './advice.ts';
 import { systemClock } from './clock.ts';
 import { examineEngineDisk } from './disk/findings.ts';
 import { examineAbilities } from './engine-findings.ts';
@@ -28,19 +29,21 @@ export async function* examine(
   engine: Engine,
   storage: EngineStorage,
   registry: string | undefined,
+  advice: Advice,
 ): AsyncGenerator<Finding> {
-  yield* examineEngine(settings, engine, storage);
-  yield await examineDisk(workDirOf(settings));
-  yield await examineManager(settings);
+  yield* examineEngine(settings, engine, storage, advice);
+  yield await examineDisk(workDirOf(settings), advice);
+  yield await examineManager(settings, advice);
   yield await examineProgram('git', ['--version'], 'builds of a git commit need it: install git');
   yield await examineProgram('ssh', ['-V'], 'commits fetched over ssh need it: install openssh-client');
-  if (registry !== undefined) yield await examineRegistry(registry);
+  if (registry !== undefined) yield await examineRegistry(registry, advice);
 }
 
 async function* examineEngine(
   settings: WorkerSettings,
   engine: Engine,
   storage: EngineStorage,
+  advice: Advice,
 ): AsyncGenerator<Finding> {
   try {
     const description = await engine.describe(AbortSignal.timeout(DESCRIBE_WITHIN_MS));
@@ -57,10 +60,7 @@ async function* examineEngine(
       engineIsOurs: settings.ENGINE_IS_OURS === 'yes',
     });
   } catch (error) {
-    yield bad(
-      `engine: ${reasonOf(error)}`,
-      'check that it runs, that DOCKER_HOST is its address, and that this user may use its socket',
-    );
+    yield bad(`engine: ${reasonOf(error)}`, advice.engine);
   }
 }
 
@@ -73,22 +73,20 @@ function judgeBuilder({ name, version, builder }: EngineDescription): Finding {
   );
 }
 
-async function examineDisk(directory: string): Promise<Finding> {
+async function examineDisk(directory: string, advice: Advice): Promise<Finding> {
   try {
     await makeFolders(directory);
     const { bavail, bsize } = await statfs(directory);
     const free = bavail * bsize;
     const what = `disk: ${(free / GIB).toFixed(1)} GiB are free at ${directory}`;
-    return free >= DOCTOR_DISK_BYTES
-      ? good(what)
-      : warning(what, 'a package and its unpacked files lie there: free some, or set WORK_DIR');
+    return free >= DOCTOR_DISK_BYTES ? good(what) : warning(what, advice.fullDisk);
   } catch (error) {
-    return bad(`disk: ${reasonOf(error)}`, 'set WORK_DIR to a folder that this user may write');
+    return bad(`disk: ${reasonOf(error)}`, advice.workDirectory);
   }
 }
 
 /** Joins the registration realm and leaves it, which leaves no trace. */
-async function examineManager(settings: WorkerSettings): Promise<Finding> {
+async function examineManager(settings: WorkerSettings, advice: Advice): Promise<Finding> {
   const endpoint = endpointOf(settings);
   const where = `manager: ${endpoint.origin}${endpoint.pathname}`;
   try {
@@ -109,10 +107,7 @@ async function examineManager(settings: WorkerSettings): Promise<Finding> {
       transport.end();
     }
   } catch (error) {
-    return bad(
-      `${where}: ${reasonOf(error)}`,
-      'check SERVER or ENDPOINT, that the manager runs and takes enterprise workers, also without REGISTRATION_TICKET or by this one, and for wss the TLS settings',
-    );
+    return bad(`${where}: ${reasonOf(error)}`, advice.manager);
   }
 }
 
@@ -126,7 +121,7 @@ async function examineProgram(program: string, args: readonly string[], advice: 
 }
 
 /** Asks the registry's base endpoint (OCI distribution specification, "end-1"): 401 is an answer too. */
-async function examineRegistry(host: string): Promise<Finding> {
+async function examineRegistry(host: string, advice: Advice): Promise<Finding> {
   let reason = '';
   for (const scheme of ['https', 'http']) {
     try {
@@ -143,8 +138,5 @@ async function examineRegistry(host: string): Promise<Finding> {
       reason ||= reasonOf(error);
     }
   }
-  return bad(
-    `registry: ${host}: ${reason || 'it is no registry'}`,
-    'check its name and port, that it is up, and that this machine and its engine reach it',
-  );
+  return bad(`registry: ${host}: ${reason || 'it is no registry'}`, advice.registry);
 }

@@ -35,7 +35,9 @@ import type { FetchSource } from './source/source.ts';
 import { passwordsOf, withProxyNames } from '../contract/network/proxies.ts';
 import { proxiesOf } from '../contract/network/settings.ts';
 import { reasonOf } from '../contract/reason.ts';
+import { refuseUnknownCommand } from '../contract/unknown-command.ts';
 import { version } from '../contract/version.ts';
+import { adviceFor, isInContainer } from './advice.ts';
 import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 
 /** `quay-builder`: reads its settings, puts the worker together, and answers the system's signals. */
@@ -138,6 +140,9 @@ Every setting is described in docs/reference/worker.md; what the exit codes mean
     .action(({ alive = false }: { alive?: boolean }) => {
       asked = { ...asked, command: 'health', alive };
     });
+  const shell = '; for a shell in the image: docker run --interactive --tty --entrypoint sh IMAGE';
+  const help = `quay-builder --help lists its commands${isInContainer(process.env) ? shell : ''}`;
+  refuseUnknownCommand(program, args, help);
   program.parse(args, { from: 'user' });
   return { config: program.opts<{ config?: string }>().config, ...asked };
 }
@@ -154,7 +159,8 @@ async function doctor(settings: WorkerSettings, registry: string | undefined): P
   const engine = createEngine(engineOptions(settings));
   const storage = createEngineStorage(engineOptions(settings));
   const { examine } = await import('./doctor.ts');
-  for await (const { level, what, advice } of examine(settings, engine, storage, registry)) {
+  const findings = examine(settings, engine, storage, registry, adviceFor(process.env));
+  for await (const { level, what, advice } of findings) {
     process.stdout.write(`${signs[level]}  ${what}\n${advice === '' ? '' : `      ${advice}\n`}`);
     if (level === 'bad') exitCode = exitCodes.unwell;
   }

@@ -157,6 +157,18 @@ describe('the images', () => {
   });
 
   it.each([ALPINE, RHEL])(
+    '%s runs the worker alone, and says what a container of it needs',
+    async (image) => {
+      const ran = (...command: string[]): Promise<string> =>
+        e2e.engine.docker(['run', '--rm', '--env', 'SERVER=ws://127.0.0.1:1', image, ...command]);
+      await expect(ran('bash', '-c', 'true')).rejects.toThrow(
+        /ended with 64: .*unknown command 'bash'.*--entrypoint sh IMAGE/s,
+      );
+      await expect(ran('doctor')).rejects.toThrow(/ended with 1: .*the container has its socket/s);
+    },
+  );
+
+  it.each([ALPINE, RHEL])(
     '%s has what a worker needs, and nothing to compile or install with',
     async (image) => {
       const has = (names: string): string =>
@@ -326,6 +338,9 @@ describe('with authorities in /certs', () => {
       'unable to verify the first certificate',
     );
     await using _ready = await start('trusted', [...usual, ...socket, ...certs, ALPINE]);
+    expect(await logs('trusted')).toContain('/certs/bad.crt: it holds no certificate');
+    const health = ['exec', 'trusted', 'sh', '-c', 'quay-builder health 2>&1; true'];
+    await expect.poll(() => engine.docker(health)).toBe('1 ready\n');
     tls.close();
     tls.closeAllConnections();
   });

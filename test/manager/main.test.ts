@@ -47,6 +47,14 @@ describe('a manager that cannot start', () => {
     },
   );
 
+  it('says so of a command that there is not', async () => {
+    await using manager = start({}, ['tokne', 'ci', '--file', 'api-tokens.json']);
+    expect(await manager.exited).toBe(64);
+    expect(manager.output()).toBe(
+      "error: unknown command 'tokne'\nquay-build-manager --help lists its commands\n",
+    );
+  });
+
   it('keeps its data whatever it is called', async () => {
     const data = join(directory, 'called');
     for (const round of [1, 2]) {

@@ -76,6 +76,20 @@ it('says what lacks, and what to do about it', async () => {
   }
 });
 
+it('says what a container is to be given, in one', async () => {
+  const port = await freePort();
+  const env = { SERVER: `ws://127.0.0.1:${port}`, DOCKER_HOST: `unix://${directory}/no-engine.sock` };
+  const { exitCode, said } = await doctor({ ...env, WORK_DIR: '/dev/null/work', container: 'oci' }, [
+    '--registry',
+    `127.0.0.1:${port}`,
+  ]);
+  expect(exitCode).toBe(1);
+  expect(said).toMatch(/^FAIL {2}engine: .+\n {6}.*--volume \/var\/run\/docker\.sock:/m);
+  expect(said).toMatch(/^FAIL {2}disk: .+\n {6}mount a volume/m);
+  expect(said).toMatch(/^FAIL {2}manager: .+\n {6}.*127\.0\.0\.1 is this container.*\/certs$/m);
+  expect(said).toMatch(/^FAIL {2}registry: .+\n {6}.*127\.0\.0\.1 is this container/m);
+});
+
 it('sees that the classic builder is asked for, and what that costs', async () => {
   const { exitCode, said } = await doctor({
     ENDPOINT: manager.url.href,

@@ -56,6 +56,15 @@ describe('settings', () => {
     expect(worker.output()).not.toContain('a secret');
   });
 
+  it.each([
+    [{}, /^error: unknown command 'bash'\nquay-builder --help lists its commands\n$/],
+    [{ container: 'oci' }, /docker run --interactive --tty --entrypoint sh IMAGE\n$/],
+  ])('are not asked for with a command that there is not (%j)', async (env, said) => {
+    await using worker = start(env, ['bash', '-c', 'true']);
+    expect(await worker.exited).toBe(64);
+    expect(worker.output()).toMatch(said);
+  });
+
   it('may come from a file', async () => {
     const path = join(directory, 'settings.json');
     await writeFile(path, '{"LOG_LEVEL": "loud", "LABELS": "north"}');
