@@ -26,6 +26,7 @@ import type { BuildLogOptions } from './link/build-log.ts';
 import type { ForsakenTries } from './link/enlisting.ts';
 import { createLineLog } from './link/line-log.ts';
 import { createLogSpool } from './link/log-spool.ts';
+import { createLosses } from './link/losses.ts';
 import { reportResult } from './link/report-result.ts';
 import { type Answer, LinkError, type RealmSession } from './link/session.ts';
 import { temporaryReference } from './phases/build-run.ts';
@@ -268,12 +269,15 @@ async function run(
   build: BuildArguments,
   { id, masker, logger, controller }: RunOptions,
 ): Promise<BuildResult> {
+  const losses = createLosses(clock, (messages, error) =>
+    logger.warn({ messages, reason: reasonOf(error) }, 'log lines were lost'),
+  );
   const logOptions: BuildLogOptions = {
     link,
     clock,
     spool: isResumable(link) ? createLogSpool(workDirectory.logSpoolOf(id), logSpoolMaxBytes) : null,
     onRefused: (error) => controller.abort(error),
-    onLoss: (messages, error) => logger.warn({ messages, reason: reasonOf(error) }, 'log lines were lost'),
+    onLoss: (messages, error) => losses.add(messages, error),
   };
   const log = link.accepted.has('log-batch') ? createBatchLog(logOptions) : createLineLog(logOptions);
   const output = createBuildOutput(log, masker, clock);
@@ -310,6 +314,7 @@ async function run(
     callOffTimeout();
     // The last lines say why it failed; a manager that is gone has its calls rejected, so the log ends.
     await Promise.all([discardSource(), use.end(), output.end()]);
+    losses.end();
   }
 }
 

@@ -14,6 +14,8 @@ export const CALL_WITHIN_MS = 300_000;
 /** How long GOODBYE may wait for its answer before the connection is closed all the same. */
 export const GOODBYE_WITHIN_MS = 2_000;
 export const HEARTBEAT_EVERY_MS = 1_000;
+/** How often a worker without a build asks a manager, which would give it up without a word, whether it is still known there. */
+export const PING_MANAGER_EVERY_MS = 60_000;
 /** A connection over which pongs have come, and then nothing for this long, is lost: early enough that a build is resumed. */
 export const PING_EVERY_MS = 5_000;
 export const SILENCE_MAX_MS = 20_000;
@@ -32,6 +34,8 @@ export const BATCH_BYTES_MAX = 1024 * 1024;
 /** A batch is idempotent, so that a refused one is sent again: so many times in all. */
 export const BATCH_TRIES = 3;
 export const BATCH_RETRY_MS = 1_000;
+/** How often the worker's own log says that lines of a build's were lost. */
+export const LOSSES_EVERY_MS = 10_000;
 /** Lines that wait to be sent; at either limit the engine waits. */
 export const LOG_QUEUE_MAX = 1_000;
 export const LOG_QUEUE_BYTES_MAX = 1024 * 1024;

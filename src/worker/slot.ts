@@ -2,12 +2,13 @@ import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BuildError, buildErrorUri } from '../contract/build-errors.ts';
 import { reasonOf } from '../contract/reason.ts';
+import { managerProcedures } from '../contract/uris.ts';
 import type { Builder } from './builder.ts';
 import { type Clock, sleep } from './clock.ts';
-import { ENGINE_WATCH_MS } from './limits.ts';
+import { ENGINE_WATCH_MS, PING_MANAGER_EVERY_MS } from './limits.ts';
 import { enlist, NotReadyError } from './link/enlisting.ts';
 import type { RetryDelay } from './link/reconnecting.ts';
-import { RealmRefusedError, type Answer, type Ticket } from './link/session.ts';
+import { RealmRefusedError, type Answer, type RealmSession, type Ticket } from './link/session.ts';
 import { readTlsOptions } from './link/tls.ts';
 import { openTransport, type Transport } from './link/transport.ts';
 import { type ResumingOptions, seeThrough } from './resuming.ts';
@@ -151,8 +152,10 @@ async function serve(
     reason,
   }));
   const unequipped = watchEngine(builder, clock);
+  const stopPinging = pingManager(session, builder, clock);
   const attendance = await Promise.race([lost, answered.promise, leave, unequipped.promise]);
   unequipped.callOff();
+  stopPinging();
   if (attendance.end !== 'lost' && attendance.end !== 'sent away') await session.leave('wamp.close.normal');
   return attendance;
 }
@@ -164,31 +167,43 @@ function afterAnswer({ error }: Answer, realm: string | null): Attendance | null
   return { end: 'unequipped', reason: 'the engine went away during a build' };
 }
 
+/**
+ * Asks a deployed manager, when no build asks it anything, whether it still has this worker: it gives up one that it has not heard of
+ * for 60 s, as when its machine was paused, and neither says so nor closes the connection. Its answer ends the session then. A
+ * manager that takes workers back tells them.
+ */
+function pingManager(session: RealmSession, builder: Builder, clock: Clock): () => void {
+  if (session.accepted.has('resume')) return () => undefined;
+  return repeatedly(PING_MANAGER_EVERY_MS, clock, async () => {
+    if (!builder.busy) await session.call(managerProcedures.ping).catch(() => undefined);
+  });
+}
+
+/** Does this after every so many milliseconds, until it is called off. */
+function repeatedly(everyMs: number, clock: Clock, work: () => Promise<void>): () => void {
+  let isOver = false;
+  let callOff = (): void => undefined;
+  const again = (): void => {
+    if (!isOver) callOff = clock.after(everyMs, () => void work().then(again));
+  };
+  again();
+  return () => {
+    isOver = true;
+    callOff();
+  };
+}
+
 /** Resolves when the engine does not answer any more and no build runs, which would find out by itself. */
 function watchEngine(
   builder: Builder,
   clock: Clock,
 ): { readonly promise: Promise<Attendance>; readonly callOff: () => void } {
   const { promise, resolve } = Promise.withResolvers<Attendance>();
-  let isOver = false;
-  let callOff = (): void => undefined;
-  const look = async (): Promise<void> => {
+  const callOff = repeatedly(ENGINE_WATCH_MS, clock, async () => {
     const missing = builder.busy ? null : await builder.examine();
-    if (isOver) return;
     if (missing !== null && !builder.busy) resolve({ end: 'unequipped', reason: missing });
-    else lookAgain();
-  };
-  const lookAgain = (): void => {
-    callOff = clock.after(ENGINE_WATCH_MS, () => void look());
-  };
-  lookAgain();
-  return {
-    promise,
-    callOff: () => {
-      isOver = true;
-      callOff();
-    },
-  };
+  });
+  return { promise, callOff };
 }
 
 /** Resolves when the worker was asked to leave, and the answer of the build that ran is on its way. */

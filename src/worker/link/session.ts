@@ -1,5 +1,6 @@
 import autobahn, { type Deferred } from 'autobahn';
 import { type ExtensionName, managerAcceptanceSchema, type WorkerOffer } from '../../contract/extensions.ts';
+import { managerProcedures } from '../../contract/uris.ts';
 import type { Clock } from '../clock.ts';
 import { CALL_WITHIN_MS, GOODBYE_WITHIN_MS, JOIN_STEP_WITHIN_MS } from '../limits.ts';
 import type { Transport } from './transport.ts';
@@ -8,6 +9,15 @@ type Keywords = Readonly<Record<string, unknown>>;
 
 /** Of GOODBYE. */
 const MANAGER_STOPS = 'wamp.close.system_shutdown';
+/** Of the ERROR that answers a call. */
+const NO_SUCH_PROCEDURE = 'wamp.error.no_such_procedure';
+
+/** What a manager offers in a worker's realm for as long as it has that worker (contract 0.3, "Procedures and topics"). */
+const LASTING_PROCEDURES: ReadonlySet<string> = new Set([
+  managerProcedures.ping,
+  managerProcedures.ready,
+  managerProcedures.logMessage,
+]);
 
 /** What a procedure answers: its result, or an ERROR where there is a URI. */
 export interface Answer {
@@ -22,7 +32,10 @@ export interface RealmSession {
   readonly accepted: ReadonlySet<ExtensionName>;
   /** Extension `resume`: the last log message that the manager has stored, where it took the worker back with its build. */
   readonly lastStored: number | null;
-  /** Resolves when the session has ended, by GOODBYE or with its connection, with why. */
+  /**
+   * Resolves when the session has ended, with why: by GOODBYE, with its connection, or because a call showed that the manager has
+   * given the worker up, which deployed ones do without a word and without closing the connection.
+   */
   readonly ended: Promise<string>;
   /** Whether it ended because the manager stops: another one may be there. */
   readonly wasSentAway: boolean;
@@ -149,10 +162,17 @@ export async function joinRealm(
     get wasSentAway() {
       return wasSentAway;
     },
-    call: (procedure, kwargs, withinMs = CALL_WITHIN_MS) =>
-      within(withinMs, procedure, () =>
-        kwargs ? session.call(procedure, [], kwargs) : session.call(procedure),
-      ),
+    call: async (procedure, kwargs, withinMs = CALL_WITHIN_MS) => {
+      try {
+        return await within(withinMs, procedure, () =>
+          kwargs ? session.call(procedure, [], kwargs) : session.call(procedure),
+        );
+      } catch (error) {
+        const isGivenUp = error instanceof CallError && error.uri === NO_SUCH_PROCEDURE;
+        if (isGivenUp && LASTING_PROCEDURES.has(procedure)) end('the manager has given this worker up');
+        throw error;
+      }
+    },
     register: async (procedure, endpoint) => {
       await within(JOIN_STEP_WITHIN_MS, 'REGISTER', () =>
         session.register(procedure, async (_args, kwargs) => {

@@ -37,13 +37,15 @@ it('builds on when a log line is answered with an error', async () => {
     onCall: (uri, { json_data: data }) =>
       uri === LOG && String(data).includes('line') ? new Refusal('wamp.error.runtime_error') : undefined,
   });
-  await using _worker = await startWorker({ manager, engine });
+  await using worker = await startWorker({ manager, engine });
   const connection = await manager.connection();
   await connection.frame(isReady);
   expect((await connection.build(someBuild)).error).toBeNull();
   expect(connection.calls(LOG).filter(({ json_data: data }) => String(data).includes('line'))).toHaveLength(
     5,
   );
+  const told = [...worker.log().matchAll(/"messages":(\d+).*log lines were lost/g)];
+  expect(told.reduce((sum, [, messages]) => sum + Number(messages), 0)).toBe(5);
 });
 
 it.each([

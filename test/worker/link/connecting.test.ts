@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { extensionNames } from '../../../src/contract/extensions.ts';
-import { startWorker } from '../harness.ts';
-import { isReady, READY, SILENCE, startTestManager, type Worker } from '../test-manager.ts';
+import { endlessEngine, someBuild, startWorker } from '../harness.ts';
+import { isReady, READY, Refusal, SILENCE, startTestManager, type Worker } from '../test-manager.ts';
 
 /** How a worker comes to its realm, and what it does when a manager does not behave (contract 0.3, "Connecting"). */
 
@@ -179,4 +179,30 @@ it('leaves with GOODBYE when it is asked to', async () => {
   expect(await worker.ended).toBe('left');
   await connection.closed;
   expect(connection.frames.at(-1)?.[0]).toBe(6);
+});
+
+it.each([
+  ['has no build', false],
+  ['has a build, which is stopped', true],
+])('registers anew when the manager has given it up without a word, and it %s', async (_what, builds) => {
+  const { engine, begun, stopped } = endlessEngine();
+  let givenUp: Worker | null = null;
+  await using manager = await startTestManager({
+    onCall: (_uri, _kwargs, connection) =>
+      connection === givenUp ? new Refusal('wamp.error.no_such_procedure') : undefined,
+  });
+  await using worker = await startWorker({ manager, engine });
+  const first = await manager.connection();
+  await worker.logged('worker is ready');
+  if (builds) {
+    first.build(someBuild).catch(() => 'it will not be answered');
+    const { onMessage } = await begun;
+    givenUp = first;
+    void onMessage({ stream: 'nobody hears this\n' });
+    await stopped;
+  }
+  givenUp = first;
+  await first.closed;
+  await (await manager.connection()).frame(isReady);
+  expect(worker.log()).toContain('the manager has given this worker up');
 });
