@@ -12,6 +12,7 @@ import { readSecrets } from './secrets.ts';
 import type { Session } from './session.ts';
 import { readSource } from './source.ts';
 import { readSshKeys } from './ssh-keys.ts';
+import { toJson } from './text.ts';
 import { submitSource } from './upload.ts';
 import type { ProgressView } from './view.ts';
 import { describeWaiting, nobodyTakes } from './waiting.ts';
@@ -199,8 +200,4 @@ async function interruptible<T>(
     onInterrupt();
     return null;
   }
-}
-
-function toJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
 }

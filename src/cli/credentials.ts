@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { credentialListSchema, credentialSchema, type Credential } from '../contract/api/registries.ts';
 import { CliError, exitCodes, type ExitCode } from './failure.ts';
 import type { Session } from './session.ts';
-import { formatTable } from './text.ts';
+import { formatTable, toJson } from './text.ts';
 
 /** `quay-build credentials`: who the builds of a namespace are at registries. Each command answers with the exit code. */
 
@@ -18,7 +18,7 @@ export async function listCredentials(
   { namespace, json }: { readonly namespace: string; readonly json?: boolean },
 ): Promise<ExitCode> {
   const answer = await client.get(pathOf(namespace), credentialListSchema);
-  print(json === true ? `${JSON.stringify(answer, null, 2)}\n` : describe(answer.credentials));
+  print(json === true ? toJson(answer) : describe(answer.credentials));
   return exitCodes.ok;
 }
 

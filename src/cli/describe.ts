@@ -1,11 +1,8 @@
 import type { Build, Try } from '../contract/api.ts';
-import { formatDuration, formatTable } from './text.ts';
+import { formatDuration, formatFacts, formatTable, shortId, type Fact } from './text.ts';
 import { describePlace, describeReason } from './waiting.ts';
 
 /** How builds read. */
-
-const ID_SHOWN = 8;
-const LABEL_COLUMNS = 12;
 
 /** The line that says what came of a submission: a new build, or one that has its `dedupe_key`. */
 export function describeAccepted({ id }: Build, isNew: boolean): string {
@@ -30,52 +27,44 @@ export function describeEnd(build: Build): string {
 
 /** Everything about a build. */
 export function describeBuild(build: Build): string {
-  const rows: [string, string][] = [
+  const facts = formatFacts([
     ['id', build.id],
-    [
-      'state',
-      build.phase === null || build.ended_at !== null ? build.state : `${build.state}, ${build.phase}`,
-    ],
-    ...(build.waiting === null
-      ? []
-      : [
-          ['waiting', describeReason(build.waiting)] as [string, string],
-          ['place', describePlace(build).replace(/^place /, '')] as [string, string],
-        ]),
+    ['state', build.phase === null || hasEnded(build) ? build.state : `${build.state}, ${build.phase}`],
+    ['waiting', build.waiting && describeReason(build.waiting)],
+    ['place', describePlace(build).replace(/^place /, '')],
     ['image', build.tag_names.map((tag) => `${build.registry}/${build.repository}:${tag}`).join(' ')],
     ['source', describeSource(build)],
-    ...(build.context === '' ? [] : [['context', build.context] as [string, string]]),
-    ...(build.dockerfile_path === '' ? [] : [['dockerfile', build.dockerfile_path] as [string, string]]),
-    ...(build.target === '' ? [] : [['target', build.target] as [string, string]]),
+    ['context', build.context],
+    ['dockerfile', build.dockerfile_path],
+    ['target', build.target],
     ...describePairs('build arg', build.build_args),
     ...describePairs('label', build.labels),
-    ...build.worker_labels.map((label): [string, string] => ['worker', label]),
-    ...(build.priority === 0 ? [] : [['priority', String(build.priority)] as [string, string]]),
-    ...(build.not_before === null ? [] : [['not before', build.not_before] as [string, string]]),
-    ...(build.exclusive ? [['exclusive', 'yes'] as [string, string]] : []),
-    ...(build.dedupe_key === null ? [] : [['dedupe key', build.dedupe_key] as [string, string]]),
-    ...(build.progress && build.ended_at === null
-      ? [['step', describeStep(build.progress)] as [string, string]]
-      : []),
-    ...Object.entries(build.digests).map(([tag, digest]): [string, string] => [tag, digest ?? 'unknown']),
+    ...build.worker_labels.map((label): Fact => ['worker', label]),
+    ['priority', build.priority === 0 ? null : String(build.priority)],
+    ['not before', build.not_before],
+    ['exclusive', build.exclusive ? 'yes' : null],
+    ['dedupe key', build.dedupe_key],
+    ['step', build.progress && !hasEnded(build) ? describeStep(build.progress) : null],
+    ...Object.entries(build.digests).map(([tag, digest]): Fact => [tag, digest ?? 'unknown']),
     ['submitted', `${build.created_at} by ${build.submitted_by}`],
-    ...(build.started_at === null ? [] : [['started', build.started_at] as [string, string]]),
-    ...(build.ended_at === null ? [] : [['ended', build.ended_at] as [string, string]]),
-    ...(build.tries.length === 0
-      ? []
-      : [['tries', `${build.tries_used} of ${build.max_tries} used up`] as [string, string]]),
+    ['started', build.started_at],
+    ['ended', build.ended_at],
+    ['tries', build.tries.length === 0 ? null : `${build.tries_used} of ${build.max_tries} used up`],
     ...build.tries.flatMap(describeTry),
-  ];
-  const table = rows.map(([label, text]) => `${label.padEnd(LABEL_COLUMNS)}${text}\n`).join('');
-  return build.error === null ? table : `${table}\n${describeError(build)}`;
+  ]);
+  return build.error === null ? facts : `${facts}\n${describeError(build)}`;
 }
 
-function describePairs(label: string, pairs: Readonly<Record<string, string>>): [string, string][] {
+function hasEnded({ ended_at }: Build): boolean {
+  return ended_at !== null;
+}
+
+function describePairs(name: string, pairs: Readonly<Record<string, string>>): Fact[] {
   const shown = (value: string): string => (/\p{Cc}/u.test(value) ? JSON.stringify(value) : value);
-  return Object.entries(pairs).map(([name, value]) => [label, `${name}=${shown(value)}`]);
+  return Object.entries(pairs).map(([key, value]) => [name, `${key}=${shown(value)}`]);
 }
 
-function describeTry(attempt: Try): [string, string][] {
+function describeTry(attempt: Try): Fact[] {
   const { number, outcome, phase, worker, started_at, ended_at, deadline, counted, error } = attempt;
   const parts = [
     outcome ?? 'running',
@@ -90,7 +79,7 @@ function describeTry(attempt: Try): [string, string][] {
   const summary = parts.filter((part) => part !== null && part !== undefined && part !== '').join(', ');
   return [
     [`try ${number}`, summary],
-    ...(error?.base_error ? [['', error.base_error] as [string, string]] : []),
+    ['', error?.base_error ?? null],
   ];
 }
 
@@ -100,7 +89,7 @@ export function listBuilds(builds: readonly Build[], now: number): string {
   return formatTable(
     ['ID', 'STATE', 'IMAGE', 'AGE', 'TOOK', 'BY'],
     builds.map((build) => [
-      build.id.slice(0, ID_SHOWN),
+      shortId(build.id),
       describeState(build),
       `${build.repository}:${build.tag_names.join(',')}`,
       formatDuration(now - Date.parse(build.created_at)),

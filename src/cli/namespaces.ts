@@ -10,7 +10,7 @@ import {
 } from '../contract/api/namespaces.ts';
 import { CliError, exitCodes, type ExitCode } from './failure.ts';
 import type { InSession, Session } from './session.ts';
-import { formatTable } from './text.ts';
+import { formatTable, toJson } from './text.ts';
 
 /** `quay-build namespaces`: how namespaces share the farm. Each command answers with the exit code. */
 
@@ -74,7 +74,7 @@ async function listNamespaces(
     if (page.next_cursor === null) break;
     cursor = page.next_cursor;
   }
-  print(json === true ? `${JSON.stringify({ namespaces }, null, 2)}\n` : describe(namespaces));
+  print(json === true ? toJson({ namespaces }) : describe(namespaces));
   return exitCodes.ok;
 }
 
@@ -99,7 +99,7 @@ async function setNamespace(
   const { settings } = await client.get(pathOf(namespace), namespaceViewSchema);
   const changed: NamespaceSettings = { ...settings, ...given };
   const set = await client.put(pathOf(namespace), changed, namespaceViewSchema);
-  print(json === true ? `${JSON.stringify(set, null, 2)}\n` : describe([set]));
+  print(json === true ? toJson(set) : describe([set]));
   return exitCodes.ok;
 }
 
@@ -110,7 +110,7 @@ async function resetNamespace(
 ): Promise<ExitCode> {
   await client.delete(pathOf(namespace));
   const reset = await client.get(pathOf(namespace), namespaceViewSchema);
-  print(json === true ? `${JSON.stringify(reset, null, 2)}\n` : describe([reset]));
+  print(json === true ? toJson(reset) : describe([reset]));
   return exitCodes.ok;
 }
 

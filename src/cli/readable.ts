@@ -1,6 +1,7 @@
 import { readableSchema } from '../contract/api/registries.ts';
 import { exitCodes, type ExitCode } from './failure.ts';
 import type { Session } from './session.ts';
+import { toJson } from './text.ts';
 
 /** `quay-build readable`: what the builds of a namespace may pull. Each command answers with the exit code. */
 
@@ -33,7 +34,7 @@ function describe(
   answer: { readonly repositories: readonly string[] },
   { namespace, json }: ReadableOptions,
 ): string {
-  if (json === true) return `${JSON.stringify(answer, null, 2)}\n`;
+  if (json === true) return toJson(answer);
   if (answer.repositories.length === 0)
     return `${namespace} reads its own repositories and the public ones alone\n`;
   return answer.repositories.map((repository) => `${repository}\n`).join('');

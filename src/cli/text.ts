@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 
-/** Text for people: sizes, durations, and what a terminal may be given. */
+/** Text for people and scripts: sizes, durations, tables, JSON, and what a terminal may be given. */
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
 
@@ -69,4 +69,29 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
       .join('  ')
       .trimEnd();
   return all.map((row) => `${format(row)}\n`).join('');
+}
+
+const LABEL_COLUMNS = 12;
+
+/** Named facts, one a line, their values aligned; those that say nothing are left out. */
+export function formatFacts(facts: readonly Fact[]): string {
+  return facts
+    .filter(([, value]) => value !== null && value !== '')
+    .map(([name, value]) => `${name.padEnd(LABEL_COLUMNS)}${value}\n`)
+    .join('');
+}
+
+/** A name and what is said of it; null or '' where there is nothing to say. */
+export type Fact = readonly [name: string, value: string | null];
+
+const ID_SHOWN = 8;
+
+/** As much of a build's id as tables show. */
+export function shortId(id: string): string {
+  return id.slice(0, ID_SHOWN);
+}
+
+/** JSON as `--json` prints it. */
+export function toJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
 }

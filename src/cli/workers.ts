@@ -9,7 +9,7 @@ import {
 import { CliError, exitCodes, type ExitCode } from './failure.ts';
 import { DRAIN_LOOK_MS } from './limits.ts';
 import type { Session } from './session.ts';
-import { formatDuration, formatTable } from './text.ts';
+import { formatDuration, formatFacts, formatTable, shortId, toJson, type Fact } from './text.ts';
 
 /** `quay-build workers`: who is connected, what each has done, and who gets builds. Each command answers with the exit code. */
 
@@ -107,36 +107,32 @@ function slotTable(workers: readonly Worker[]): string {
       `${worker.slot + 1}/${worker.slots}`,
       worker.state,
       worker.kind,
-      worker.build_id?.slice(0, ID_SHOWN) ?? '',
+      worker.build_id === null ? '' : shortId(worker.build_id),
       worker.address,
       worker.extensions.join(','),
     ]),
   );
 }
 
-const ID_SHOWN = 8;
-const LABEL_COLUMNS = 12;
-
 /** Everything about a worker. `now` in milliseconds since 1970. */
 function describeWorker({ id, state, drained, slots, outcomes, tries }: WorkerHistory, now: number): string {
   const [first] = slots;
   const ends = Object.entries(outcomes).flatMap(([name, count]) => (count === 0 ? [] : [`${count} ${name}`]));
-  const rows: [string, string][] = [
+  const facts = formatFacts([
     ['worker', id],
     ['state', drained === null ? state : `${state}, by ${drained.drained_by} since ${drained.drained_at}`],
-    ...(first?.registered_as ? [['ticket', first.registered_as] as [string, string]] : []),
-    ...slots.map((slot): [string, string] => [
+    ['ticket', first?.registered_as ?? null],
+    ...slots.map((slot): Fact => [
       `slot ${slot.slot + 1}/${slot.slots}`,
       `${slot.state}, from ${slot.address} at ${slot.manager} since ${slot.connected_at}`,
     ]),
     ['tries', ends.length === 0 ? 'none has ended' : ends.join(', ')],
-  ];
-  const table = rows.map(([label, text]) => `${label.padEnd(LABEL_COLUMNS)}${text}\n`).join('');
-  if (tries.length === 0) return table;
+  ]);
+  if (tries.length === 0) return facts;
   const list = formatTable(
     ['BUILD', 'TRY', 'IMAGE', 'ENDED AS', 'STARTED', 'TOOK'],
     tries.map((each) => [
-      each.build_id.slice(0, ID_SHOWN),
+      shortId(each.build_id),
       String(each.number),
       `${each.repository}:${each.tag_names.join(',')}`,
       each.outcome ?? each.phase ?? 'running',
@@ -146,13 +142,9 @@ function describeWorker({ id, state, drained, slots, outcomes, tries }: WorkerHi
       ),
     ]),
   );
-  return `${table}\n${list}`;
+  return `${facts}\n${list}`;
 }
 
 function countBuilds(count: number): string {
   return count === 1 ? '1 build' : `${count} builds`;
-}
-
-function toJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
 }
