@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { buildStates } from '../contract/phases.ts';
+import { guardOutput } from '../contract/standard-output.ts';
 import { version } from '../contract/version.ts';
 import { audit, type AuditOptions } from './audit.ts';
 import { cancel, list, log, show, submit, type ListOptions, type SubmitOptions } from './commands.ts';
@@ -56,12 +57,8 @@ Examples:
   quay-build submit git@git.example:team/app.git#main --git-key deploy-key --repository team/app
   ID=$(quay-build submit . --repository team/app --detach)`;
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // Who reads no further, as `head`, is no error.
-  if (error.code === 'EPIPE') process.exit(exitCodes.ok);
-  process.stderr.write(`The output cannot be written: ${error.message}.\nCheck what it is redirected to.\n`);
-  process.exit(exitCodes.internal);
-});
+// There is nothing more to do for who reads no further.
+guardOutput({ onClosed: () => process.exit(exitCodes.ok), failed: exitCodes.internal });
 void run(process.argv).then((exitCode) => {
   process.exitCode = exitCode;
 });

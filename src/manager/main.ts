@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { guardOutput } from '../contract/standard-output.ts';
 import { refuseUnknownCommand } from '../contract/unknown-command.ts';
 import { version } from '../contract/version.ts';
 import { addHealthCommand } from './commands/health.ts';
@@ -11,6 +12,9 @@ import { exitCodes } from './exit-codes.ts';
  * `quay-build-manager`: its command line. The manager itself, and what needs its store, are loaded by the commands that need them: a health
  * check every few seconds would else cost as much as a start.
  */
+
+// The work goes on for who reads no further, and its exit code is told.
+guardOutput({ onClosed: () => undefined, failed: exitCodes.internal });
 
 await run(process.argv.slice(2)).catch((error: unknown) => {
   if (!(error instanceof CommanderError)) throw error;

@@ -36,12 +36,15 @@ import { passwordsOf, withProxyNames } from '../contract/network/proxies.ts';
 import { proxiesOf } from '../contract/network/settings.ts';
 import { reasonOf } from '../contract/reason.ts';
 import { refuseUnknownCommand } from '../contract/unknown-command.ts';
+import { guardOutput } from '../contract/standard-output.ts';
 import { version } from '../contract/version.ts';
 import { adviceFor, isInContainer } from './advice.ts';
 import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 
 /** `quay-builder`: reads its settings, puts the worker together, and answers the system's signals. */
 
+// The exit code is still to be told to who reads no further, as that of the doctor; and a worker works.
+guardOutput({ onClosed: () => undefined, failed: exitCodes.internal });
 // Until an end is known: a program that has nothing left to wait for ends, and that was no success.
 process.exitCode = exitCodes.internal;
 void main(process.argv.slice(2)).then((exitCode) => {

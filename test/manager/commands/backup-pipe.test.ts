@@ -87,12 +87,17 @@ it('carries everything from two managers that take builds meanwhile into a new d
   }
 });
 
-it('a backup that nobody reads to its end has failed', async () => {
+it('a backup that is not read or written to its end has failed', async () => {
   const backup = start('old', 'backup', '-');
   backup.stdout.destroy();
   expect(await endOf(backup)).toEqual({
     code: 69,
     said: 'quay-build-manager backup failed: who was to read it was gone before its end\n',
+  });
+  const full = spawn('sh', ['-c', 'exec "$0" backup - > /dev/full', MANAGER], { env: environment('old') });
+  expect(await endOf(full)).toEqual({
+    code: 69,
+    said: expect.stringMatching(/^quay-build-manager backup failed: ENOSPC.*\n$/) as string,
   });
 });
 
