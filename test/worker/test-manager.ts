@@ -46,6 +46,8 @@ export interface Behaviour {
   readonly extensions?: readonly string[];
   /** Answers a HELLO: a frame, SILENCE, or undefined for WELCOME. */
   readonly onHello?: (realm: string, worker: Worker) => Frame | typeof SILENCE | undefined;
+  /** Leaves GOODBYE without an answer. */
+  readonly ignoresGoodbye?: boolean;
   /** Answers a call: a value, SILENCE, a Refusal, or undefined for what a manager usually says. */
   readonly onCall?: (procedure: string, kwargs: Keywords, worker: Worker) => unknown;
 }
@@ -195,6 +197,7 @@ function answer(frame: Frame, behaviour: Behaviour, worker: Worker): Frame | nul
       return [2, 4711, details];
     }
     case 6:
+      if (behaviour.ignoresGoodbye) return null;
       return [6, {}, 'wamp.close.goodbye_and_out'];
     case 32:
       return [33, request, Number(request) + 2000];

@@ -30,6 +30,8 @@ export interface TransportOptions {
 }
 
 const HELLO = 1;
+const WELCOME = 2;
+const GOODBYE = 6;
 /** A deployed manager closes the connection on a role's feature that it does not know. */
 const ROLES = { caller: {}, callee: {}, publisher: {}, subscriber: {} };
 
@@ -110,12 +112,14 @@ async function openSocket(
 
 function createTransport({ socket, closed, fail }: OpenSocket, clock: Clock): Transport {
   watchForSilence(socket, clock, fail);
+  const farewells = followFarewells();
   const transport: Transport = {
     closed,
     onmessage: () => undefined,
     send: (message) => {
       // What was said to a connection that is gone is lost with it.
       if (socket.readyState !== WebSocket.OPEN) return;
+      farewells.said(message[0]);
       socket.send(JSON.stringify(message[0] === HELLO ? withPlainRoles(message) : message));
     },
     close: (_code, reason) => fail(reason ?? 'closed'),
@@ -130,12 +134,38 @@ function createTransport({ socket, closed, fail }: OpenSocket, clock: Clock): Tr
       if (isBinary) throw new TypeError('a binary frame');
       const message: unknown = JSON.parse((data as Buffer).toString());
       if (!Array.isArray(message)) throw new TypeError('not an array');
-      transport.onmessage(message);
+      if (!farewells.isLate(message[0])) transport.onmessage(message);
     } catch (error) {
       fail(`the manager sent what is not WAMP: ${error instanceof Error ? error.name : 'unreadable'}`);
     }
   });
   return transport;
+}
+
+interface Farewells {
+  said(type: unknown): void;
+  /** Whether this answers GOODBYE of the session before, which did not wait for it any longer. */
+  isLate(type: unknown): boolean;
+}
+
+/** Follows GOODBYE over the sessions of a connection: an answer that is late comes before the next WELCOME, and would end that session. */
+function followFarewells(): Farewells {
+  let isOwed = false;
+  let isOwedToFormer = false;
+  return {
+    said: (type) => {
+      if (type === GOODBYE) isOwed = true;
+      if (type !== HELLO) return;
+      isOwedToFormer = isOwed;
+      isOwed = false;
+    },
+    isLate: (type) => {
+      const late = type === GOODBYE && isOwedToFormer;
+      if (late || type === WELCOME) isOwedToFormer = false;
+      else if (type === GOODBYE) isOwed = false;
+      return late;
+    },
+  };
 }
 
 function withPlainRoles(hello: unknown[]): unknown[] {

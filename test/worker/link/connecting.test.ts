@@ -36,6 +36,23 @@ it('registers, leaves, joins its own realm on the same connection, and says what
   ]);
 });
 
+it.each([
+  ['late, before WELCOME', true],
+  ['not at all', false],
+])('gets ready when the manager answers GOODBYE %s', async (_what, answers) => {
+  await using manager = await startTestManager({
+    ignoresGoodbye: true,
+    onHello: (realm, connection) => {
+      if (answers && realm !== 'registration') connection.send([6, {}, 'wamp.goodbye.normal']);
+      return undefined;
+    },
+  });
+  await using worker = await startWorker({ manager });
+  const connection = await manager.connection();
+  await connection.frame(isReady);
+  await worker.logged('worker is ready');
+});
+
 it('does not answer a challenge without a ticket, or by another method', async () => {
   for (const [method, ticket] of [
     ['ticket', undefined],
