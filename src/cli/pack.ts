@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { pack, type Header, type Pack } from 'tar-stream';
 import type { PatternState } from '../contract/ignore-patterns.ts';
+import { tarTime } from '../contract/tar-time.ts';
 import { readIgnoreRules, type IgnoreRules } from './dockerignore.ts';
 import { CliError, exitCodes } from './failure.ts';
 import { GZIP_LEVEL } from './limits.ts';
@@ -68,7 +69,13 @@ async function addFolder(
       const inContext = relativeTo(context, entry);
       const look = inContext === null ? null : rules.look(inContext, folderState);
       const ignored = look?.ignored === true;
-      const header = { name: entry, mode: stats.mode & 0o7777, mtime: stats.mtime, uid: 0, gid: 0 };
+      const header = {
+        name: entry,
+        mode: stats.mode & 0o7777,
+        mtime: tarTime(stats.mtimeMs),
+        uid: 0,
+        gid: 0,
+      };
       if (stats.isDirectory()) {
         if (!ignored) await addEntry(tar, { ...header, type: 'directory' });
         if (!ignored || rules.mayKeepBelow(inContext ?? '')) await visit(entry, look?.state ?? null);

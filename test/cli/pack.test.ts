@@ -8,6 +8,9 @@ import { extract, type Header } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { packFolder } from '../../src/cli/pack.ts';
 
+/** A time before 1970; Node takes a negative number for now. */
+const BEFORE = new Date(-1000);
+
 let folder: string;
 let target: string;
 beforeEach(async () => {
@@ -66,6 +69,15 @@ describe('a folder that is sent', () => {
     expect(entries.get('b/link')).toMatchObject({ type: 'symlink', linkname: '../a' });
     expect(entries.get('empty')?.type).toBe('directory');
     expect(entries.get('hard')).toMatchObject({ type: 'file', size: 1 });
+  });
+
+  it('has times that every reader of archives takes, whatever those of its files are', async () => {
+    await put({ Dockerfile: 'FROM scratch', old: '', future: '' });
+    await utimes(join(folder, 'old'), BEFORE, BEFORE);
+    await utimes(join(folder, 'future'), 7e9, 7e9);
+    const entries = await entriesOf(await pack());
+    expect(entries.get('old')?.mtime).toEqual(new Date(0));
+    expect(entries.get('future')?.mtime).toEqual(new Date('2038-01-19T03:14:07Z'));
   });
 
   it('gives the same bytes each time, and keeps the times of its files', async () => {

@@ -1,4 +1,4 @@
-import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
@@ -7,7 +7,12 @@ import { packContext } from '../../../src/worker/engine/classic/context-tar.ts';
 import { registryConfigHeader } from '../../../src/worker/engine/credentials.ts';
 import { makeContext } from './support.ts';
 
+/** A time before 1970; Node takes a negative number for now. */
+const BEFORE = new Date(-1000);
+
 interface Entry {
+  /** In seconds since 1970. */
+  readonly time: number;
   readonly name: string;
   readonly type: string | null | undefined;
   readonly owner: string;
@@ -21,12 +26,22 @@ async function entriesOf(body: NodeJS.ReadableStream): Promise<Entry[]> {
   for await (const entry of archive) {
     let text = '';
     for await (const chunk of entry) text += String(chunk);
-    const { name, type, uid, gid } = entry.header;
-    entries.push({ name, type, owner: `${uid}:${gid}`, text });
+    const { name, type, uid, gid, mtime } = entry.header;
+    entries.push({ name, type, owner: `${uid}:${gid}`, text, time: mtime.getTime() / 1000 });
   }
   await reading;
   return entries;
 }
+
+test('packs times that the engine takes, whatever those of the files are', async () => {
+  await using context = await makeContext({ Dockerfile: 'FROM scratch', old: '', future: '', usual: '' });
+  await utimes(join(context.path, 'old'), BEFORE, BEFORE);
+  await utimes(join(context.path, 'future'), 7e9, 7e9);
+  await utimes(join(context.path, 'usual'), 1e9, 1e9);
+  const { body } = await packContext(context.path, join(context.path, 'Dockerfile'));
+  const times = new Map((await entriesOf(body)).map(({ name, time }) => [name, time]));
+  expect([times.get('old'), times.get('usual'), times.get('future')]).toEqual([0, 1e9, 2 ** 31 - 1]);
+});
 
 test('packs what .dockerignore leaves, in the order of names, owned by root', async () => {
   await using context = await makeContext({

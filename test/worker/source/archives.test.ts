@@ -96,6 +96,19 @@ test.each([
   expect(await readFile(join(context, 'übung'), 'utf8')).toBe('x');
 });
 
+test('names of a zip that does not say how they are written are UTF-8 where they can be, as of macOS', async () => {
+  const { context } = await fetchBytes(
+    writeZip([
+      { name: 'Dockerfile', content: 'FROM busybox\n' },
+      { name: 'übung', content: 'of macOS', flags: 0 },
+      { name: Buffer.from([0x81, 0x62]), content: 'of MS-DOS', flags: 0 },
+    ]),
+    'application/zip',
+  );
+  expect(await readFile(join(context, 'übung'), 'utf8')).toBe('of macOS');
+  expect(await readFile(join(context, 'üb'), 'utf8')).toBe('of MS-DOS');
+});
+
 test('a tar of GNU tar, with long names, is what was packed', async () => {
   const long = `${'folder-with-a-long-name/'.repeat(8)}file`;
   const tar = await createWorkplace();

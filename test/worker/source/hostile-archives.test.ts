@@ -93,6 +93,11 @@ const tarAttacks: [string, TarEntry[], RegExp][] = [
   ['an unknown kind', [{ name: 'odd', type: 'Z' }], /"odd" is of a kind that is not known/],
   ['a sparse file', [paxEntry({ 'GNU.sparse.major': '1' }), file], /"file" is a sparse file/],
   [
+    'a sparse file of an older format',
+    [paxEntry({ 'GNU.sparse.size': '9', 'GNU.sparse.map': '1,1' }), file],
+    /"file" is a sparse file/,
+  ],
+  [
     'a name that is not UTF-8',
     [{ name: Buffer.from([0x66, 0xff]), content: 'x' }],
     /a name that is not UTF-8/,

@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { pack, type Pack } from 'tar-stream';
 import { ContextError, contextError, type ContextEntry } from '../context/entries.ts';
 import { parseIgnoreFile, compilePatterns } from '../../../contract/ignore-patterns.ts';
+import { tarTime } from '../../../contract/tar-time.ts';
 import { readUnchanged } from '../context/read-file.ts';
 import { walkContext } from '../context/walk.ts';
 import { limits } from '../limits.ts';
@@ -182,7 +183,7 @@ async function addEntry(tar: Pack, entry: ContextEntry): Promise<void> {
         // With the bits of its type, since tar-stream takes a mode of 0 for none; it writes only the permissions.
         mode: Number(stats.mode),
         size: kind === 'file' ? Number(stats.size) : 0,
-        mtime: new Date(Number(stats.mtimeMs)),
+        mtime: tarTime(Number(stats.mtimeMs)),
         uid: 0,
         gid: 0,
         ...(target.length === 0 ? {} : { linkname: target.toString('utf8') }),

@@ -71,7 +71,7 @@ async function unpackEntry(entry: Entry, destination: Destination): Promise<void
   switch (header.type) {
     case 'file':
     case 'contiguous-file':
-      if (hasPax(header, 'GNU.sparse.major')) throw unsupported(header, 'a sparse file');
+      if (isSparse(header)) throw unsupported(header, 'a sparse file');
       await destination.file(header.name, { mode, mtime }, bytes(entry));
       return;
     case 'directory':
@@ -114,8 +114,9 @@ function paxRecord(header: Header, key: string): unknown {
   return Object.getOwnPropertyDescriptor(header.pax, key)?.value;
 }
 
-function hasPax(header: Header, key: string): boolean {
-  return paxRecord(header, key) !== undefined;
+/** One of GNU's formats 0.0, 0.1 and 1.0: its content here is not the file's. */
+function isSparse(header: Header): boolean {
+  return ['GNU.sparse.major', 'GNU.sparse.size'].some((key) => paxRecord(header, key) !== undefined);
 }
 
 /** Seconds since 1970, with the fraction that only PAX holds. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { stat } from 'node:fs/promises';
 import { getFileNameLowLevel, openPromise, type Entry, type ZipFile } from 'yauzl';
 import type { SourceLimits } from '../limits.ts';
@@ -8,6 +9,8 @@ import type { UnpackCall } from './tar.ts';
 
 /** Who made the entry (APPNOTE 4.4.2): only Unix writes permissions into the upper half of its attributes. */
 const MADE_ON_UNIX = 3;
+/** Bit 11 of the general purpose flag (APPNOTE 4.4.4). */
+const NAME_IS_UTF8 = 0x800;
 const KIND = 0o170000;
 const KIND_FILE = 0o100000;
 const KIND_FOLDER = 0o040000;
@@ -35,8 +38,10 @@ async function unpackEntry(
   meter: Meter,
   { limits, signal }: UnpackCall,
 ): Promise<void> {
+  // macOS does not say that its names are UTF-8; names of the old code page hardly ever read as that.
+  const flags = entry.generalPurposeBitFlag | (isUtf8(entry.fileNameRaw) ? NAME_IS_UTF8 : 0);
   // Not strict: archives made on Windows may write backslashes for slashes.
-  const name = getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false);
+  const name = getFileNameLowLevel(flags, entry.fileNameRaw, entry.extraFields, false);
   const attributes = entry.versionMadeBy >> 8 === MADE_ON_UNIX ? entry.externalFileAttributes >>> 16 : 0;
   const kind = attributes & KIND;
   const mtime = modificationTime(entry);
