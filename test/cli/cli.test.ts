@@ -216,7 +216,11 @@ describe('submit', () => {
     [['submit', 'app', '-r', 'Team/App'], 2, /repository: must be namespace\/name, in lower case/],
     [['list', '--limit', 'all'], 2, /--limit <number>' argument 'all' is invalid. It must be a number/],
     [['submit', 'app', '-r', 'team/app', '-t', 'no spaces'], 2, /tag_names\.0: must be a tag/],
-    [['submit', 'git://git.example/app.git', '-r', 'team/app'], 3, /does not fetch from git URLs of this form/],
+    [
+      ['submit', 'git://git.example/app.git', '-r', 'team/app'],
+      3,
+      /does not fetch from git URLs of this form/,
+    ],
     [['submit', 'git@git.example:team/app.git', '-r', 'team/app'], 2, /Git over ssh needs a private key/],
     [['submit', 'app', '-r', 'team/app', '--follow', '--detach'], 2, /cannot be used with/],
     [
