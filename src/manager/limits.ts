@@ -1,31 +1,37 @@
 /** Every limit and interval of the manager's own rooms, and what happens at it. */
 
-/** Log messages of a worker that sends one a call are stored together, after so long or so much, whichever is first. */
+/**
+ * Log messages of a worker that sends one message a call are stored together: after this time (milliseconds), or with this much text
+ * (characters), whichever comes first.
+ */
 export const LOG_FLUSH_MS = 100;
 export const LOG_FLUSH_CHARACTERS = 16_384;
 
-/** While so much of a try's log waits to be stored, its worker's next log call is answered only when there is room again. */
+/** While this much of a try's log, in characters, waits to be stored, its worker's next log call is not answered. */
 export const LOG_WAITING_MAX_CHARACTERS = 1_048_576;
 
-/** What a record of a log counts beside its text, in bytes: its time, phase and step are stored with it. */
+/** What a log record counts beyond its text, in bytes: its time, phase and step are stored too. */
 export const LOG_RECORD_BYTES = 64;
 
-/** How much phases, the engine's status and its progress may take of a log in which there is no room for output; then they are dropped, too. */
+/**
+ * How many bytes of phases, status and progress a log may still take once it has no room for output (`TRY_LOG_MAX_BYTES`); beyond that
+ * they are dropped too.
+ */
 export const LOG_RESERVE_BYTES = 16 * 1024 ** 2;
 
-/** Output of one log message that is longer is stored as several records; a longer status is cut, and says so. */
+/** The longest text of a log record. Longer output of one message becomes several records; a longer status is cut, and says so. */
 export const LOG_TEXT_MAX_CHARACTERS = 65_536;
 
-/** How long a realm that was given out waits for its worker; then it is as if it had never been. */
+/** How long a realm that was given to a worker waits for it to join; then the realm is removed. */
 export const REALM_JOIN_SECONDS = 60;
 
-/** How long a joined realm's row outlives the manager that keeps it. */
+/** How long the row of a joined realm is kept after its manager has last renewed it. */
 export const REALM_KEEP_SECONDS = 300;
 
-/** How many addresses are counted apart in a minute; further ones are counted together. */
+/** How many addresses a rate limit counts one by one; further ones within the minute are counted together. */
 export const RATE_LIMIT_KEYS_MAX = 10_000;
 
-/** How long a session may be open before its worker is ready, in milliseconds; then it is ended. A worker needs a moment. */
+/** How long a session may be open before its worker is ready, in milliseconds; then it is ended. */
 export const READY_WITHIN_MS = 60_000;
 
 /** How often the files of certificates are looked at, in milliseconds. */
@@ -39,10 +45,13 @@ export const REGISTRATION_TICKETS_MAX = 10_000;
 
 /** How often workers are looked at for silence, and their rows written, in milliseconds. */
 export const WORKER_WATCH_MS = 1_000;
-/** After a manager was itself stopped for a moment, workers are judged at the so-many-th look that comes in time. */
+/**
+ * A manager that was itself frozen for a moment has not read what workers sent meanwhile: it judges them again only after this many
+ * looks that came in time.
+ */
 export const WATCHES_AFTER_A_STOP = 3;
 export const WORKER_WRITE_MS = 5_000;
-/** How many workers a statement is about: ten thousand at once would be megabytes of text, and keep others waiting. */
+/** How many workers one statement writes at most: ten thousand at once would be megabytes, and keep other statements waiting. */
 export const WORKERS_A_STATEMENT = 500;
 
 /** How often the queue is looked at without being woken, in milliseconds. */
@@ -51,18 +60,18 @@ export const QUEUE_POLL_MS = 5_000;
 /** How many ready slots of one sort, and of the others together, a claim may choose from: those that were freed last. An executor's claim, of all sorts together. */
 export const CLAIM_SLOTS_MAX = 64;
 
-/** How often what has run out is swept, in milliseconds. */
+/** How often expired leases, realms and the like are swept, in milliseconds. */
 export const SWEEP_MS = 10_000;
 
 /** How long an internal error keeps a build from being tried again: the first, the second, …; the last one repeats. */
 export const RETRY_DELAYS_SECONDS: readonly number[] = [10, 40, 120, 300, 600];
-/** By which share each of these may be shorter or longer. */
+/** The share by which each of these delays is made shorter or longer, at random. */
 export const RETRY_JITTER = 0.2;
 
-/** How much longer than it may take a try has whose worker is to end it itself, and tell so. */
+/** How much longer than its limit a try may take here where its worker keeps the limit itself, so that the worker can end it and say so. */
 export const LIMITS_MARGIN_SECONDS = 60;
 
-/** How long before a hosted worker is ended its build's time is over, so that the build ends by its deadline, and says so. */
+/** How long a hosted worker lives beyond its build's deadline, so that the build ends by the deadline, and not with its worker. */
 export const LIFE_RESERVE_SECONDS = LIMITS_MARGIN_SECONDS + 30;
 
 /** How long a package outlives the end of its build, and one that was uploaded for no build. */
@@ -75,20 +84,20 @@ export const RETENTION_AT_ONCE = 500;
 /** How many entries of the audit trail go at a time. */
 export const AUDIT_AT_ONCE = 10_000;
 
-/** How long an answer to who asks for metrics waits for the database, in milliseconds; then it comes without the farm's. */
+/** How long `/metrics` waits for the database, in milliseconds; then it answers without the metrics of the farm. */
 export const PROBE_WITHIN_MS = 3_000;
 
 /** How many namespaces the metrics name; the others are one. */
 export const QUEUE_NAMESPACES = 20;
 
-/** How often what costs more is read for the metrics at most, in milliseconds. */
+/** How often the more costly figures of the metrics are read at most, in milliseconds. */
 export const QUEUE_FIGURES_MS = 10_000;
 export const SIZE_FIGURES_MS = 60_000;
 
 /** How long the log of a try that ended stays as it was written; then it is packed. */
 export const ARCHIVE_AFTER_SECONDS = 60;
 
-/** How old a blob that nothing names must be: what writes it has died by then. Looked for every so many times. */
+/** A blob that no row names is removed at this age, when no upload of it can still run. Looked for once in so many rounds of retention. */
 export const ORPHAN_SECONDS = 86_400;
 export const ORPHANS_EVERY = 60;
 
@@ -98,7 +107,7 @@ export const BASE_IMAGE_MAX_CHARACTERS = 512;
 /** The longest `base_error` that is kept, in characters; its middle is cut. */
 export const BASE_ERROR_MAX_CHARACTERS = 8_192;
 
-/** While the database is away, what must be written is tried again after so long, in milliseconds, doubled up to the longest. */
+/** While the database is away, a write that must not be lost is tried again after this time, in milliseconds, doubled up to the longest. */
 export const PERSIST_FIRST_WAIT_MS = 50;
 export const PERSIST_LONGEST_WAIT_MS = 5_000;
 
@@ -128,7 +137,7 @@ export const REGISTRY_TOKEN_MAX_SECONDS = 300;
 /** How long a token lives with which the manager itself asks its registry. */
 export const OWN_TOKEN_SECONDS = 60;
 
-/** How far the clock of a registry may be behind ours: it takes a new token at once all the same. */
+/** How far the clock of a registry may be behind ours without it refusing a new token. */
 export const CLOCK_SKEW_SECONDS = 10;
 
 /** How many repositories one token for the registry may name; more are left out. A push that mounts layers asks for a few. */
