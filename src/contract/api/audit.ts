@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { isPlainText, PLAIN_TEXT_RULE } from '../plain-text.ts';
 
 const auditText = z.string().min(1).max(512).refine(isPlainText, PLAIN_TEXT_RULE);
-const auditTime = z.iso.datetime({ offset: true });
+const auditTime = z.iso.datetime({
+  offset: true,
+  error: 'must be a time with its zone, as 2026-11-20T08:00:00Z',
+});
 
 /** `GET /api/v1/audit`, newest first. `Accept` chooses the form: JSON, or `application/x-ndjson`, an entry a line. */
 export const auditQuerySchema = z.strictObject({

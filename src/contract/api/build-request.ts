@@ -160,7 +160,7 @@ const buildRequestFields = z.strictObject({
     description: 'Among the waiting builds of its namespace: higher goes first.',
   }),
   not_before: z.iso
-    .datetime()
+    .datetime({ offset: true, error: 'must be a time with its zone, as 2026-11-20T08:00:00Z' })
     .nullable()
     .default(null)
     .meta({ description: 'It starts at this time, or later; at most a year from now.' }),

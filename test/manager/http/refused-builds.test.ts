@@ -138,6 +138,13 @@ describe('a request that is no build is refused, saying what is wrong and never 
       /"path":"timeout","message":"must be at most 43200"/,
     ],
     [
+      'a build that would begin at a time of no zone',
+      { payload: { ...request, not_before: '2026-11-20T08:00:00' } },
+      400,
+      'request_invalid',
+      /"path":"body.not_before","message":"must be a time with its zone, as 2026-11-20T08:00:00Z"/,
+    ],
+    [
       'a build that would begin in years',
       { payload: { ...request, not_before: '2100-01-01T00:00:00Z' } },
       422,

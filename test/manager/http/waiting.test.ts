@@ -108,6 +108,9 @@ it('says what it waits for besides workers: its time, its next try, its namespac
   const tomorrow = new Date(Date.now() + 86_400_000).toISOString();
   const later = await submit(http, { not_before: tomorrow });
   expect(await waiting(http, later)).toMatchObject({ reason: 'not_before', until: tomorrow });
+  const inAnotherZone = await submit(http, { not_before: tomorrow.replace('Z', '-02:00') });
+  const twoHoursLater = new Date(Date.parse(tomorrow) + 2 * 3_600_000).toISOString();
+  expect(await waiting(http, inAnotherZone)).toMatchObject({ until: twoHoursLater });
   const running = await submit(http);
   const { lease } = claimed(await http.store.leases.claim(claimRequest()));
   const exclusive = await submit(http, { exclusive: true });
