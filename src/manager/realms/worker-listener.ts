@@ -24,8 +24,11 @@ import { registrationPolicy, type RegistrationRefusal } from './registration.ts'
 import type { SlotConnection, WorkerRealm } from './slot-connection.ts';
 import { workerRealmPolicy, type WorkerRealmDependencies } from './worker-realm.ts';
 
-/** Where workers connect (worker contract 0.3, "How a worker is started"). */
-const PATHS = ['/', '/b1/socket'];
+/**
+ * Where workers connect (worker contract 0.3, "How a worker is started"). Deployed ones append `/b1/socket` to a `SERVER` as it is, also
+ * to one that ends in a slash.
+ */
+const PATHS = ['/', '/b1/socket', '/b1/socket/', '//b1/socket'];
 
 export interface WorkerListenerOptions extends Omit<WorkerRealmDependencies, 'realms' | 'logger'> {
   readonly address: ListenAddress;

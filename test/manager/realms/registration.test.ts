@@ -13,6 +13,15 @@ beforeAll(async () => {
 });
 afterAll(() => database.stop());
 
+it('workers are let in at the paths that deployed ones are given or make, and at no other', async () => {
+  await using manager = await startTestListener(database);
+  for (const path of ['/', '/b1/socket', '/b1/socket/', '//b1/socket']) {
+    const client = await joinClient(manager.url + path, REGISTRATION_REALM);
+    client.socket.terminate();
+  }
+  await expect(joinClient(`${manager.url}/elsewhere`, REGISTRATION_REALM)).rejects.toThrow('404');
+});
+
 it('no more registrations a minute are taken from an address than were set', async () => {
   await using manager = await startTestListener(database, { registrationsPerMinute: 2, now: () => 0 });
   const client = await joinClient(`${manager.url}/`, REGISTRATION_REALM);
