@@ -10,12 +10,13 @@ const allocateRealm = statement<
     buildId: string | null,
     seconds: number,
     registeredAs: string | null,
-    address: string | null,
   ],
   RealmRow
 >('allocate-realm', { repeatable: false });
 const findRealm = statement<[name: string], RealmRow>('find-realm');
-const joinRealm = statement<[name: string, seconds: number]>('join-realm', { repeatable: false });
+const joinRealm = statement<[name: string, seconds: number, worker: string, address: string]>('join-realm', {
+  repeatable: false,
+});
 const keepRealms = statement<[names: readonly string[], seconds: number], { name: string }>('keep-realms');
 const listForgottenRealms = statement<[names: readonly string[]], { name: string }>('list-forgotten-realms');
 const removeRealm = statement<[name: string]>('remove-realm');
@@ -24,7 +25,7 @@ const sweepRealms = statement<[], { name: string }>('sweep-realms');
 /** The port's implementation. */
 export function createRealmStore({ run }: Database): RealmStore {
   return {
-    async allocate({ name, kind, tokenHash, buildId, expiresInSeconds, registeredAs, address }) {
+    async allocate({ name, kind, tokenHash, buildId, expiresInSeconds, registeredAs }) {
       const [row] = await run(allocateRealm, [
         name,
         kind,
@@ -32,7 +33,6 @@ export function createRealmStore({ run }: Database): RealmStore {
         buildId,
         expiresInSeconds,
         registeredAs,
-        address,
       ]);
       if (!row) throw new Error('The realm was not written.');
       return row;
@@ -41,8 +41,8 @@ export function createRealmStore({ run }: Database): RealmStore {
       const [row] = name.includes('\0') ? [] : await run(findRealm, [name]);
       return row ?? null;
     },
-    async markJoined(name, expiresInSeconds) {
-      return (await run(joinRealm, [name, expiresInSeconds])).length > 0;
+    async markJoined(name, { id, address }, expiresInSeconds) {
+      return (await run(joinRealm, [name, expiresInSeconds, id, address])).length > 0;
     },
     async keep(names, expiresInSeconds) {
       if (names.length === 0) return [];

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
 import type { NewRealm, WorkerRow } from '../../src/store/index.ts';
-import { claimNew, newBuild, openTestStore } from './support/store.ts';
+import { claimNew, joining, newBuild, openTestStore } from './support/store.ts';
 
 let server: LabDatabaseServer;
 beforeAll(async () => {
@@ -18,7 +18,6 @@ describe('realms', () => {
     buildId: null,
     expiresInSeconds: 60,
     registeredAs: null,
-    address: null,
     ...overrides,
   });
 
@@ -41,7 +40,9 @@ describe('realms', () => {
   test('one is joined by one worker, whichever managers are asked', async () => {
     await using store = await openTestStore(server);
     const { name } = await store.realms.allocate(realm());
-    const answers = await Promise.all(Array.from({ length: 8 }, () => store.realms.markJoined(name, 60)));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => store.realms.markJoined(name, joining, 60)),
+    );
     expect(answers.filter(Boolean)).toHaveLength(1);
     expect((await store.realms.find(name))?.joinedAt).toBeInstanceOf(Date);
   });
@@ -51,7 +52,7 @@ describe('realms', () => {
     const { name: expired } = await store.realms.allocate(realm({ expiresInSeconds: 0 }));
     const { name: kept } = await store.realms.allocate(realm());
     expect(await store.realms.find(expired)).toBeNull();
-    expect(await store.realms.markJoined(expired, 60)).toBe(false);
+    expect(await store.realms.markJoined(expired, joining, 60)).toBe(false);
     expect(await store.realms.keep([expired, kept], 60)).toEqual([kept]);
     expect(await store.realms.sweep()).toEqual([expired]);
     expect(await store.realms.find(kept)).not.toBeNull();

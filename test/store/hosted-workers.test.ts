@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
 import type { HostedWorkerRow, NewHostedWorker, Store } from '../../src/store/index.ts';
-import { claimed, claimNew, claimRequest, newBuild, openTestStore } from './support/store.ts';
+import { claimed, claimNew, claimRequest, joining, newBuild, openTestStore } from './support/store.ts';
 
 /** The rows of workers that executors were asked to start, and of their realms. */
 
@@ -51,7 +51,7 @@ test('one is written with its realm, and its build runs from when it is there, a
     buildId: claim.build.id,
   });
 
-  await store.realms.markJoined(worker.realm, 300);
+  await store.realms.markJoined(worker.realm, joining, 300);
   const first = await store.hostedWorkers.begin(worker.realm, begun);
   expect(first).toMatchObject({ lease: claim.lease, build: { id: claim.build.id, state: 'running' } });
   expect(first?.secrets?.toString()).toBe('sealed');
@@ -114,7 +114,7 @@ test.each([
   const worker = newWorker();
   await store.hostedWorkers.allocate(lease, worker);
   if (comes) {
-    await store.realms.markJoined(worker.realm, 300);
+    await store.realms.markJoined(worker.realm, joining, 300);
     await store.hostedWorkers.begin(worker.realm, begun);
   }
   await store.builds.cancel(build.id, 'bob');

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../lab/database.ts';
 import type { Actor, Store, WorkerRow } from '../../src/store/index.ts';
-import { claimed, claimNew, claimRequest, newBuild, openTestStore } from './support/store.ts';
+import { claimed, claimNew, claimRequest, joining, newBuild, openTestStore } from './support/store.ts';
 
 /** Workers that are drained, resumed and forgotten, and what is known of each. */
 
@@ -24,7 +24,6 @@ async function connected(store: Store, id: string, overrides: Partial<WorkerRow>
     buildId: null,
     expiresInSeconds: 60,
     registeredAs: null,
-    address: null,
   });
   const row: WorkerRow = {
     realm,
@@ -125,7 +124,7 @@ test('what a forgotten worker had is closed for good, and its build goes back at
     await store.leases.giveBack(lease, { outcome: 'internalerror', counted: true, delaySeconds: 0 }),
   ).toBeNull();
   expect(await store.realms.find(worker.realm)).toBeNull();
-  expect(await store.realms.markJoined(worker.realm, 60)).toBe(false);
+  expect(await store.realms.markJoined(worker.realm, joining, 60)).toBe(false);
   expect(await store.realms.keep([worker.realm, other.realm], 60)).toEqual([other.realm]);
   expect(await store.realms.forgotten([worker.realm, other.realm])).toEqual([worker.realm]);
   expect((await store.workers.list()).map(({ id }) => id)).toEqual(['two']);
@@ -169,13 +168,20 @@ test('what a worker has done is known, newest first, also when it is gone', asyn
   ]);
 });
 
-test('a registration by ticket is in the audit trail, with where it came from', async () => {
+test('a worker that registered by ticket is in the audit trail, with its ticket and its address, once it is there', async () => {
   await using store = await openTestStore(server);
   const realm = { kind: 'enterprise', tokenHash: null, buildId: null, expiresInSeconds: 60 } as const;
-  await store.realms.allocate({ ...realm, name: 'a', registeredAs: 'farm-1', address: '192.0.2.9' });
-  await store.realms.allocate({ ...realm, name: 'b', registeredAs: null, address: '192.0.2.9' });
+  await store.realms.allocate({ ...realm, name: 'a', registeredAs: 'farm-1' });
+  await store.realms.allocate({ ...realm, name: 'b', registeredAs: null });
+  expect(await store.audit.list({}, { limit: 5 })).toMatchObject({ entries: [] });
+  for (const [name, isFree] of [
+    ['a', true],
+    ['a', false],
+    ['b', true],
+  ] as const)
+    expect(await store.realms.markJoined(name, joining, 60)).toBe(isFree);
   const { entries } = await store.audit.list({}, { limit: 5 });
   expect(entries).toMatchObject([
-    { actor: 'ticket:farm-1', address: '192.0.2.9', action: 'worker.register', object: 'farm-1' },
+    { actor: 'ticket:farm-1', address: '192.0.2.9', action: 'worker.register', object: 'worker-1' },
   ]);
 });

@@ -303,7 +303,7 @@ export const metricCatalogue = {
   httpRequests: {
     type: 'histogram',
     name: 'quay_build_http_request_duration_seconds',
-    help: 'How long requests took until their answer was sent or its connection was closed, by route: followed logs last as long as somebody follows.',
+    help: 'How long requests took until their answer was sent or its connection was closed, by route. Followed logs are left out: they last as long as somebody follows.',
     of: 'manager',
     labels: ['method', 'route', 'status'],
     buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60],

@@ -59,7 +59,6 @@ export function registrationPolicy<Data>(dependencies: RegistrationDependencies)
       buildId: null,
       expiresInSeconds: REALM_JOIN_SECONDS,
       registeredAs,
-      address: hostOf(address),
     });
     logger.info({ address, registeredAs }, 'a worker registered');
     return { args: [name] };
@@ -92,9 +91,4 @@ export function registrationPolicy<Data>(dependencies: RegistrationDependencies)
           },
         }),
   };
-}
-
-/** An address without its port. */
-function hostOf(address: string): string {
-  return address.replace(/:\d+$/, '');
 }

@@ -147,7 +147,8 @@ export function workerRealmPolicy({
     realm.data.slot = connection;
     let isJoined = false;
     try {
-      isJoined = await realms.markJoined(realm.name, REALM_KEEP_SECONDS);
+      const worker = { id: connection.worker.id, address: hostOf(caller.transport.address) };
+      isJoined = await realms.markJoined(realm.name, worker, REALM_KEEP_SECONDS);
     } finally {
       if (!isJoined && realm.data.slot === connection) realm.data.slot = null;
     }
@@ -252,4 +253,9 @@ function valid<T>(schema: z.ZodType<T>, kwargs: unknown): T {
   const parsed = schema.safeParse(kwargs);
   if (parsed.success) return parsed.data;
   throw new WampError('wamp.error.invalid_argument', [z.prettifyError(parsed.error)]);
+}
+
+/** An address without its port. */
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, '');
 }

@@ -143,7 +143,7 @@ function runAttempt(
     const end = tryEnd(answer, build, slot, masker, dependencies);
     const written = await persist(() => write(leases, lease, end), signal);
     const isWritten = written !== false && written !== null;
-    logger[isWritten ? 'info' : 'warn'](
+    logger[isWritten || ended === 'cancelled' ? 'info' : 'warn'](
       { ...fields, answer: describe(answer), became: end.type === 'suspend' ? 'suspended' : written, ended },
       'a try is over',
     );

@@ -7,10 +7,15 @@ export interface NewRealm {
   readonly buildId: string | null;
   /** How long it waits for its worker. */
   readonly expiresInSeconds: number;
-  /** The name of the ticket that its worker showed, which the audit trail has too; null for none. */
+  /** The name of the ticket that its worker showed; null for none. */
   readonly registeredAs: string | null;
-  /** Where its worker asked for it from, for the audit trail. */
-  readonly address: string | null;
+}
+
+/** Who joins a realm, for the audit trail. */
+export interface JoiningWorker {
+  readonly id: string;
+  /** Without a port. */
+  readonly address: string;
 }
 
 export interface RealmRow {
@@ -28,8 +33,11 @@ export interface RealmRow {
 export interface RealmStore {
   allocate(realm: NewRealm): Promise<RealmRow>;
   find(name: string): Promise<RealmRow | null>;
-  /** `false`: there is no such realm, or it has its worker. It then lives for so long, unless kept. */
-  markJoined(name: string, expiresInSeconds: number): Promise<boolean>;
+  /**
+   * The realm lives for so long from now on, unless kept. A worker that registered by a ticket is in the audit trail from here on.
+   * `false`: there is no such realm, or it has its worker.
+   */
+  markJoined(name: string, worker: JoiningWorker, expiresInSeconds: number): Promise<boolean>;
   /** Moves the expiry of many, in one statement. Answers with those that are still there. */
   keep(names: readonly string[], expiresInSeconds: number): Promise<readonly string[]>;
   /** Those of these whose worker was forgotten: the session in it must end. */

@@ -4,7 +4,7 @@ import type { ExecutorEntry } from '../../../src/manager/executors/executors-fil
 import { createFleet, type Fleet } from '../../../src/manager/executors/fleet.ts';
 import { openExecutor } from '../../../src/manager/executors/open-executor.ts';
 import { hashSecret } from '../../../src/manager/secrets/tokens.ts';
-import { claimNew, longLimits, openTestStore, type TestStore } from '../../store/support/store.ts';
+import { claimNew, joining, longLimits, openTestStore, type TestStore } from '../../store/support/store.ts';
 import { marked, newOrder, type ExecutorUnderTest } from './conformance.ts';
 
 /** What a manager keeps with an executor, whatever it starts its workers on: nobody waits for a worker for ever, and none stays. */
@@ -81,7 +81,7 @@ export function fleetSuite(name: string, make: () => Promise<ExecutorUnderTest>)
         lifetimeSeconds: 600,
       });
       const worker = { manager: 'manager-2', id: 'hosted', slot: 0, leaseSeconds: 600 };
-      await store.realms.markJoined(order.realm, 600);
+      await store.realms.markJoined(order.realm, joining, 600);
       await store.hostedWorkers.begin(order.realm, worker);
       await store.leases.handOver(lease, { ...longLimits, resumeHash: hashSecret('comes back') });
       // It ends at once.

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
 import { buildSchema, problemSchema, type LogRecord } from '../../../src/contract/api.ts';
 import type { Claim } from '../../../src/store/index.ts';
+import { readExposition, valueOf } from '../metrics/exposition.ts';
 import { openTestHttp, type TestHttp } from '../support/http.ts';
 
 let database: LabDatabaseServer;
@@ -138,6 +139,26 @@ describe('the log of a build', () => {
     while (state === 'running') state = buildSchema.parse(JSON.parse((await again.next('build')).data)).state;
     expect(state).toBe('complete');
     await again.next('end');
+  });
+
+  it('is no request whose time is measured while it is followed', async () => {
+    const claim = await running();
+    const { id } = claim.build;
+    const path = `/api/v1/builds/${id}/log`;
+    const measured = async (): Promise<number> => {
+      const samples = readExposition((await http.app.inject('/metrics')).body);
+      const labels = { method: 'GET', route: '/api/v1/builds/:id/log', status: '200' };
+      return valueOf(samples, 'quay_build_http_request_duration_seconds_count', labels);
+    };
+    await http.app.inject(path);
+    await expect.poll(() => http.logged().split(`"path":"${path}"`)).toHaveLength(2);
+    const before = await measured();
+    expect(before).toBeGreaterThan(0);
+    const viewer = await follow(path);
+    await http.store.leases.finish(claim.lease, { state: 'complete', outputs: {} });
+    await viewer.next('end');
+    await expect.poll(() => http.logged().split(`"path":"${path}"`)).toHaveLength(3);
+    expect(await measured()).toBe(before);
   });
 
   it('has room for so many viewers, and again when one has gone', async () => {

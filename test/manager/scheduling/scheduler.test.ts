@@ -61,6 +61,7 @@ interface Subject {
   readonly handedOver: Promise<void>;
   readonly answer: (answer: BuildAnswer) => void;
   readonly tell: (event: WakeUp) => void;
+  readonly logger: { readonly info: ReturnType<typeof vi.fn>; readonly warn: ReturnType<typeof vi.fn> };
 }
 
 const NO_FLEET: SchedulerDependencies['fleet'] = {
@@ -79,6 +80,7 @@ function start(claims: Subject['claims'], fleet = NO_FLEET): Subject {
   const handedOver = Promise.withResolvers<undefined>();
   const answered = Promise.withResolvers<BuildAnswer>();
   const tellCancelled = vi.fn();
+  const logger = { info: vi.fn(), warn: vi.fn() };
   const slot: Slot = {
     realm: 'realm-1',
     worker: { id: 'worker-1', slot: 0, slots: 1, labels: {}, kinds: ['image'] },
@@ -136,7 +138,7 @@ function start(claims: Subject['claims'], fleet = NO_FLEET): Subject {
     secretsOf: () => [],
     cacheTag: () => Promise.resolve(''),
     onSlotBusy: () => undefined,
-    logger: { info: () => undefined, warn: () => undefined },
+    logger,
     workerStopSeconds: 600,
     now: () => 0,
     random: () => 0.5,
@@ -151,6 +153,7 @@ function start(claims: Subject['claims'], fleet = NO_FLEET): Subject {
     handedOver: handedOver.promise,
     answer: answered.resolve,
     tell: (event) => tell(event),
+    logger,
   };
 }
 
@@ -170,7 +173,7 @@ it('misses no hint, however close to the end of a look it comes', async () => {
 });
 
 it('asks what became of every try when hints may have been missed', async () => {
-  const { tell, handedOver, renewals, tellCancelled, answer } = start(
+  const { tell, handedOver, renewals, tellCancelled, answer, logger } = start(
     vi.fn<SchedulerDependencies['leases']['claim']>(() => Promise.resolve(null)).mockResolvedValueOnce(claim),
   );
   await handedOver;
@@ -178,6 +181,10 @@ it('asks what became of every try when hints may have been missed', async () => 
   tell({ type: 'resync' });
   await expect.poll(() => tellCancelled).toHaveBeenCalledExactlyOnceWith('cancelled');
   answer({ type: 'result', kwargs: {} });
+  // That its worker answers too late is no trouble.
+  const over = [expect.objectContaining({ ended: 'cancelled' }), 'a try is over'];
+  await expect.poll(() => logger.info.mock.calls).toContainEqual(over);
+  expect(logger.warn).not.toHaveBeenCalled();
 });
 
 function executorOf(name: string, labels: Readonly<Record<string, string>>): Executor {

@@ -45,6 +45,9 @@ export const expireAtOnce: ExpiryRules = {
   managerGone: { code: 'internalerror', message: 'm', help: 'h', base_error: 'the manager is gone' },
 };
 
+/** Who joins a realm. */
+export const joining = { id: 'worker-1', address: '192.0.2.9' };
+
 /** What bounds a try that nothing should end. */
 export const longLimits: HandOver = {
   resumeHash: null,
