@@ -51,6 +51,19 @@ test('a commit is checked out exactly, with modes, links and its .git', async ()
   expect(messages.some((each) => each.stream?.startsWith('remote: '))).toBe(true);
 });
 
+test.each([
+  ['*.bin filter=lfs diff=lfs merge=lfs -text\n', true],
+  ['# *.bin filter=lfs\n*.txt filter=lfsx\n', false],
+])(
+  'the log says that content is not fetched which is kept in Git LFS: by attributes %j, %s',
+  async (attributes, said) => {
+    const sha = await server.commit('large', { Dockerfile: 'FROM a\n', '.gitattributes': attributes });
+    await using place = await createWorkplace();
+    const { messages } = await fetchInto(place, fetchSource, { git: { url: server.url('large'), sha } });
+    expect(messages.some(({ stream }) => stream?.includes('Git LFS'))).toBe(said);
+  },
+);
+
 test('an https server is checked by the authorities that are named, and by no other', async () => {
   const ca = await authority('of git servers');
   const identity = await issue(ca, loopback);

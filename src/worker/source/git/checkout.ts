@@ -6,8 +6,12 @@ import type { SourceCall } from '../source.ts';
 import { quote } from '../../../contract/words.ts';
 import { fetchCommit, type GitOptions, type GitSession } from './fetch-commit.ts';
 import { parseCommit, parseRemote, type Remote } from '../../../contract/git/remote.ts';
+import { usesLfs } from './lfs.ts';
 import { listSubmodules, submoduleUrl, type Submodule } from './submodules.ts';
 import { setContentTimes } from './times.ts';
+
+const LFS_NOTE =
+  'This commit keeps files in Git LFS, which is not fetched: they are in the context as the pointers that git has.\n';
 
 /** A commit, as the build argument `git` names it. */
 interface GitSource {
@@ -57,6 +61,7 @@ async function fetchTree(
   const { limits } = session.options;
   const tree = await fetchCommit(remote, commit, place.directory, session);
   await setContentTimes(tree.directory, commit.length === 64 ? 32 : 20);
+  if (await usesLfs(tree.directory)) await session.call.onMessage({ stream: LFS_NOTE });
   for (const submodule of await listSubmodules(tree)) {
     const path = posix.join(place.path, submodule.path);
     left.submodules -= 1;
