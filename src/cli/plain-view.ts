@@ -22,7 +22,8 @@ export function createPlainView(log: Write, notices: Write): ProgressView {
     build(build) {
       if (build.state === 'waiting' && state === 'running') notices('it will be tried again\n');
       const why = build.state === 'waiting' ? describeWaiting(build) : '';
-      if (why !== '' && why !== waiting) notices(`${why} (${describePlace(build)})\n`);
+      const place = describePlace(build);
+      if (why !== '' && why !== waiting) notices(place === '' ? `${why}\n` : `${why} (${place})\n`);
       waiting = why;
       state = build.state;
     },
