@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 ENGINE_PACKAGES := docker.io podman docker-registry busybox-static iproute2 git ca-certificates \
 	openssh-client openssh-server bzip2 xz-utils postgresql-15 haproxy systemd
 # What tests need beside that: compose, what images have of Debian, a WAMP peer that is not ours, and a kubectl, of whatever version.
-TEST_PACKAGES := docker-compose tini wget python3-autobahn $(if $(shell command -v kubectl),,kubernetes-client)
+TEST_PACKAGES := docker-compose tini wget man-db python3-autobahn $(if $(shell command -v kubectl),,kubernetes-client)
 
 # What images are called, and what builds them: docker, or podman.
 IMAGE ?= quay.io/quay/quay-builder
@@ -26,7 +26,7 @@ help: ## List the targets
 build: dist/.built ## Leave bin/quay-builder, bin/quay-build-manager and bin/quay-build ready to run
 
 .PHONY: install
-install: build ## Install programs, documentation and systemd units (PREFIX=/usr/local, DESTDIR=)
+install: build ## Install programs, documentation, completion and systemd units (PREFIX=/usr/local, DESTDIR=)
 	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install
 
 .PHONY: uninstall

@@ -51,6 +51,39 @@ describe('installed', () => {
     },
   );
 
+  it('has a manual page of quay-build, in which man finds nothing wrong', async () => {
+    // What it finds it only says, beside the page.
+    const page = await run(
+      '/bin/sh',
+      ['-c', 'exec man --local-file --warnings "$0" 2>&1', join(root, 'usr/share/man/man1/quay-build.1')],
+      {
+        env: { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', MANWIDTH: '200' },
+      },
+    );
+    expect(page).not.toMatch(/warning|quay-build\.1:/);
+    expect(page).toMatch(/^NAME\n +quay-build - builds images on a build farm$/m);
+    for (const command of ['submit', 'workers drain'])
+      expect(page).toContain(`quay-build ${command} [options]`);
+    expect(page).toMatch(/^ +-t, --tag <tag>$/m);
+    expect(page).toMatch(/^EXIT STATUS\n +0 +the build completed/m);
+  });
+
+  it.each([
+    ['ca', ['cancel']],
+    ['submit --git-t', ['--git-token']],
+    ['submit --network ', ['default', 'none', 'host']],
+    ['ls --state int', ['internalerror']],
+    ['workers --json=1 d', ['drain']],
+    ['workers drain --', ['--wait', '--json', '--help']],
+    ['list --repository ', []],
+  ])('completes quay-build %s in bash', async (line, words) => {
+    // What bash gives to a completion, of which it asks for files with compopt only where it completes.
+    const script = `compopt() { :; }; source "$0"; COMP_WORDS=(quay-build "$@"); COMP_CWORD=$#; _quay_build; printf '%s\n' "\${COMPREPLY[@]}"`;
+    const completion = join(root, 'usr/share/bash-completion/completions/quay-build');
+    const said = await run('bash', ['--norc', '-c', script, completion, ...line.split(' ')]);
+    expect(said.split('\n').filter((word) => word !== '')).toEqual(words);
+  });
+
   it('has units in which systemd finds nothing wrong', async () => {
     // What they refer to is systemd's own.
     await cp('/lib/systemd/system', join(root, 'usr/lib/systemd/system'), {
