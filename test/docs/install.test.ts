@@ -17,33 +17,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const PAGES = ['install.md', 'upgrading.md', 'kubernetes.md'];
 const read = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8');
 
-/** GitHub's name of a heading. */
-function anchorOf(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\- ]/gu, '')
-    .replaceAll(' ', '-');
-}
-
 describe.each(PAGES)('docs/%s', (page) => {
-  it('links to what is there', async () => {
-    const links = Array.from(
-      (await read(`docs/${page}`)).matchAll(/\]\(([^)\s]+)\)/g),
-      ([, link = '']) => link,
-    );
-    expect(links.length).toBeGreaterThan(5);
-    for (const link of links) {
-      const [path = '', anchor] = link.split('#');
-      const target = path === '' ? `docs/${page}` : join('docs', path);
-      await expect(access(join(ROOT, target)), link).resolves.toBeUndefined();
-      if (anchor === undefined) continue;
-      const headings = Array.from((await read(target)).matchAll(/^#+ (.+)$/gm), ([, each = '']) =>
-        anchorOf(each),
-      );
-      expect(headings, link).toContain(anchor);
-    }
-  });
-
   it('names settings, targets of make and files that there are', async () => {
     const text = await read(`docs/${page}`);
     const settings = [managerConfiguration, workerConfiguration].flatMap(({ settings: all }) =>
