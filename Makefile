@@ -65,7 +65,7 @@ build-manager-image: build ## Build the manager's image, MANAGER_IMAGE:IMAGE_TAG
 
 .PHONY: demo
 demo: build engine ## Build, push and run an image, end to end (SOURCE=folder|git URL\#ref|archive URL, KEEP=1)
-	@scripts/as-root node lab/demo/main.ts $(if $(SOURCE),--source '$(SOURCE)') $(if $(filter-out 0,$(KEEP)),--keep)
+	@scripts/as-root node lab/demo/main.ts $(if $(SOURCE),--source '$(subst ','\'',$(SOURCE))') $(if $(filter-out 0,$(KEEP)),--keep)
 
 .PHONY: test
 test: build engine ## Run every test, on a real engine, registry, database and git server
