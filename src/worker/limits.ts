@@ -19,6 +19,8 @@ export const PING_MANAGER_EVERY_MS = 60_000;
 /** A connection over which pongs have come, and then nothing for this long, is lost: early enough that a build is resumed. */
 export const PING_EVERY_MS = 5_000;
 export const SILENCE_MAX_MS = 20_000;
+/** The same with a manager that takes no worker back: its build would be lost, and one that waits for its database may not even answer pings. */
+export const SILENCE_WITHOUT_RESUME_MAX_MS = 90_000;
 /** A frame from the manager that is larger closes the connection. */
 export const FRAME_MAX_BYTES = 16 * 1024 * 1024;
 

@@ -2,7 +2,13 @@ import autobahn, { type Deferred } from 'autobahn';
 import { type ExtensionName, managerAcceptanceSchema, type WorkerOffer } from '../../contract/extensions.ts';
 import { managerProcedures } from '../../contract/uris.ts';
 import type { Clock } from '../clock.ts';
-import { CALL_WITHIN_MS, GOODBYE_WITHIN_MS, JOIN_STEP_WITHIN_MS } from '../limits.ts';
+import {
+  CALL_WITHIN_MS,
+  GOODBYE_WITHIN_MS,
+  JOIN_STEP_WITHIN_MS,
+  SILENCE_MAX_MS,
+  SILENCE_WITHOUT_RESUME_MAX_MS,
+} from '../limits.ts';
 import type { Transport } from './transport.ts';
 
 type Keywords = Readonly<Record<string, unknown>>;
@@ -152,11 +158,14 @@ export async function joinRealm(
     end(`the manager left: ${uri(reason)}`);
   };
   const acceptance = managerAcceptanceSchema.safeParse(welcome['authextra'] ?? {});
-  const accepted = (acceptance.data?.extensions ?? []).filter((name) => offer?.extensions.includes(name));
+  const accepted = new Set(
+    (acceptance.data?.extensions ?? []).filter((name) => offer?.extensions.includes(name)),
+  );
+  transport.bearSilence(accepted.has('resume') ? SILENCE_MAX_MS : SILENCE_WITHOUT_RESUME_MAX_MS);
 
   return {
     realm,
-    accepted: new Set(accepted),
+    accepted,
     lastStored: acceptance.data?.resume?.last_seq ?? null,
     ended: ended.promise,
     get wasSentAway() {

@@ -18,6 +18,8 @@ import { openTunnel, secureTunnel } from './tunnel.ts';
 export interface Transport extends SessionTransport {
   /** Resolves when the connection is gone, with why. Never rejects. */
   readonly closed: Promise<string>;
+  /** How long a peer that has answered pings may say nothing from now on, in milliseconds. */
+  bearSilence(ms: number): void;
   /** Closes it, and does not wait for a peer that does not answer. */
   end(): void;
 }
@@ -111,10 +113,11 @@ async function openSocket(
 }
 
 function createTransport({ socket, closed, fail }: OpenSocket, clock: Clock): Transport {
-  watchForSilence(socket, clock, fail);
+  const bearSilence = watchForSilence(socket, clock, fail);
   const farewells = followFarewells();
   const transport: Transport = {
     closed,
+    bearSilence,
     onmessage: () => undefined,
     send: (message) => {
       // What was said to a connection that is gone is lost with it.
@@ -174,7 +177,12 @@ function withPlainRoles(hello: unknown[]): unknown[] {
 }
 
 /** A cut network says nothing. A peer that answers pings, and then falls silent, is gone. */
-function watchForSilence(socket: WebSocket, clock: Clock, fail: (reason: string) => void): void {
+function watchForSilence(
+  socket: WebSocket,
+  clock: Clock,
+  fail: (reason: string) => void,
+): Transport['bearSilence'] {
+  let longest = SILENCE_MAX_MS;
   let heard = clock.now();
   let looked = heard;
   let answersPings = false;
@@ -188,7 +196,7 @@ function watchForSilence(socket: WebSocket, clock: Clock, fail: (reason: string)
     // Whoever was stopped itself, by a signal or a machine that is busy, has not read yet what came meanwhile.
     if (clock.now() - looked > 2 * PING_EVERY_MS) hear();
     looked = clock.now();
-    if (answersPings && clock.now() - heard > SILENCE_MAX_MS) {
+    if (answersPings && clock.now() - heard > longest) {
       fail('the manager has fallen silent');
       return;
     }
@@ -197,4 +205,5 @@ function watchForSilence(socket: WebSocket, clock: Clock, fail: (reason: string)
   };
   let callOff = clock.after(PING_EVERY_MS, look);
   socket.on('close', () => callOff());
+  return (ms) => void (longest = ms);
 }

@@ -35,15 +35,24 @@ describe('silence', () => {
     server.close();
   });
 
-  it('keeps a connection whose peer never answers pings', async () => {
+  it.each([
+    ['never answers pings', 0],
+    ['answered pings, and may be silent for longer now', 1],
+  ])('keeps a connection whose peer %s', async (_what, pongs) => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1', autoPong: false });
     await once(server, 'listening');
     const pinged = new Promise<void>((resolve) => {
       let pings = 0;
-      server.once('connection', (socket) => socket.on('ping', () => (pings += 1) === 6 && resolve()));
+      server.once('connection', (socket) =>
+        socket.on('ping', () => {
+          if (++pings <= pongs) socket.pong();
+          if (pings === 7) resolve();
+        }),
+      );
     });
     const url = new URL(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
     const transport = await openTransport(url, {}, fastClock, never);
+    if (pongs > 0) transport.bearSilence(90_000);
     await Promise.race([pinged, transport.closed.then((reason) => Promise.reject(new Error(reason)))]);
     transport.end();
     await transport.closed;
