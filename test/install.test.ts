@@ -12,6 +12,8 @@ import { exitCodes } from '../src/worker/exit-codes.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const UNITS = ['quay-builder.service', 'quay-build-manager.service'];
+/** Which make install makes of the first one. */
+const INSTANCES = 'quay-builder@.service';
 /** Tenths of what `systemd-analyze security` calls exposure: 100 is a service without any bound. */
 const EXPOSURE_MAX = 20;
 
@@ -98,6 +100,7 @@ describe('installed', () => {
       'exec systemd-analyze verify --root="$0" "$@" 2>&1',
       root,
       ...UNITS,
+      INSTANCES,
     ]);
     expect(said).toBe('');
   });
@@ -108,7 +111,21 @@ describe('installed', () => {
     await expect(readFile(join(root, page), 'utf8')).resolves.toContain('# Services of systemd');
   });
 
-  it.each(UNITS)('%s leaves little open', async (unit) => {
+  it('has workers beside the first that share nothing with it', async () => {
+    const lines = async (unit: string): Promise<string[]> =>
+      (await readFile(join(root, 'usr/lib/systemd/system', unit), 'utf8')).split('\n');
+    const [first, other] = [await lines('quay-builder.service'), await lines(INSTANCES)];
+    const own = other.filter((line) => !first.includes(line) && !line.startsWith('Description='));
+    expect(own).toEqual([
+      'EnvironmentFile=/etc/quay-builder/%i.environment',
+      'StateDirectory=quay-builder-%i',
+      'Environment=WORK_DIR=/var/lib/quay-builder-%i',
+      'Environment=WORKER_ID=%H-%i',
+    ]);
+    expect(other).toHaveLength(first.length + 1);
+  });
+
+  it.each([...UNITS, INSTANCES])('%s leaves little open', async (unit) => {
     const path = join(root, 'usr/lib/systemd/system', unit);
     await run('systemd-analyze', [
       'security',
