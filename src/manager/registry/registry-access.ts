@@ -6,7 +6,7 @@ import type { RegistryUser, RegistryUsers } from './credentials.ts';
 export interface RegistryAccess {
   /** Whether each try gets tokens that this manager, as the registry's token server, minted for it. */
   readonly tokens: boolean;
-  /** Another registry that does: builds that push here may have their bases there. null for none. */
+  /** Another registry that does: builds that push here may have their bases there, and be pushed there too. null for none. */
   readonly tokensElsewhere: string | null;
   /** Who builds are there by this manager's settings, where it is a registry with one user; they need the extension `registry-auth`. */
   readonly users: RegistryUsers;

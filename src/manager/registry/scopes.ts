@@ -29,6 +29,16 @@ export function pushScopes(repository: string, readable: readonly string[]): str
   return [`repository:${repository}:pull,push`, ...pullScopes(repository, readable)];
 }
 
+/** What a try may do at a further registry: push to these of its own namespace (`push_to`), and pull all that it may pull. */
+export function furtherScopes(
+  repository: string,
+  further: readonly string[],
+  readable: readonly string[],
+): string[] {
+  const own = further.filter((each) => namespaceOf(each) === namespaceOf(repository));
+  return [...own.map((each) => `repository:${each}:pull,push`), ...pullScopes(repository, readable)];
+}
+
 /** What a build of this repository may pull: whatever lies in its namespace, and what else that may read. */
 export function pullScopes(repository: string, readable: readonly string[]): string[] {
   const patterns = new Set([everyOf(namespaceOf(repository)), ...readable]);

@@ -1,6 +1,6 @@
 import type { BuildRow, CapabilityStore, Lease } from '../../store/index.ts';
 import { hashSecret, newSecret } from '../secrets/tokens.ts';
-import { PACKAGE_SCOPE, pullScopes, pushScopes } from './scopes.ts';
+import { furtherScopes, PACKAGE_SCOPE, pullScopes, pushScopes } from './scopes.ts';
 
 /** What a try may do elsewhere: each secret is known to its worker alone, its hash to the store, and it dies with the try. */
 
@@ -12,7 +12,7 @@ export interface TryCredentials {
   readonly push_token: string;
   /** The same for pulling. */
   readonly pull_token: string;
-  /** The same for pulling from {@link RegistryAccess.tokensElsewhere}; empty where there is none. */
+  /** The same for {@link RegistryAccess.tokensElsewhere}, to pull from and to push further to; empty where there is none. */
   readonly elsewhere_token: string;
   /** The last part of the URL that the package is fetched from; null for a build without one. */
   readonly package_capability: string | null;
@@ -23,8 +23,8 @@ export interface MintRequest {
   readonly lease: Lease;
   /** Whether the registry that it pushes to takes tokens of this manager: `RegistryAccess.tokens`. */
   readonly tokens: boolean;
-  /** Whether it is to have one for pulling from another that does. */
-  readonly tokensElsewhere: boolean;
+  /** The repositories that it is to be pushed as at another that does, beside pulling there; null where it has no token for that one. */
+  readonly furtherRepositories: readonly string[] | null;
   /** What it may pull there beside its own namespace: repositories, `NAMESPACE/*` or `*`. */
   readonly readable: readonly string[];
   /** Whether it has an uploaded package. */
@@ -36,7 +36,7 @@ export interface MintRequest {
 /** Mints the credentials of a try. Null: the try has ended meanwhile. */
 export async function mintTryCredentials(
   capabilities: Pick<CapabilityStore, 'grant'>,
-  { build, lease, tokens, tokensElsewhere, readable, hasPackage, expiresInSeconds }: MintRequest,
+  { build, lease, tokens, furtherRepositories, readable, hasPackage, expiresInSeconds }: MintRequest,
 ): Promise<TryCredentials | null> {
   const grants: { secret: string; scopes: string[] }[] = [];
   const mint = (wanted: boolean, scopes: string[]): string => {
@@ -47,7 +47,10 @@ export async function mintTryCredentials(
   };
   const push = mint(tokens, pushScopes(build.repository, readable));
   const pull = mint(tokens, pullScopes(build.repository, readable));
-  const elsewhere = mint(tokensElsewhere, pullScopes(build.repository, readable));
+  const elsewhere = mint(
+    furtherRepositories !== null,
+    furtherScopes(build.repository, furtherRepositories ?? [], readable),
+  );
   const packageCapability = mint(hasPackage, [PACKAGE_SCOPE]);
   for (const { secret, scopes } of grants) {
     const granted = await capabilities.grant(lease, { hash: hashSecret(secret), scopes, expiresInSeconds });

@@ -5,7 +5,7 @@ import {
 } from '../../contract/build-arguments.ts';
 import type { ExtensionName } from '../../contract/extensions.ts';
 import { secretsOf } from '../../contract/masking.ts';
-import { canonicalRegistry } from '../../contract/references.ts';
+import { canonicalRegistry, readTagReference } from '../../contract/references.ts';
 import type { CapabilityStore, Claim, Lease, LeaseStore, ReadableStore } from '../../store/index.ts';
 import { LIFE_RESERVE_SECONDS, LIMITS_MARGIN_SECONDS, TRY_MAX_SECONDS } from '../limits.ts';
 import type { Access } from '../registry/client/registry-client.ts';
@@ -73,14 +73,14 @@ export async function prepareHandOver(
   );
   if (missing.length > 0) throw new ExtensionsMissing(missing);
   // Other workers have no argument to be told of it, and do without.
-  const pullsElsewhere = tokensElsewhere !== null && extensions.includes('registry-auth');
+  const hasTokenElsewhere = tokensElsewhere !== null && extensions.includes('registry-auth');
   const mayRead =
-    tokens || pullsElsewhere ? [...publicRepositories, ...(await readable.get(build.namespace))] : [];
+    tokens || hasTokenElsewhere ? [...publicRepositories, ...(await readable.get(build.namespace))] : [];
   const credentials = await mintTryCredentials(capabilities, {
     build,
     lease,
     tokens,
-    tokensElsewhere: pullsElsewhere,
+    furtherRepositories: hasTokenElsewhere ? repositoriesAt(tokensElsewhere, spec.push_to) : null,
     readable: mayRead,
     hasPackage: spec.source.type === 'package',
     expiresInSeconds: TRY_MAX_SECONDS,
@@ -102,6 +102,14 @@ export async function prepareHandOver(
     ...(keepsLimits ? { timeout, silence_timeout } : {}),
     ...(token === null ? {} : { lease: shownLease(lease, token, dependencies) }),
   };
+}
+
+/** The repositories of a registry that these references name. */
+function repositoriesAt(registry: string, references: readonly string[]): string[] {
+  const read = references.map(readTagReference).filter((each) => each !== null);
+  return read
+    .filter(({ host }) => canonicalRegistry(host) === canonicalRegistry(registry))
+    .map(({ repository }) => repository);
 }
 
 /** What a worker shows that comes back with its build (extension `resume`). */

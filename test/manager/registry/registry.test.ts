@@ -83,7 +83,7 @@ async function runningTry(
     build,
     lease,
     tokens: true,
-    tokensElsewhere: false,
+    furtherRepositories: null,
     readable,
     hasPackage: false,
     expiresInSeconds,

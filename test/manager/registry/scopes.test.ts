@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   everyOf,
+  furtherScopes,
   grantedAccess,
   PACKAGE_SCOPE,
   pullScopes,
@@ -42,6 +43,18 @@ describe('the credentials of a try', () => {
       ['tools/linter', ['pull']],
     ]);
     expect(grantedAccess(asked, pullScopes('team/app', ['*']))).toHaveLength(asked.length);
+  });
+
+  it('push further, at another registry, to what they were asked to of their own namespace, and pull the rest', () => {
+    const asked = ['team/app', 'team/copy', 'others/copy', 'bases/alpine'].map(
+      (name) => `repository:${name}:pull,push`,
+    );
+    const allowed = furtherScopes('team/app', ['team/copy', 'others/copy'], [everyOf('bases')]);
+    expect(grantedAccess(asked, allowed).map(({ name, actions }) => [name, actions])).toEqual([
+      ['team/app', ['pull']],
+      ['team/copy', ['pull', 'push']],
+      ['bases/alpine', ['pull']],
+    ]);
   });
 
   it('are granted for each repository that is asked for, apart by spaces or repeated, as a push that mounts asks', () => {
