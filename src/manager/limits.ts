@@ -51,8 +51,11 @@ export const WORKER_WATCH_MS = 1_000;
  */
 export const WATCHES_AFTER_A_STOP = 3;
 export const WORKER_WRITE_MS = 5_000;
-/** How many workers one statement writes at most: ten thousand at once would be megabytes, and keep other statements waiting. */
-export const WORKERS_A_STATEMENT = 500;
+/**
+ * How many workers one statement writes at most: ten thousand at once would be megabytes, and keep other statements waiting. The text of
+ * this many is below 128 KiB: V8 would keep a larger one until its next full collection.
+ */
+export const WORKERS_A_STATEMENT = 200;
 
 /** How often the queue is looked at without being woken, in milliseconds. */
 export const QUEUE_POLL_MS = 5_000;
