@@ -17,7 +17,7 @@ const findRealm = statement<[name: string], RealmRow>('find-realm');
 const joinRealm = statement<[name: string, seconds: number, worker: string, address: string]>('join-realm', {
   repeatable: false,
 });
-const keepRealms = statement<[names: readonly string[], seconds: number], { name: string }>('keep-realms');
+const keepRealms = statement<[names: readonly string[], seconds: number]>('keep-realms');
 const listForgottenRealms = statement<[names: readonly string[]], { name: string }>('list-forgotten-realms');
 const removeRealm = statement<[name: string]>('remove-realm');
 const sweepRealms = statement<[], { name: string }>('sweep-realms');
@@ -45,8 +45,7 @@ export function createRealmStore({ run }: Database): RealmStore {
       return (await run(joinRealm, [name, expiresInSeconds, id, address])).length > 0;
     },
     async keep(names, expiresInSeconds) {
-      if (names.length === 0) return [];
-      return (await run(keepRealms, [names, expiresInSeconds])).map(({ name }) => name);
+      if (names.length > 0) await run(keepRealms, [names, expiresInSeconds]);
     },
     async forgotten(names) {
       if (names.length === 0) return [];

@@ -6,6 +6,12 @@ interface Pattern {
   readonly match: MatchPolicy;
 }
 
+/** What stands under a pattern that leaves components open. */
+interface Wildcard<Item> {
+  readonly item: Item;
+  readonly components: readonly string[];
+}
+
 /**
  * Things under URIs, exact or patterns, found by the URI that is called or published to (WAMP, "Pattern-based
  * Subscriptions" and "Pattern-based Registrations").
@@ -14,7 +20,7 @@ export class Patterns<Item extends Pattern> {
   readonly #exact = new SparseMap<string, Item>();
   // Most realms have no patterns, and there may be tens of thousands of realms.
   #prefixes: Map<string, Item> | null = null;
-  #wildcards: Map<string, { readonly item: Item; readonly components: readonly string[] }> | null = null;
+  #wildcards: Map<string, Wildcard<Item>> | null = null;
 
   /** What stands under this very pattern. */
   get(uri: string, match: MatchPolicy): Item | undefined {
@@ -77,24 +83,21 @@ export class Patterns<Item extends Pattern> {
       }
     }
     if (longest) return longest;
-    let closest: { readonly item: Item; readonly components: readonly string[] } | null = null;
+    let closest: Wildcard<Item> | null = null;
     for (const candidate of this.#matchingWildcards(uri)) {
       if (!closest || isCloser(candidate.components, closest.components)) closest = candidate;
     }
     return closest?.item ?? null;
   }
 
-  *#matchingWildcards(uri: string) {
-    if (!this.#wildcards || this.#wildcards.size === 0) return;
-    const components = uri.split('.');
-    for (const entry of this.#wildcards.values()) {
-      if (
-        entry.components.length === components.length &&
-        entry.components.every((each, index) => each === '' || each === components[index])
-      ) {
-        yield entry;
-      }
-    }
+  #matchingWildcards(uri: string): Wildcard<Item>[] {
+    if (!this.#wildcards) return [];
+    const asked = uri.split('.');
+    return [...this.#wildcards.values()].filter(
+      ({ components }) =>
+        components.length === asked.length &&
+        components.every((each, index) => each === '' || each === asked[index]),
+    );
   }
 }
 

@@ -44,9 +44,9 @@ export class SparseMap<Key extends number | string, Value extends object> {
   }
 
   /** In the order in which they came, without what is deleted meanwhile before its turn. What comes meanwhile may be left out. */
-  *values(): Generator<Value, void, undefined> {
-    if (this.#many) yield* this.#many.values();
-    else if (this.#value !== null) yield this.#value;
+  values(): Iterable<Value> {
+    if (this.#many) return this.#many.values();
+    return this.#value === null ? [] : [this.#value];
   }
 
   #forgetOne(): void {

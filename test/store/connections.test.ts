@@ -53,7 +53,7 @@ describe('realms', () => {
     const { name: kept } = await store.realms.allocate(realm());
     expect(await store.realms.find(expired)).toBeNull();
     expect(await store.realms.markJoined(expired, joining, 60)).toBe(false);
-    expect(await store.realms.keep([expired, kept], 60)).toEqual([kept]);
+    await store.realms.keep([expired, kept], 60);
     expect(await store.realms.sweep()).toEqual([expired]);
     expect(await store.realms.find(kept)).not.toBeNull();
   });

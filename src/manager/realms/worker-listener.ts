@@ -168,6 +168,8 @@ function watchIdlers(router: Router<WorkerRealm>, now: () => number): NodeJS.Tim
   const since = new WeakMap<Session<WorkerRealm>, number>();
   return setInterval(() => {
     for (const { data, sessions } of router.realms.values()) {
+      // Most realms have one session, whose worker is ready.
+      if (data.slot !== null && sessions.size === 1) continue;
       for (const session of sessions.values()) {
         if (data.slot?.session === session) continue;
         const seen = since.get(session) ?? now();

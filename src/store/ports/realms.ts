@@ -38,8 +38,8 @@ export interface RealmStore {
    * `false`: there is no such realm, or it has its worker.
    */
   markJoined(name: string, worker: JoiningWorker, expiresInSeconds: number): Promise<boolean>;
-  /** Moves the expiry of many, in one statement. Answers with those that are still there. */
-  keep(names: readonly string[], expiresInSeconds: number): Promise<readonly string[]>;
+  /** Moves the expiry of those that are still there, in one statement. */
+  keep(names: readonly string[], expiresInSeconds: number): Promise<void>;
   /** Those of these whose worker was forgotten: the session in it must end. */
   forgotten(names: readonly string[]): Promise<readonly string[]>;
   remove(name: string): Promise<void>;

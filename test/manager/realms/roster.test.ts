@@ -11,7 +11,7 @@ import { ALL_ROLES, connect } from '../../wamp/support/peer.ts';
 
 const logger = { info: vi.fn(), warn: vi.fn() };
 const put = vi.fn<(rows: readonly object[]) => Promise<void>>();
-const keep = vi.fn<(names: readonly string[]) => Promise<readonly string[]>>();
+const keep = vi.fn<(names: readonly string[]) => Promise<void>>();
 let roster: Roster;
 let slot: SlotConnection;
 let time = 0;
@@ -22,7 +22,7 @@ const ROUNDS_MS = 60_000;
 beforeEach(async () => {
   vi.resetAllMocks();
   put.mockResolvedValue();
-  keep.mockResolvedValue([]);
+  keep.mockResolvedValue();
   time = 0;
   slot = await connectedSlot();
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
