@@ -253,10 +253,23 @@ describe('a lease', () => {
     expect(await store.leases.expireLeases(expireAtOnce)).toEqual([]);
   });
 
-  test('does not run out before the grace after the database came back', async () => {
-    await using store = await openTestStore(server);
-    await claimNew(store, {}, { leaseSeconds: 0 });
+  test('does not run out before the grace after this manager reached the database, which was up long before', async () => {
+    let time = Date.now();
+    await using store = await openTestStore(server, undefined, undefined, () => new Date(time));
+    const { build } = await claimNew(store, {}, { leaseSeconds: 0 });
+    const rules = { ...expireAtOnce, graceSeconds: 0.001 };
+    expect(await store.leases.expireLeases(rules)).toEqual([]);
+    time += 1;
+    expect(await store.leases.expireLeases(rules)).toMatchObject([{ buildId: build.id }]);
+  });
+
+  test('does not run out before the grace after the database was started, which this manager has reached for long', async () => {
+    let time = Date.now();
+    await using store = await openTestStore(server, undefined, undefined, () => new Date(time));
+    const { build } = await claimNew(store, {}, { leaseSeconds: 0 });
+    time += 2 * 3_600_000;
     expect(await store.leases.expireLeases({ ...expireAtOnce, graceSeconds: 3600 })).toEqual([]);
+    expect(await store.leases.expireLeases(expireAtOnce)).toMatchObject([{ buildId: build.id }]);
   });
 
   test('that ran out ends the build when its worker was away and no counted try remains, with the words for the user', async () => {
