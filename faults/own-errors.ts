@@ -3,7 +3,7 @@ import type { OwnError } from './observations.ts';
 
 /** What the managers logged of themselves and should never have to. */
 
-/** Lines of a manager that met an error that it does not know in a try, and of one whose end it could not write. */
+/** Lines of a manager that met an unexpected error in a try, and of one whose end it could not write. */
 const MESSAGES: readonly string[] = ['a try failed in the manager', 'a try could not be given back'];
 
 const lineSchema = z.looseObject({ msg: z.string(), build: z.string().nullish() });

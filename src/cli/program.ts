@@ -23,7 +23,7 @@ Exit codes:
   2    the command was not understood, or its source cannot be sent
   3    the manager cannot be reached, or refused
   4    the build was cancelled
-  70   the command line met an error that it does not know, or its output cannot be written
+  70   the command line met an unexpected error, or its output cannot be written
   130  Ctrl-C: the build goes on`;
 
 const EXAMPLES = `

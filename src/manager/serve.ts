@@ -36,7 +36,7 @@ export async function serve(settings: ManagerSettings, version: string): Promise
     if (error instanceof ConfigurationError) return refuse(error.problems, exitCodes.wrongSetting);
     const reason = describeStartError(error, settings.DATA_DIR);
     if (reason !== null) return refuse([reason], exitCodes.cannotStart);
-    logger.fatal({ err: error }, 'the manager met an error that it does not know');
+    logger.fatal({ err: error }, 'the manager met an unexpected error');
     return exitCodes.internal;
   }
 }

@@ -119,7 +119,7 @@ export function createBuilder(options: BuilderOptions): Builder {
       const done = answer(options, link ?? createSessionLink(session), build, { controller, fate }).catch(
         (error: unknown) => {
           options.logger.error({ err: error }, 'an invocation failed in a way that is not known');
-          return failed('internalerror', 'The worker met an error that it does not know.');
+          return failed('internalerror', 'The worker met an unexpected error.');
         },
       );
       running = { controller, link, fate, done };
@@ -236,10 +236,7 @@ async function runToAnswer(
     const error: unknown = controller.signal.aborted ? controller.signal.reason : caught;
     if (!(error instanceof BuildError)) {
       logger.error({ err: error }, 'build failed in a way that is not known');
-      return failed(
-        'internalerror',
-        `The worker met an error that it does not know; its log has it as build ${id}.`,
-      );
+      return failed('internalerror', `The worker met an unexpected error; its log has it as build ${id}.`);
     }
     const baseError = masker.mask(error.message).slice(-BASE_ERROR_MAX);
     logger.warn({ ms: options.clock.now() - began, code: error.code, reason: baseError }, 'build failed');

@@ -89,7 +89,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     return await work(settings, secrets, logger);
   } catch (error) {
-    logger.fatal({ err: error }, 'the worker met an error that it does not know');
+    logger.fatal({ err: error }, 'the worker met an unexpected error');
     return exitCodes.internal;
   }
 }

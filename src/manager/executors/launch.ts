@@ -100,7 +100,7 @@ export function startLaunch(executor: Executor, claim: Claim, dependencies: Laun
     );
     void ask(realm, token).catch((error: unknown) => {
       logger.warn({ ...fields, err: error }, 'an executor failed in a way that is not known');
-      end('failed', 'the executor met an error that it does not know');
+      end('failed', 'the executor met an unexpected error');
     });
     const how = await ending.promise;
     clearTimeout(late);

@@ -156,7 +156,7 @@ function runAttempt(
     const words =
       error instanceof ExtensionsMissing
         ? error.message
-        : "The manager met an error that it does not know; its log has it by the build's id.";
+        : "The manager met an unexpected error; its log has it by the build's id.";
     const how = giveBackAsInternal(build, buildFailure('internalerror', words), random);
     await persist(() => leases.giveBack(lease, how), signal).catch((again: unknown) =>
       logger.warn({ ...fields, err: again }, 'a try could not be given back'),
