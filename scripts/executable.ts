@@ -13,10 +13,10 @@ import { noticesOf } from './license-notices.ts';
 const run = promisify(execFile);
 
 /** The programs that make sense as one file, and the flags of Node that `bin/launch` gives them. The manager brings a PostgreSQL. */
-const FLAGS = { worker: ['--max-semi-space-size=4'], cli: [] } as const satisfies Record<
-  string,
-  readonly string[]
->;
+const FLAGS = {
+  worker: ['--max-semi-space-size=2', '--heap-growing-percent=100'],
+  cli: [],
+} as const satisfies Record<string, readonly string[]>;
 /** Node knows by this string, which it holds once, that there is something to run in it. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
@@ -68,8 +68,9 @@ async function prepare(): Promise<string> {
     assets: { 'main.js.map': 'main.js.map' },
   };
   await writeFile(join(work, 'sea.json'), JSON.stringify(configuration));
-  // In its folder: what V8 keeps of a script names it, and this machine's paths are nobody else's business.
-  await run(process.execPath, ['--experimental-sea-config', 'sea.json'], { cwd: work });
+  // In its folder: what V8 keeps of a script names it, and this machine's paths are nobody else's business. With the program's flags:
+  // V8 takes what it made itself under the same.
+  await run(process.execPath, [...FLAGS[name], '--experimental-sea-config', 'sea.json'], { cwd: work });
   return join(work, 'blob');
 }
 
