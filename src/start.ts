@@ -5,8 +5,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { traceToSource } from './stack-traces.ts';
 
 /**
- * `dist/start.js PROGRAM …`, which `bin/` runs: starts a program of the bundle. What V8 made of its code is kept beside it, where this
- * user may write.
+ * `dist/start.js PROGRAM …`, which `bin/` runs: starts a program of the bundle. The code that V8 compiled is cached in `dist/`, where the
+ * user may write there, so that the next start is faster.
  */
 
 const [, , program = '', ...args] = process.argv;
