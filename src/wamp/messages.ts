@@ -168,6 +168,16 @@ function checkShape(value: unknown): asserts value is ClientMessage {
   }
 }
 
+/** Null for arguments is none: deployed peers and routers take it so. Keyword arguments that are null they refuse, and so do we. */
+function fillArguments(value: unknown): void {
+  if (!Array.isArray(value)) return;
+  const message: unknown[] = value;
+  const shape = shapes.get(message[0]);
+  if (!shape || shape.optional.length === 0) return;
+  const place = 1 + shape.required.length;
+  if (message[place] === null) message[place] = [];
+}
+
 /**
  * Reads a message of a client.
  *
@@ -175,6 +185,7 @@ function checkShape(value: unknown): asserts value is ClientMessage {
  */
 export function parseMessage(text: string, limits: JsonLimits): ClientMessage {
   const value = readJson(text, limits);
+  fillArguments(value);
   checkShape(value);
   return value;
 }

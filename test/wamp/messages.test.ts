@@ -43,11 +43,38 @@ describe('a message of a client', () => {
       expect(() => parse(JSON.stringify(message.slice(0, 2)))).toThrow(ProtocolViolation);
       for (let index = 1; index < message.length; index++) {
         for (const wrong of [null, true, -1, 1.5]) {
+          // Null for arguments is none.
+          if (wrong === null && Array.isArray(message[index])) continue;
           expect(() => parse(JSON.stringify(message.with(index, wrong)))).toThrow(ProtocolViolation);
         }
       }
     },
   );
+
+  test.each([
+    [
+      [48, 1, {}, 'a.b', null],
+      [48, 1, {}, 'a.b', []],
+    ],
+    [
+      [48, 1, {}, 'a.b', null, { a: null }],
+      [48, 1, {}, 'a.b', [], { a: null }],
+    ],
+    [
+      [70, 1, {}, null, { a: 1 }],
+      [70, 1, {}, [], { a: 1 }],
+    ],
+    [
+      [8, 68, 1, {}, 'some.error', null, {}],
+      [8, 68, 1, {}, 'some.error', [], {}],
+    ],
+    [
+      [16, 1, {}, 'topic', null],
+      [16, 1, {}, 'topic', []],
+    ],
+  ])('%j has no arguments', (message, read) => {
+    expect(parse(JSON.stringify(message))).toEqual(read);
+  });
 
   test.each([
     ['no JSON', '[48,1,{},"a"'],
@@ -68,6 +95,7 @@ describe('a message of a client', () => {
     ['an INVOCATION', '[68,1,1,{}]'],
     ['options that are a list', '[48,1,[],"a.b"]'],
     ['arguments that are a dictionary', '[48,1,{},"a.b",{}]'],
+    ['keyword arguments that are null', '[48,1,{},"a.b",[],null]'],
     ['keyword arguments that are a list', '[48,1,{},"a.b",[],[]]'],
     ['the id 0', '[48,0,{},"a.b"]'],
     ['a negative id', '[48,-1,{},"a.b"]'],
