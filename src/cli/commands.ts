@@ -187,7 +187,7 @@ function sayGoesOn(session: Session, id: string): void {
   );
 }
 
-/** What comes of the work, or null when Ctrl-C came first. */
+/** What comes of the work, or null when it was interrupted first. */
 async function interruptible<T>(
   { interrupted }: Session,
   work: Promise<T>,

@@ -14,7 +14,7 @@ export const exitCodes = {
   cancelled: 4,
   /** An error of our own (EX_SOFTWARE of sysexits.h). */
   internal: 70,
-  /** Ctrl-C (128 + SIGINT): the build goes on. */
+  /** Ctrl-C (128 + SIGINT), or SIGTERM: the build goes on. */
   interrupted: 130,
 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

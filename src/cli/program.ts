@@ -24,7 +24,7 @@ Exit codes:
   3    the manager cannot be reached, or refused
   4    the build was cancelled
   70   the command line met an unexpected error, or its output cannot be written
-  130  Ctrl-C: the build goes on`;
+  130  Ctrl-C, or SIGTERM: the build goes on`;
 
 const EXAMPLES = `
 Examples:

@@ -15,7 +15,7 @@ export interface Session {
   readonly notice: Write;
   /** Shows a build's progress; with `onNotices`, standard output is kept for something else. */
   createView(options: { readonly onNotices: boolean }): ProgressView;
-  /** Aborted by the first Ctrl-C, from when it is first asked for; a command that never does is ended by it, as any program. */
+  /** Aborted by the first Ctrl-C or SIGTERM, from when it is first asked for; a command that never does is ended by it, as any program. */
   readonly interrupted: AbortSignal;
 }
 
@@ -30,7 +30,7 @@ export function createSession(process: NodeJS.Process): Session {
   let interruption: AbortController | null = null;
   const listen = (): AbortController => {
     const controller = new AbortController();
-    process.once('SIGINT', () => controller.abort());
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => controller.abort());
     return controller;
   };
   const print = writeTo(stdout, env);

@@ -191,7 +191,7 @@ describe('submit', () => {
     silent.close();
   });
 
-  it('leaves nothing behind at Ctrl-C while it sends', async () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('leaves nothing behind at %s while it sends', async (signal) => {
     const hanging = createServer((request) => request.resume()).listen(0, '127.0.0.1');
     await once(hanging, 'listening');
     const temporary = await mkdtemp(join(folder, 'tmp-'));
@@ -201,7 +201,7 @@ describe('submit', () => {
       env: { TMPDIR: temporary },
     });
     await once(hanging, 'request');
-    run.interrupt();
+    run.interrupt(signal);
     const { code, stderr } = await run.ended;
     expect(stderr).toContain('Interrupted before the manager had accepted the build.');
     expect(code).toBe(130);

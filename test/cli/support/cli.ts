@@ -8,7 +8,8 @@ export const MAIN = join(import.meta.dirname, '../../../src/cli/main.ts');
 export interface CliRun {
   /** Resolves when the standard output, or the standard error, has it. */
   printed(pattern: RegExp): Promise<void>;
-  interrupt(): void;
+  /** By SIGINT, as Ctrl-C, when absent. */
+  interrupt(signal?: NodeJS.Signals): void;
   readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
 }
 
@@ -58,7 +59,7 @@ export function startCli(
           reject(new Error(`it ended without printing ${String(pattern)}: ${stdout}${stderr}`)),
         );
       }),
-    interrupt: () => child.kill('SIGINT'),
+    interrupt: (signal = 'SIGINT') => child.kill(signal),
     ended,
   };
 }
