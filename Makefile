@@ -20,7 +20,7 @@ SOURCES := $(shell find src -type f) scripts/build scripts/bundle.ts scripts/bun
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ sub(/ .*/, "", $$1); printf "  make %-19s %s\n", $$1, $$2 }'
 
 .PHONY: build
 build: dist/.built ## Leave bin/quay-builder, bin/quay-build-manager and bin/quay-build ready to run
