@@ -37,7 +37,8 @@ async function left(): Promise<string> {
   const { engine } = e2e;
   const images = await engine.docker(['images', '--all', '--format', '{{.Repository}}:{{.Tag}} {{.ID}}']);
   const containers = await engine.docker(['ps', '--all', '--quiet']);
-  return [images, containers, ...(await buildFolders(e2e))].join('\n');
+  // Sorted: an engine lists the images of one moment in any order.
+  return [...images.split('\n').sort(), containers, ...(await buildFolders(e2e))].join('\n');
 }
 
 function lone(dockerfile: string): Uint8Array<ArrayBuffer> {

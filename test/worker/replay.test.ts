@@ -138,10 +138,13 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([engine.stop(), registry.stop(), packages.stop()]));
 
-/** The classic builder's cache is made of images that have no name. */
+/** Without the classic builder's cache, which is images that have no name. Sorted: an engine lists the images of one moment in any order. */
 async function namesOnEngine(): Promise<string[]> {
   const names = await engine.docker(['images', '--format', '{{.Repository}}:{{.Tag}}']);
-  return names.split('\n').filter((name) => !name.includes('<none>'));
+  return names
+    .split('\n')
+    .filter((name) => !name.includes('<none>'))
+    .sort();
 }
 
 /** Plays a recording, its URLs led to this test's servers, and answers with both stories. */
