@@ -35,6 +35,7 @@ export async function depart(
 ): Promise<void> {
   await scheduler.stop();
   await fleet.stop();
+  logger.info({ seconds: delaySeconds }, 'no more builds are taken');
   if (delaySeconds > 0) await atMost(delaySeconds, hurried);
   const letGo = (): void => listener.letGo(mustStay);
   logger.info({ seconds: withinSeconds }, 'workers are told to go to another manager');
