@@ -4,9 +4,15 @@ import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { ConfigurationError, loadConfiguration } from '../contract/configuration.ts';
-import { createProgramLog } from '../contract/program-log.ts';
-import { isRegistryHost } from '../contract/references.ts';
 import { extensionNames } from '../contract/extensions.ts';
+import { passwordsOf, withProxyNames } from '../contract/network/proxies.ts';
+import { proxiesOf } from '../contract/network/settings.ts';
+import { createProgramLog } from '../contract/program-log.ts';
+import { reasonOf } from '../contract/reason.ts';
+import { isRegistryHost } from '../contract/references.ts';
+import { guardOutput } from '../contract/standard-output.ts';
+import { refuseUnknownCommand } from '../contract/unknown-command.ts';
+import { version } from '../contract/version.ts';
 import { clearLeftovers, createBuilder } from './builder.ts';
 import { systemClock } from './clock.ts';
 import {
@@ -20,6 +26,7 @@ import {
   type WorkerSettings,
 } from './config.ts';
 import { createDisk } from './disk/disk.ts';
+import { adviceFor, isInContainer } from './doctor/advice.ts';
 import type { Engine } from './engine/engine.ts';
 import { createEngine, createEngineStorage } from './engine/index.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -32,13 +39,6 @@ import { createSecretKeeper, type SecretKeeper } from './secrets.ts';
 import { runSlot, type SlotEnd } from './slot.ts';
 import type { SourceFetcherOptions } from './source/index.ts';
 import type { FetchSource } from './source/source.ts';
-import { passwordsOf, withProxyNames } from '../contract/network/proxies.ts';
-import { proxiesOf } from '../contract/network/settings.ts';
-import { reasonOf } from '../contract/reason.ts';
-import { refuseUnknownCommand } from '../contract/unknown-command.ts';
-import { guardOutput } from '../contract/standard-output.ts';
-import { version } from '../contract/version.ts';
-import { adviceFor, isInContainer } from './advice.ts';
 import { openWorkDirectory, type WorkDirectory } from './work-directory.ts';
 
 /** `quay-builder`: reads its settings, puts the worker together, and answers the system's signals. */
@@ -161,7 +161,7 @@ async function doctor(settings: WorkerSettings, registry: string | undefined): P
   let exitCode: number = exitCodes.done;
   const engine = createEngine(engineOptions(settings));
   const storage = createEngineStorage(engineOptions(settings));
-  const { examine } = await import('./doctor.ts');
+  const { examine } = await import('./doctor/doctor.ts');
   const findings = examine(settings, engine, storage, registry, adviceFor(process.env));
   for await (const { level, what, advice } of findings) {
     process.stdout.write(`${signs[level]}  ${what}\n${advice === '' ? '' : `      ${advice}\n`}`);

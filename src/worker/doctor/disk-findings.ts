@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { reasonOf } from '../../contract/reason.ts';
+import { budgetBytes, showBytes, type DiskBudget } from '../disk/budget.ts';
+import { RECORD_FILE } from '../disk/disk.ts';
+import { createHolds } from '../disk/holds.ts';
+import { openRecord } from '../disk/record.ts';
+import { engineFileSystem, type FileSystem } from '../disk/space.ts';
+import { measureUse } from '../disk/sweep.ts';
 import type { EngineFacts, EngineStorage } from '../engine/storage.ts';
-import { bad, good, warning, type Finding } from '../finding.ts';
 import { DISK_LEAST_FREE_BYTES, DOCTOR_DISK_BYTES, DOCTOR_MEASURE_WITHIN_MS } from '../limits.ts';
-import { budgetBytes, showBytes, type DiskBudget } from './budget.ts';
-import { RECORD_FILE } from './disk.ts';
-import { createHolds } from './holds.ts';
-import { openRecord } from './record.ts';
-import { engineFileSystem, type FileSystem } from './space.ts';
-import { measureUse } from './sweep.ts';
+import { bad, good, warning, type Finding } from './finding.ts';
 
 export interface DiskToExamine {
   readonly storage: EngineStorage;

@@ -1,7 +1,7 @@
-import { showBytes } from './disk/budget.ts';
-import type { EngineDescription } from './engine/engine.ts';
-import { readStepLogLimits } from './engine/step-log.ts';
-import type { EngineFacts } from './engine/storage.ts';
+import { showBytes } from '../disk/budget.ts';
+import type { EngineDescription } from '../engine/engine.ts';
+import { readStepLogLimits } from '../engine/step-log.ts';
+import type { EngineFacts } from '../engine/storage.ts';
 import { good, warning, type Finding } from './finding.ts';
 
 /** What an engine lacks that answers, and what to do about it. */
