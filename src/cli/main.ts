@@ -3,7 +3,7 @@ import { guardOutput } from '../contract/standard-output.ts';
 import { asCliError, exitCodes, type ExitCode } from './failure.ts';
 import { createProgram } from './program.ts';
 import { createSession, type InSession } from './session.ts';
-import { writeTo } from './streams.ts';
+import { writeTo } from './view/streams.ts';
 
 /** `quay-build`: the command line for people and scripts. docs/cli.md */
 

@@ -1,13 +1,13 @@
 import { Command, Option } from 'commander';
 import { buildStates } from '../contract/phases.ts';
 import { version } from '../contract/version.ts';
-import { audit, type AuditOptions } from './audit.ts';
-import { cancel, list, log, show, submit, type ListOptions, type SubmitOptions } from './commands.ts';
-import { addNamespaceCommands } from './namespaces.ts';
-import { readLimit } from './read-limit.ts';
-import { addRegistryCommands } from './registry-commands.ts';
+import { audit, type AuditOptions } from './commands/audit.ts';
+import { cancel, list, log, show, submit, type ListOptions, type SubmitOptions } from './commands/builds.ts';
+import { addNamespaceCommands } from './commands/namespaces.ts';
+import { readLimit } from './commands/read-limit.ts';
+import { addRegistryCommands } from './commands/registry-command-line.ts';
+import { addWorkerCommands } from './commands/worker-command-line.ts';
 import type { InSession } from './session.ts';
-import { addWorkerCommands } from './worker-commands.ts';
 
 /** What `quay-build` takes. docs/cli.md */
 

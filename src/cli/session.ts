@@ -1,10 +1,10 @@
-import { createClient, type ManagerClient } from './client.ts';
+import { createClient, type ManagerClient } from './client/client.ts';
+import { readToken } from './client/token.ts';
 import type { ExitCode } from './failure.ts';
-import { createLiveView } from './live-view.ts';
-import { createPlainView } from './plain-view.ts';
-import { isPlain, writeTo, type Write } from './streams.ts';
-import { readToken } from './token.ts';
-import type { ProgressView } from './view.ts';
+import { createLiveView } from './view/live-view.ts';
+import { createPlainView } from './view/plain-view.ts';
+import { isPlain, writeTo, type Write } from './view/streams.ts';
+import type { ProgressView } from './view/view.ts';
 
 /** What a command has of the world: the manager, where it prints, and how it is interrupted. */
 export interface Session {
