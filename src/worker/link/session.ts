@@ -114,6 +114,8 @@ export async function joinRealm(
   );
   let refuse: (error: Error) => void = () => undefined;
   let open = true;
+  /** GOODBYE is out, and a violation whatever follows it. */
+  let isLeaving = false;
   const end = (reason: string): void => {
     open = false;
     ended.resolve(reason);
@@ -198,10 +200,11 @@ export async function joinRealm(
       );
     },
     publish: (topic) => {
-      if (open) session.publish(topic);
+      if (open && !isLeaving) session.publish(topic);
     },
     leave: async (reason) => {
       if (!open) return;
+      isLeaving = true;
       session.leave(reason);
       await within(GOODBYE_WITHIN_MS, 'GOODBYE', () => ended.promise).catch(() => undefined);
       end('left');
