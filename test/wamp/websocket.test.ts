@@ -38,7 +38,7 @@ async function openBytes(router: RunningRouter): Promise<Socket> {
     'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
       'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: wamp.2.json\r\n\r\n',
   );
-  await once(socket, 'data');
+  for (let answer = ''; !answer.endsWith('\r\n\r\n');) answer += String((await once(socket, 'data'))[0]);
   return socket;
 }
 

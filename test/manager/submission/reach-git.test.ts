@@ -158,7 +158,7 @@ it('a server that never answers is left, and no process of git and ssh with it',
   await using refs = await startRefResolver({ limits: { gitSilenceMs: 3000 } });
   expect(await refuse(refs, 'git_unreachable', slow.url('app'))).toContain('silent for 3 s');
   expect(await refuse(refs, 'git_unreachable', slowSsh.url('app'), slowSsh.privateKey)).toContain('silent');
-  expect(await processesIn(refs.directory)).toEqual([]);
+  await expect.poll(() => processesIn(refs.directory)).toEqual([]);
 });
 
 it('a server that is too slow as a whole, and a manager that stops, end what is under way', async () => {
@@ -166,7 +166,7 @@ it('a server that is too slow as a whole, and a manager that stops, end what is 
   slow.fault('hang');
   await using hurried = await startRefResolver({ withinMs: 500 });
   expect(await refuse(hurried, 'git_unreachable', slow.url('app'))).toContain('It took too long.');
-  expect(await processesIn(hurried.directory)).toEqual([]);
+  await expect.poll(() => processesIn(hurried.directory)).toEqual([]);
 
   const stopping = new AbortController();
   await using refs = await startRefResolver({ signal: stopping.signal });
@@ -175,7 +175,7 @@ it('a server that is too slow as a whole, and a manager that stops, end what is 
   await asked;
   stopping.abort();
   expect(await refused).toContain('This manager is stopping.');
-  expect(await processesIn(refs.directory)).toEqual([]);
+  await expect.poll(() => processesIn(refs.directory)).toEqual([]);
 });
 
 it('beyond what is looked up at once, and what may wait, the next is refused and told when to come again', async () => {

@@ -146,7 +146,7 @@ test('while it is fetched the key is a file for its owner alone and in no argume
   for (const line of slow.privateKey.trim().split('\n')) expect(commands).not.toContain(line);
   abort.abort(new Error('cancelled'));
   await expect(fetching).rejects.toThrow('cancelled');
-  expect(await processesIn(place.outside)).toEqual([]);
+  await expect.poll(() => processesIn(place.outside)).toEqual([]);
   expect(await readdir(place.directory)).not.toContain('home');
 });
 
@@ -160,7 +160,7 @@ test('a server that hangs is cut off by silence, and neither git nor ssh remains
   const git = { url: slow.url('app'), private_key: slow.privateKey };
   const { message } = await refusal(fetchOver(place, options, git), 'gitfailure');
   expect(message).toContain('git was silent for 3 s');
-  expect(await processesIn(place.outside)).toEqual([]);
+  await expect.poll(() => processesIn(place.outside)).toEqual([]);
   expect(await readdir(place.directory)).not.toContain('home');
 });
 

@@ -231,7 +231,7 @@ async function hang(use: (server: LabGitServer, place: Workplace) => Promise<voi
   await using place = await createWorkplace();
   slow.fault('hang');
   await use(slow, place);
-  expect(await processesIn(place.outside)).toEqual([]);
+  await expect.poll(() => processesIn(place.outside)).toEqual([]);
 }
 
 test('credentials are in no argument of a process', async () => {
