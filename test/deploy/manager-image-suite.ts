@@ -160,7 +160,10 @@ export function managerImageSuite(engineOf: () => LabEngine): void {
 
       await engine.docker(['stop', '--time', '120', 'kept']);
       expect(await stateOf('kept')).toMatchObject({ Status: 'exited', ExitCode: 0, OOMKilled: false });
-      expect(await engine.docker(['logs', 'kept'])).toMatch(/"signal":"SIGTERM","msg":"manager stops"/);
+      // The engine writes the last lines when it comes to it.
+      await expect
+        .poll(() => engine.docker(['logs', 'kept']))
+        .toMatch(/"signal":"SIGTERM","msg":"manager stops"/);
     });
 
     it("starts the worker's image for a build, on an engine whose socket is mounted", async () => {

@@ -9,6 +9,7 @@ import {
   endlessBuild,
   followUntil,
   hasBegun,
+  hasBegunAgain,
   letGo,
   show,
   startE2e,
@@ -219,12 +220,14 @@ it('a manager that is killed while a container builds leaves none behind, and th
 it('a worker that is killed while it builds is not waited for: another one is started', async () => {
   const { farm } = e2e;
   await restart('SIGTERM', [local()]);
-  const { id } = await submit(farm, { repository: 'team/killed-worker' }, dockerfile('begun; sleep 5'));
-  await followUntil(farm, id, (events) => events.includes('"phase":"building"'));
+  const { dockerfile: endless, command } = endlessBuild();
+  const { id } = await submit(farm, { repository: 'team/killed-worker' }, endless);
+  await followUntil(farm, id, hasBegun);
   const [worker] = await hostedProcesses();
   if (!worker) throw new Error('it has no worker');
   process.kill(worker.pid, 'SIGKILL');
-  const build = await ended(farm, id);
+  await followUntil(farm, id, hasBegunAgain);
+  const build = await letGo(farm, id, command);
   expect(build, farm.manager.output()).toMatchObject({
     state: 'complete',
     tries: [

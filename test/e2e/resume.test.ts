@@ -5,8 +5,10 @@ import type { LabProcess } from '../../lab/process.ts';
 import { startTcpProxy, type LabTcpProxy } from '../../lab/tcp-proxy.ts';
 import {
   buildFolders,
+  endCommand,
   ended,
   endlessBuild,
+  endlessCommand,
   followUntil,
   hasBegun,
   hasBegunAgain,
@@ -39,10 +41,18 @@ afterEach(async () => {
 });
 
 let marks = 0;
-/** A Dockerfile whose step prints a line every 20 ms, so many of them, and is unlike any other's. */
+/** A step that prints these lines, one in 20 ms, and is unlike any other. */
+function printingStep(from: number, to: number): string {
+  return `RUN i=${from}; while [ $i -lt ${to} ]; do echo "line $i of ${++marks}"; i=$((i+1)); usleep 20000; done`;
+}
+
+/** A Dockerfile of such a step, with so many lines. */
 function printing(lines: number): Uint8Array<ArrayBuffer> {
-  const count = `i=0; while [ $i -lt ${lines} ]; do echo "line $i of ${++marks}"; i=$((i+1)); usleep 20000; done`;
-  return new TextEncoder().encode(`FROM busybox:stable\nRUN ${count}\nRUN echo the last step\n`);
+  return dockerfileOf([printingStep(0, lines), 'RUN echo the last step']);
+}
+
+function dockerfileOf(steps: readonly string[]): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(['FROM busybox:stable', ...steps, ''].join('\n'));
 }
 
 /** The numbers of the lines in a build's log, in their order. */
@@ -96,7 +106,9 @@ it('a manager that is killed and started again takes the worker back', async () 
 
 it('a build that ends while its manager is away is told when it is back', async () => {
   const { farm } = e2e;
-  const { id } = await submit(farm, { repository: 'team/away' }, printing(100));
+  const command = endlessCommand();
+  const steps = [printingStep(0, 50), `RUN ${command} || true`, printingStep(50, 100)];
+  const { id } = await submit(farm, { repository: 'team/away' }, dockerfileOf(steps));
   await followUntil(farm, id, has(10));
   wire.open(false);
   wire.cut();
@@ -104,7 +116,12 @@ it('a build that ends while its manager is away is told when it is back', async 
     e2e.directory,
     'registry/docker/registry/v2/repositories/team/away/_manifests/tags/latest',
   );
-  await expect.poll(() => existsSync(pushed)).toBe(true);
+  await expect
+    .poll(async () => {
+      await endCommand(command);
+      return existsSync(pushed);
+    })
+    .toBe(true);
   expect(await show(farm, id)).toMatchObject({ state: 'running', phase: 'building' });
   wire.open(true);
   await expectWhole(id, 100);

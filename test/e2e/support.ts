@@ -251,11 +251,16 @@ export async function isRunning(command: string): Promise<boolean> {
 export async function letGo(farm: Pick<LabFarm, 'url'>, id: string, command: string): Promise<Build> {
   await expect
     .poll(async () => {
-      for (const each of await processes()) if (each.command === command) end(each.pid);
+      await endCommand(command);
       return isFinal((await show(farm, id)).state);
     })
     .toBe(true);
   return show(farm, id);
+}
+
+/** Ends a command wherever it runs by now. */
+export async function endCommand(command: string): Promise<void> {
+  for (const each of await processes()) if (each.command === command) end(each.pid);
 }
 
 function end(pid: number): void {
