@@ -8,18 +8,21 @@ import { managerConfiguration } from './config.ts';
 import { depart } from './departure.ts';
 import { readExecutorsFile } from './executors/executors-file.ts';
 import { loadApiTokens } from './http/api-tokens.ts';
-import { letWorkersIn } from './let-workers-in.ts';
 import { authorityOf, type ListenAddress } from './listen-address.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { probeManager } from './metrics/probe-manager.ts';
-import { openRegistries } from './open-registries.ts';
-import { openState } from './open-state.ts';
+import { letWorkersIn } from './parts/let-workers-in.ts';
+import { openRegistries } from './parts/open-registries.ts';
+import { openState } from './parts/open-state.ts';
+import { startApi } from './parts/start-api.ts';
+import { startScheduling } from './parts/start-scheduling.ts';
+import { startUpkeep } from './parts/start-upkeep.ts';
+import type { ManagerSurroundings } from './parts/surroundings.ts';
 import { loadRegistrationTickets } from './realms/registration-tickets.ts';
 import type { ManagerSettings } from './settings.ts';
-import { startApi } from './start-api.ts';
-import { startScheduling } from './start-scheduling.ts';
-import { startUpkeep } from './start-upkeep.ts';
-import type { ManagerSurroundings } from './surroundings.ts';
+
+/** The worker of this package. */
+const WORKER_PROGRAM = resolve(import.meta.dirname, '../../bin/quay-builder');
 
 export interface Manager {
   /** Where its listeners listen, the ports that were chosen for 0 included. */
@@ -87,6 +90,7 @@ export async function startManager(
     state,
     registries,
     executorEntries,
+    workerProgram: WORKER_PROGRAM,
     publicUrl: api.publicUrl,
     signal,
   });

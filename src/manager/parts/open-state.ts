@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { openBlobFolder, openStore, type BlobStore, type Store } from '../store/index.ts';
-import { meterStore } from './metrics/meter-store.ts';
-import { probeStore } from './metrics/probe-store.ts';
-import { demandOwnKey } from './secrets/own-key.ts';
-import { createSecretBox, type RekeyableBox } from './secrets/secret-box.ts';
-import { loadSecretKeys, secretKeyPath } from './secrets/secret-key.ts';
-import { watchSecretKeys } from './secrets/watched-keys.ts';
-import type { ManagerSettings } from './settings.ts';
+import { openBlobFolder, openStore, type BlobStore, type Store } from '../../store/index.ts';
+import { meterStore } from '../metrics/meter-store.ts';
+import { probeStore } from '../metrics/probe-store.ts';
+import { demandOwnKey } from '../secrets/own-key.ts';
+import { createSecretBox, type RekeyableBox } from '../secrets/secret-box.ts';
+import { loadSecretKeys, secretKeyPath } from '../secrets/secret-key.ts';
+import { watchSecretKeys } from '../secrets/watched-keys.ts';
+import type { ManagerSettings } from '../settings.ts';
 import type { ManagerSurroundings } from './surroundings.ts';
 
 /** What a manager keeps: in the database, on the disk, and sealed by its key. */

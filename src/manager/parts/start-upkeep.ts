@@ -1,6 +1,6 @@
+import { startRetention } from '../retention.ts';
+import { startSweeper } from '../scheduling/sweeper.ts';
 import type { ManagerState } from './open-state.ts';
-import { startRetention } from './retention.ts';
-import { startSweeper } from './scheduling/sweeper.ts';
 import type { ManagerSurroundings } from './surroundings.ts';
 
 const DAY_SECONDS = 86_400;

@@ -1,11 +1,11 @@
-import { proxiesOf } from '../contract/network/settings.ts';
-import type { ApiTokens } from './http/api-tokens.ts';
+import { proxiesOf } from '../../contract/network/settings.ts';
+import type { ApiTokens } from '../http/api-tokens.ts';
+import { openRegistryClient } from '../registry/client/open-registry-client.ts';
+import type { RegistryClient } from '../registry/client/registry-client.ts';
+import { openTokenServer } from '../registry/open-token-server.ts';
+import { createRegistryAccess, type RegistryAccess } from '../registry/registry-access.ts';
+import type { RegistryTokenServer } from '../registry/token-server.ts';
 import type { ManagerState } from './open-state.ts';
-import { openRegistryClient } from './registry/client/open-registry-client.ts';
-import type { RegistryClient } from './registry/client/registry-client.ts';
-import { openTokenServer } from './registry/open-token-server.ts';
-import { createRegistryAccess, type RegistryAccess } from './registry/registry-access.ts';
-import type { RegistryTokenServer } from './registry/token-server.ts';
 import type { ManagerSurroundings } from './surroundings.ts';
 
 /** How a manager stands to registries. */

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { proxiesOf } from '../contract/network/settings.ts';
-import type { ApiTokens } from './http/api-tokens.ts';
-import { createHttpServer } from './http/server.ts';
-import { createBuildViews } from './http/waiting-view.ts';
-import { STORE_WITHIN_MS } from './limits.ts';
-import { authorityOf, type ListenAddress } from './listen-address.ts';
-import { portOf } from './listen.ts';
-import { createFollowLog } from './logs/follow.ts';
+import { proxiesOf } from '../../contract/network/settings.ts';
+import type { ApiTokens } from '../http/api-tokens.ts';
+import { createHttpServer } from '../http/server.ts';
+import { createBuildViews } from '../http/waiting-view.ts';
+import { STORE_WITHIN_MS } from '../limits.ts';
+import { authorityOf, type ListenAddress } from '../listen-address.ts';
+import { portOf } from '../listen.ts';
+import { createFollowLog } from '../logs/follow.ts';
+import { openRefResolver } from '../submission/open-ref-resolver.ts';
+import { createSubmit } from '../submission/submit.ts';
 import type { Registries } from './open-registries.ts';
 import type { ManagerState } from './open-state.ts';
-import { openRefResolver } from './submission/open-ref-resolver.ts';
-import { createSubmit } from './submission/submit.ts';
 import type { ManagerSurroundings } from './surroundings.ts';
 
 export interface ApiDependencies {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
-import type { Disposables } from '../contract/disposables.ts';
-import type { ManagerMetrics } from './metrics/metrics.ts';
-import type { ManagerSettings } from './settings.ts';
+import type { Disposables } from '../../contract/disposables.ts';
+import type { ManagerMetrics } from '../metrics/metrics.ts';
+import type { ManagerSettings } from '../settings.ts';
 
 /** What each part of a manager is started with. */
 export interface ManagerSurroundings {

@@ -1,11 +1,11 @@
-import type { Store } from '../store/index.ts';
-import { beginHosted } from './executors/begin-hosted.ts';
-import type { ListenerTlsPaths } from './realms/listener-tls.ts';
-import type { RegistrationTickets } from './realms/registration-tickets.ts';
-import { createResumption } from './realms/resumption.ts';
-import type { SlotConnection } from './realms/slot-connection.ts';
-import { startWorkerListener, type WorkerListener } from './realms/worker-listener.ts';
-import type { ManagerSettings } from './settings.ts';
+import type { Store } from '../../store/index.ts';
+import { beginHosted } from '../executors/begin-hosted.ts';
+import type { ListenerTlsPaths } from '../realms/listener-tls.ts';
+import type { RegistrationTickets } from '../realms/registration-tickets.ts';
+import { createResumption } from '../realms/resumption.ts';
+import type { SlotConnection } from '../realms/slot-connection.ts';
+import { startWorkerListener, type WorkerListener } from '../realms/worker-listener.ts';
+import type { ManagerSettings } from '../settings.ts';
 import type { Scheduling } from './start-scheduling.ts';
 import type { ManagerSurroundings } from './surroundings.ts';
 

@@ -1,28 +1,27 @@
-import { join, resolve } from 'node:path';
-import { announceExecutors } from './executors/announce.ts';
-import { createFleet, type Fleet } from './executors/fleet.ts';
-import type { ExecutorEntry } from './executors/executors-file.ts';
-import { LEAVE_WITHIN_MS } from './executors/limits.ts';
-import { openExecutor } from './executors/open-executor.ts';
-import { CACHE_TAG_WITHIN_MS } from './limits.ts';
+import { join } from 'node:path';
+import { announceExecutors } from '../executors/announce.ts';
+import type { ExecutorEntry } from '../executors/executors-file.ts';
+import { createFleet, type Fleet } from '../executors/fleet.ts';
+import { LEAVE_WITHIN_MS } from '../executors/limits.ts';
+import { openExecutor } from '../executors/open-executor.ts';
+import { CACHE_TAG_WITHIN_MS } from '../limits.ts';
+import { startDrains } from '../realms/drains.ts';
+import { startRoster, type Roster } from '../realms/roster.ts';
+import { everyOf } from '../registry/scopes.ts';
+import { findCacheTag } from '../scheduling/cache-tag.ts';
+import { buildSecrets, cacheAccess, prepareHandOver } from '../scheduling/hand-over.ts';
+import { startScheduler, type Scheduler } from '../scheduling/scheduler.ts';
 import type { Registries } from './open-registries.ts';
 import type { ManagerState } from './open-state.ts';
-import { startDrains } from './realms/drains.ts';
-import { startRoster, type Roster } from './realms/roster.ts';
-import { everyOf } from './registry/scopes.ts';
-import { findCacheTag } from './scheduling/cache-tag.ts';
-import { buildSecrets, cacheAccess, prepareHandOver } from './scheduling/hand-over.ts';
-import { startScheduler, type Scheduler } from './scheduling/scheduler.ts';
 import type { ManagerSurroundings } from './surroundings.ts';
-
-/** The worker of this package. */
-const WORKER_PROGRAM = resolve(import.meta.dirname, '../../bin/quay-builder');
 
 export interface SchedulingDependencies {
   readonly state: Pick<ManagerState, 'store' | 'box'>;
   readonly registries: Registries;
   /** In the order in which they are asked. */
   readonly executorEntries: readonly ExecutorEntry[];
+  /** What executors start as a process. */
+  readonly workerProgram: string;
   /** Where engines and workers reach the API, without a slash at its end. */
   readonly publicUrl: string;
   /** Aborted when what is under way is given up. */
@@ -43,7 +42,14 @@ export interface Scheduling {
  */
 export async function startScheduling(
   { settings, manager, dataDirectory, metrics, logger, now, starting }: ManagerSurroundings,
-  { state: { store, box }, registries, executorEntries, publicUrl, signal }: SchedulingDependencies,
+  {
+    state: { store, box },
+    registries,
+    executorEntries,
+    workerProgram,
+    publicUrl,
+    signal,
+  }: SchedulingDependencies,
 ): Promise<Scheduling> {
   const tryLimits = {
     timeout: Math.min(settings.BUILD_TIMEOUT_SECONDS, settings.BUILD_TIMEOUT_MAX_SECONDS),
@@ -64,7 +70,7 @@ export async function startScheduling(
     executorEntries.map((entry) =>
       openExecutor(entry, {
         directory: join(dataDirectory, `executors-${manager}`),
-        program: WORKER_PROGRAM,
+        program: workerProgram,
         leaveWithinMs: LEAVE_WITHIN_MS,
       }),
     ),
