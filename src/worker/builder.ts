@@ -12,7 +12,7 @@ import { managerProcedures } from '../contract/uris.ts';
 import { reasonOf } from '../contract/reason.ts';
 import type { Clock } from './clock.ts';
 import type { Disk } from './disk/disk.ts';
-import type { Engine } from './engine/engine.ts';
+import { EngineError, type Engine } from './engine/engine.ts';
 import { BASE_ERROR_MAX, DESCRIBE_WITHIN_MS } from './limits.ts';
 import { createBatchLog } from './link/batch-log.ts';
 import {
@@ -47,7 +47,7 @@ export interface Builder {
   readonly busy: boolean;
   /** The way to the manager of the build that runs, where it outlives its connection. */
   readonly link: ResumableLink | null;
-  /** Why it could not build now, or null: its engine does not answer, or a disk is full. */
+  /** Why it could not build now, or null: its engine does not answer or lacks the builder that was asked for, or a disk is full. */
   examine(): Promise<string | null>;
   /** Refuses what comes from now on. */
   close(): void;
@@ -104,6 +104,7 @@ export function createBuilder(options: BuilderOptions): Builder {
         await options.engine.describe(AbortSignal.timeout(DESCRIBE_WITHIN_MS));
         return await options.disk.examine();
       } catch (error) {
+        if (error instanceof EngineError && error.kind === 'lacking') return error.message;
         return `the engine does not answer: ${reasonOf(error)}`;
       }
     },

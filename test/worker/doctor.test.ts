@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importBaseImage } from '../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../lab/engine.ts';
+import { startPodman } from '../../lab/podman.ts';
 import { freePort } from '../../lab/ports.ts';
 import { startProcess } from '../../lab/process.ts';
 import { startRegistry, type LabRegistry } from '../../lab/registry.ts';
@@ -98,6 +99,18 @@ it('sees that the classic builder is asked for, and what that costs', async () =
   });
   expect(said).toMatch(/^warn {2}engine: .* builds with classic\n {6}it has no BuildKit/m);
   expect(exitCode).toBe(0);
+});
+
+it('sees that BuildKit is asked for where there is none', async () => {
+  const podman = await startPodman();
+  try {
+    const env = { ENDPOINT: manager.url.href, DOCKER_HOST: podman.dockerHost };
+    const { exitCode, said } = await doctor({ ...env, BUILDER: 'buildkit' });
+    expect(said).toMatch(/^FAIL {2}engine: This engine has no BuildKit.*\n {6}.*set BUILDER=auto/m);
+    expect(exitCode).toBe(1);
+  } finally {
+    await podman.stop();
+  }
 });
 
 describe('what an engine lacks', () => {

@@ -9,7 +9,7 @@ import { reasonOf } from '../../contract/reason.ts';
 import { REGISTRATION_REALM } from '../../contract/uris.ts';
 import { systemClock } from '../clock.ts';
 import { endpointOf, ticketOf, tlsPathsOf, workDirOf, workerIdOf, type WorkerSettings } from '../config.ts';
-import type { EngineDescription, Engine } from '../engine/engine.ts';
+import { EngineError, type EngineDescription, type Engine } from '../engine/engine.ts';
 import type { EngineStorage } from '../engine/storage.ts';
 import { DESCRIBE_WITHIN_MS, DOCTOR_DISK_BYTES, DOCTOR_WITHIN_MS } from '../limits.ts';
 import { joinRealm } from '../link/session.ts';
@@ -60,9 +60,13 @@ async function* examineEngine(
       engineIsOurs: settings.ENGINE_IS_OURS === 'yes',
     });
   } catch (error) {
-    yield bad(`engine: ${reasonOf(error)}`, advice.engine);
+    const isLacking = error instanceof EngineError && error.kind === 'lacking';
+    yield bad(`engine: ${reasonOf(error)}`, isLacking ? NO_BUILDKIT : advice.engine);
   }
 }
+
+const NO_BUILDKIT =
+  'no build can run: set BUILDER=auto or BUILDER=classic, or give it an engine with BuildKit (Docker from 18.09 on) by DOCKER_HOST';
 
 function judgeBuilder({ name, version, builder }: EngineDescription): Finding {
   const what = `engine: ${name} ${version}, builds with ${builder}`;

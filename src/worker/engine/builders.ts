@@ -18,7 +18,7 @@ export type BuilderChoice = BuilderName | 'auto';
 
 export interface Builders {
   readonly build: Engine['build'];
-  /** Which one `build` uses, asking the engine when that is not known yet. */
+  /** Which one `build` uses, asking the engine what it has. Throws an EngineError `lacking` where that is not what was chosen. */
   choose(signal: AbortSignal): Promise<BuilderName>;
   /** Podman's answers leave out some of Docker's. */
   readonly isPodman: (signal: AbortSignal) => Promise<boolean>;
@@ -31,8 +31,12 @@ export function createBuilders(
 ): Builders {
   // Docker's engines have BuildKit from 18.09 on, and say so by taking a session; `Builder-Version` of their ping tells only
   // what their own command line would use.
-  const choose = async (signal: AbortSignal): Promise<BuilderName> =>
-    choice === 'auto' ? ((await hasSessions(transport, signal)) ? 'buildkit' : 'classic') : choice;
+  const choose = async (signal: AbortSignal): Promise<BuilderName> => {
+    if (choice === 'classic') return choice;
+    if (await hasSessions(transport, signal)) return 'buildkit';
+    if (choice === 'buildkit') throw noBuildKit();
+    return 'classic';
+  };
 
   let finder: FindPodman | null = null;
   const findPodman: FindPodman = async (signal) =>
@@ -44,7 +48,7 @@ export function createBuilders(
       const { buildWithBuildKit } = await import('./buildkit/build.ts');
       const built = await buildWithBuildKit(transport, build, call, frontends);
       if (built) return built;
-      if (choice === 'buildkit') throw new EngineError('refused', 'This engine has no BuildKit.');
+      if (choice === 'buildkit') throw noBuildKit();
     }
     const { buildClassically } = await import('./classic/build.ts');
     return buildClassically(transport, build, call, await findPodman(call.signal));
@@ -66,4 +70,8 @@ export function createBuilders(
       }
     },
   };
+}
+
+function noBuildKit(): EngineError {
+  return new EngineError('lacking', 'This engine has no BuildKit, which BUILDER=buildkit asks for.');
 }

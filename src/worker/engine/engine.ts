@@ -65,7 +65,10 @@ export interface EngineDescription {
 }
 
 export interface Engine {
-  /** Says what this engine is. Throws an EngineError `unreachable` when it does not answer. */
+  /**
+   * Says what this engine is. Throws an EngineError `unreachable` when it does not answer, and `lacking` when it has no BuildKit
+   * and nothing else may build.
+   */
   describe(signal: AbortSignal): Promise<EngineDescription>;
   /** Pulls `name:tag` or `name@digest`, for a platform where one is given. Engines pull what there is when it has one platform alone. */
   pull(
@@ -99,9 +102,10 @@ export interface Engine {
  * - `failed`: what was asked did not work: a step, a transfer, a registry that does not answer.
  * - `refused`: the engine would not begin.
  * - `full`: there is no room left on its disk.
+ * - `lacking`: it has not got the builder that was asked for.
  */
 export type EngineErrorKind =
-  'unreachable' | 'denied' | 'not-found' | 'dockerfile' | 'failed' | 'refused' | 'full';
+  'unreachable' | 'denied' | 'not-found' | 'dockerfile' | 'failed' | 'refused' | 'full' | 'lacking';
 
 /** An engine call failed. The message is the engine's, fit for the user. */
 export class EngineError extends Error {

@@ -78,6 +78,7 @@ function codeOf(error: EngineError): BuildErrorCode {
     case 'refused':
     case 'unreachable':
     case 'full':
+    case 'lacking':
       return 'buildrunerror';
   }
 }

@@ -137,7 +137,7 @@ test('an engine without sessions builds classically, unless BuildKit was asked f
     builder: 'classic',
   });
   expect(await build(engine.dockerHost, 'auto')).toEqual({ imageId: '0123456789ab' });
-  await expect(build(engine.dockerHost, 'buildkit')).rejects.toMatchObject({ kind: 'refused' });
+  await expect(build(engine.dockerHost, 'buildkit')).rejects.toMatchObject({ kind: 'lacking' });
 });
 
 test('the digest of a push is read from the line of its own tag, where nothing else tells it', async () => {

@@ -91,10 +91,12 @@ test('says what it is, and that it builds classically', async () => {
   });
   const buildkit = createEngine({ dockerHost: podman.dockerHost, builder: 'buildkit' });
   await using context = await makeContext({ Dockerfile: `FROM ${BASE}\n` });
-  await expect(buildkit.build(buildOf(context.path), recordCall())).rejects.toMatchObject({
-    kind: 'refused',
-    message: 'This engine has no BuildKit.',
-  });
+  const lacking = {
+    kind: 'lacking',
+    message: 'This engine has no BuildKit, which BUILDER=buildkit asks for.',
+  };
+  await expect(buildkit.describe(recordCall().signal)).rejects.toMatchObject(lacking);
+  await expect(buildkit.build(buildOf(context.path), recordCall())).rejects.toMatchObject(lacking);
 });
 
 describe('builds', () => {
