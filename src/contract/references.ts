@@ -25,7 +25,7 @@ export function isRepository(text: string): boolean {
 
 /** Whether this is what a repository may lie in: all before its last component. */
 export function isNamespace(text: string): boolean {
-  return isRepository(`${text}/name`);
+  return isRepository(`${text}/n`);
 }
 
 /** Whether this is a tag: a word character, then up to 127 of `[A-Za-z0-9_.-]`. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isPlainText, PLAIN_TEXT_RULE } from '../plain-text.ts';
+import { cursorSchema } from './pages.ts';
 
 const auditText = z.string().min(1).max(512).refine(isPlainText, PLAIN_TEXT_RULE);
 const auditTime = z.iso.datetime({
@@ -20,7 +21,7 @@ export const auditQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(500).optional().meta({
     description: 'How many; without it 50 in JSON, all in lines.',
   }),
-  cursor: z.string().max(256).optional().meta({ description: "The last answer's next_cursor." }),
+  cursor: cursorSchema,
 });
 export type AuditQuery = z.output<typeof auditQuerySchema>;
 

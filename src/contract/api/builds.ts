@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { networkSchema } from '../build-options.ts';
 import { buildStates, workerPhases } from '../phases.ts';
 import { isPlainText, PLAIN_TEXT_RULE } from '../plain-text.ts';
+import { cursorSchema } from './pages.ts';
 
 const time = z.iso.datetime();
 
@@ -133,6 +134,6 @@ export const buildListQuerySchema = z.strictObject({
   state: z.enum(buildStates).optional(),
   repository: z.string().max(255).refine(isPlainText, PLAIN_TEXT_RULE).optional(),
   limit: z.coerce.number().int().min(1).max(500).default(50),
-  cursor: z.string().max(256).optional().meta({ description: "The last answer's next_cursor." }),
+  cursor: cursorSchema,
 });
 export const buildListSchema = z.object({ builds: z.array(buildSchema), next_cursor: z.string().nullable() });

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { isNamespace } from '../references.ts';
+import { CURSOR_RULE } from './pages.ts';
 
 /** How namespaces share the farm: the requests and answers of `/api/v1/namespaces`. */
 
@@ -44,7 +46,11 @@ export type Namespace = z.output<typeof namespaceViewSchema>;
 /** `GET /api/v1/namespaces`: those that have settings, or builds that have not ended; by name. */
 export const namespaceListQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(500).default(100),
-  cursor: z.string().max(255).optional().meta({ description: "The last answer's next_cursor." }),
+  cursor: z
+    .string()
+    .refine(isNamespace, CURSOR_RULE)
+    .optional()
+    .meta({ description: "The last answer's next_cursor." }),
 });
 export const namespaceListSchema = z.object({
   namespaces: z.array(namespaceViewSchema),

@@ -99,6 +99,7 @@ describe('the audit trail', () => {
     ['?since=yesterday', 'since'],
     ['?limit=0', 'limit'],
     ['?actor=%00', 'actor'],
+    ['?cursor=next', "next_cursor of this list's last answer"],
     ['?who=me', ''],
   ])('%s is refused by name', async (query, name) => {
     const { status, text } = await refusalOf(http, {

@@ -64,6 +64,21 @@ describe('the share of a namespace', () => {
     ]);
   });
 
+  it('is listed a page at a time, from where a page ended', async () => {
+    for (const name of ['page-a', 'page-b']) await put(name, { weight: 2 });
+    const page = async (query: string) =>
+      http.app.inject({ url: `/api/v1/namespaces?limit=1${query}`, headers: by(admin) });
+    const first = namespaceListSchema.parse((await page('')).json());
+    expect(first.next_cursor).toBe('page-a');
+    const second = namespaceListSchema.parse((await page('&cursor=page-a')).json());
+    expect(second.namespaces.map(({ name }) => name)).toEqual(['page-b']);
+    for (const cursor of ['%00', 'No%20Name', '']) {
+      const refused = await page(`&cursor=${cursor}`);
+      expect(refused.statusCode).toBe(400);
+      expect(refused.body).toContain("must be the next_cursor of this list's last answer");
+    }
+  });
+
   it('is for who may do everything, and of a shape', async () => {
     const refused = await refusalOf(http, {
       method: 'PUT',
