@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isImageName, isRegistryHost, isTag, readTagReference } from './references.ts';
+import { wholeNumber } from './whole-number.ts';
 
 /** What a build may say of its own to its Dockerfile and image: the same in the HTTP API and in the build arguments. */
 
@@ -121,21 +122,31 @@ export const pushToSchema = z
   )
   .max(8, 'must be at most 8 references');
 
-const MIB = 1024 * 1024;
+const MEMORY_MIN = 6 * 1024 * 1024;
+const MEMORY_MAX = 2 ** 50;
+const MEMORY_RULE = `must be a whole number of bytes, from ${MEMORY_MIN} (6 MiB) to ${MEMORY_MAX} (1 PiB)`;
+const CPUS_MIN = 0.01;
+const CPUS_MAX = 1024;
+const CPUS_RULE = `must be a number from ${CPUS_MIN} to ${CPUS_MAX}`;
 
 /** What each step may use at once, where the engine keeps it. */
 export const limitsSchema = z.strictObject({
   memory: z
-    .int()
-    .min(6 * MIB, 'must be at least 6 MiB, in bytes')
-    .max(2 ** 50)
+    .int(MEMORY_RULE)
+    .min(MEMORY_MIN, MEMORY_RULE)
+    .max(MEMORY_MAX, MEMORY_RULE)
     .optional()
     .meta({ description: 'bytes' }),
-  cpus: z.number().min(0.01).max(1024).optional().meta({ description: 'CPUs, also parts of one' }),
+  cpus: z
+    .number(CPUS_RULE)
+    .min(CPUS_MIN, CPUS_RULE)
+    .max(CPUS_MAX, CPUS_RULE)
+    .optional()
+    .meta({ description: 'CPUs, also parts of one' }),
 });
 
 /** In seconds. */
-export const timeoutSchema = z.int().min(1).max(86_400);
+export const timeoutSchema = wholeNumber(1, 86_400, ' of seconds');
 
 /** What steps are connected to; any but `host` is every build's. */
 export const networkSchema = z.enum(['default', 'none', 'host']);

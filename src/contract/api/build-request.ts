@@ -17,6 +17,7 @@ import {
 import { pathInPackage } from '../package-paths.ts';
 import { requirePlainTexts } from '../plain-text.ts';
 import { isRegistryHost, isRepository, isTag } from '../references.ts';
+import { wholeNumber } from '../whole-number.ts';
 import { workerSelectorsSchema } from '../worker-labels.ts';
 
 /** The highest priority of a build, and with a minus the lowest. */
@@ -140,7 +141,7 @@ const buildRequestFields = z.strictObject({
     description:
       "Seconds that the steps may print nothing; the build ends with builderror. The manager's BUILD_SILENCE_SECONDS when absent.",
   }),
-  max_tries: z.int().min(1).max(10).default(3).meta({
+  max_tries: wholeNumber(1, 10).default(3).meta({
     description:
       'How many tries it has: one is used up by an internal error, or by losing its worker. The errors of the build itself end it at once.',
   }),
@@ -156,7 +157,7 @@ const buildRequestFields = z.strictObject({
     description:
       'Whether the build is refused when no worker that is connected, and no executor, could ever take it. Else it waits for one.',
   }),
-  priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).default(0).meta({
+  priority: wholeNumber(-PRIORITY_MAX, PRIORITY_MAX).default(0).meta({
     description: 'Among the waiting builds of its namespace: higher goes first.',
   }),
   not_before: z.iso

@@ -5,8 +5,8 @@ import { imageOutputsSchema, imageSpecSchema } from '../submission/image-build.t
 
 /** How rows of the store look to users of the API. */
 
-/** A build as the API shows it, but for why it waits. */
-export function viewBuild(row: BuildWithTries): Omit<Build, 'waiting'> {
+/** A build as the API shows it, but for why it waits. `now` in milliseconds since 1970. */
+export function viewBuild(row: BuildWithTries, now: number): Omit<Build, 'waiting'> {
   const spec = imageSpecSchema.parse(row.spec);
   const outputs = row.outputs === null ? null : imageOutputsSchema.parse(row.outputs);
   return {
@@ -34,7 +34,7 @@ export function viewBuild(row: BuildWithTries): Omit<Build, 'waiting'> {
     network: spec.network,
     worker_labels: [...row.workerLabels],
     priority: row.priority,
-    not_before: row.notBefore?.toISOString() ?? null,
+    not_before: comingTime(row, now)?.toISOString() ?? null,
     exclusive: row.exclusive,
     dedupe_key: row.dedupeKey,
     progress: row.progress,
@@ -49,6 +49,11 @@ export function viewBuild(row: BuildWithTries): Omit<Build, 'waiting'> {
     max_tries: row.maxTries,
     tries_used: row.triesCounted,
   };
+}
+
+/** The time before which a build does not start; null once it has come. `now` in milliseconds since 1970. */
+export function comingTime({ notBefore }: BuildWithTries, now: number): Date | null {
+  return notBefore !== null && notBefore.getTime() > now ? notBefore : null;
 }
 
 function viewTry(row: TryRow): Try {

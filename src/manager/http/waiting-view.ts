@@ -1,6 +1,6 @@
 import type { Build, Waiting } from '../../contract/api.ts';
 import type { BuildWithTries, UsualWait, Wait, WaitStore } from '../../store/index.ts';
-import { viewBuild } from './build-view.ts';
+import { comingTime, viewBuild } from './build-view.ts';
 import { USUAL_WAIT_STARTS_MIN } from './limits.ts';
 
 /** Builds as the API shows them; those that wait say why. */
@@ -26,7 +26,7 @@ export function createBuildViews({ waits, defaultMaxRunning, now }: WaitingViewD
       { defaultMaxRunning },
     );
   const view = (row: BuildWithTries, wait: Wait | undefined): Build => ({
-    ...viewBuild(row),
+    ...viewBuild(row, now()),
     waiting: wait ? viewWaiting(row, wait, now()) : null,
   });
   return {
@@ -40,7 +40,7 @@ export function createBuildViews({ waits, defaultMaxRunning, now }: WaitingViewD
 
 function viewWaiting(row: BuildWithTries, wait: Wait, now: number): Waiting {
   const usual = [wait.usual, wait.usualOfAll].find((each) => (each?.starts ?? 0) >= USUAL_WAIT_STARTS_MIN);
-  const until = row.notBefore !== null && row.notBefore.getTime() > now ? row.notBefore : null;
+  const until = comingTime(row, now);
   return {
     ...reasonOf(row, wait, until),
     until: until?.toISOString() ?? null,

@@ -108,8 +108,11 @@ describe('submitting a build', () => {
       { registry_auth: { 'http://a': { username: 'me', password: 'SECRET' } } },
       /^(?!.*SECRET).*"path":"body.registry_auth.http:\/\/a","message":"/,
     ],
-    [{ limits: { memory: 1 } }, /"path":"body.limits.memory","message":"must be at least 6 MiB/],
-    [{ timeout: 0 }, /"path":"body.timeout"/],
+    [
+      { limits: { memory: 1 } },
+      /"path":"body.limits.memory","message":"must be a whole number of bytes, from 6291456/,
+    ],
+    [{ timeout: 0 }, /"path":"body.timeout","message":"must be a whole number of seconds from 1 to 86400"/],
     [{ network: 'container:x' }, /"path":"body.network"/],
     [{ cache_to: ['a/b:c'] }, /"path":"body.cache_to.0","message":"must be a tag/],
     [{ ssh: { a: 'SECRET' } }, /^(?!.*SECRET).*"path":"body.ssh.a","message":"must be a private key/],
@@ -152,11 +155,20 @@ describe('submitting a build', () => {
   });
 
   it('refuses to look for a repository whose name is no text', async () => {
-    for (const url of ['/api/v1/builds?repository=%00', '/api/v1/builds?cursor=%00&repository=a%00b']) {
+    for (const url of ['/api/v1/builds?repository=%00', '/api/v1/builds?cursor=1&repository=a%00b']) {
       const answer = await http.app.inject(url);
       expect(answer.statusCode).toBe(400);
       expect(problemSchema.parse(answer.json()).details?.[0]?.path).toBe('querystring.repository');
     }
+  });
+
+  it.each(['abc', '-1', '1.5', '%00', '', '1'.repeat(16)])('refuses the cursor "%s"', async (cursor) => {
+    const answer = await http.app.inject(`/api/v1/builds?cursor=${cursor}`);
+    expect(answer.statusCode).toBe(400);
+    expect(problemSchema.parse(answer.json())).toMatchObject({
+      code: 'request_invalid',
+      details: [{ path: 'querystring.cursor', message: expect.stringContaining('next_cursor') as string }],
+    });
   });
 
   it('pages through the list from the newest to the oldest', async () => {

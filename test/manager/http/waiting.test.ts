@@ -111,6 +111,10 @@ it('says what it waits for besides workers: its time, its next try, its namespac
   const inAnotherZone = await submit(http, { not_before: tomorrow.replace('Z', '-02:00') });
   const twoHoursLater = new Date(Date.parse(tomorrow) + 2 * 3_600_000).toISOString();
   expect(await waiting(http, inAnotherZone)).toMatchObject({ until: twoHoursLater });
+  const past = await submit(http, { not_before: new Date(Date.now() - 86_400_000).toISOString() });
+  const shown = buildSchema.parse((await http.app.inject(`/api/v1/builds/${past}`)).json());
+  expect(shown).toMatchObject({ not_before: null, waiting: { reason: 'next', until: null } });
+  await http.app.inject({ method: 'POST', url: `/api/v1/builds/${past}/cancel` });
   const running = await submit(http);
   const { lease } = claimed(await http.store.leases.claim(claimRequest()));
   const exclusive = await submit(http, { exclusive: true });
