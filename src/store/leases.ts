@@ -47,6 +47,10 @@ const renewLeases = statement<
   [manager: string, tokens: readonly string[], leaseSeconds: number],
   { leaseToken: string; fate: 'renewed' | 'cancelled' }
 >('renew-leases');
+const leaseFates = statement<
+  [manager: string, tokens: readonly string[]],
+  { leaseToken: string; fate: 'held' | 'cancelled' }
+>('lease-fates');
 const enterPhase = statement<[...Fence, phase: string, baseImage: string | null]>('enter-phase');
 const beginStep = statement<[...Fence, ordinal: number, name: string, progress: string | null]>('begin-step');
 const finishTry =
@@ -155,6 +159,15 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
       const fates = new Map(rows.map(({ leaseToken, fate }) => [leaseToken, fate]));
       return {
         renewed: tokens.filter((token) => fates.get(token) === 'renewed'),
+        cancelled: tokens.filter((token) => fates.get(token) === 'cancelled'),
+        lost: tokens.filter((token) => !fates.has(token)),
+      };
+    },
+
+    async fates({ manager, tokens }) {
+      const rows = await run(leaseFates, [manager, tokens]);
+      const fates = new Map(rows.map(({ leaseToken, fate }) => [leaseToken, fate]));
+      return {
         cancelled: tokens.filter((token) => fates.get(token) === 'cancelled'),
         lost: tokens.filter((token) => !fates.has(token)),
       };

@@ -87,6 +87,14 @@ describe('claiming', () => {
     const { token } = lease;
     const renewal = { tokens: [token], leaseSeconds: 60 };
     expect(await store.leases.renew({ ...renewal, manager: 'manager-1' })).toMatchObject({ lost: [token] });
+    expect(await store.leases.fates({ manager: 'manager-1', tokens: [token] })).toEqual({
+      cancelled: [],
+      lost: [token],
+    });
+    expect(await store.leases.fates({ manager: 'manager-2', tokens: [token] })).toEqual({
+      cancelled: [],
+      lost: [],
+    });
     expect(await store.leases.renew({ ...renewal, manager: 'manager-2' })).toMatchObject({
       renewed: [token],
     });
@@ -224,6 +232,10 @@ async function expectPowerless(
     cancelled: [],
     lost: [token],
   });
+  expect(await leases.fates({ manager: 'manager-1', tokens: [token] })).toEqual({
+    cancelled: [],
+    lost: [token],
+  });
 }
 
 describe('a lease', () => {
@@ -302,22 +314,34 @@ describe('a lease', () => {
     });
   });
 
-  test('whose build was cancelled is told so when it is renewed', async () => {
+  test('whose build was cancelled is told so when it is renewed, or looked at', async () => {
     await using store = await openTestStore(server);
     const kept = await claimNew(store);
     const cancelled = await claimNew(store);
     await store.builds.cancel(cancelled.build.id, 'bob');
-    expect(
-      await store.leases.renew({
-        manager: 'manager-1',
-        tokens: [kept.lease.token, cancelled.lease.token, 'unknown'],
-        leaseSeconds: 60,
-      }),
-    ).toEqual({
+    const asked = {
+      manager: 'manager-1',
+      tokens: [kept.lease.token, cancelled.lease.token, 'unknown'],
+    };
+    expect(await store.leases.fates(asked)).toEqual({
+      cancelled: [cancelled.lease.token],
+      lost: ['unknown'],
+    });
+    expect(await store.leases.renew({ ...asked, leaseSeconds: 60 })).toEqual({
       renewed: [kept.lease.token],
       cancelled: [cancelled.lease.token],
       lost: ['unknown'],
     });
+  });
+
+  test('that is looked at runs out as if it had not been', async () => {
+    await using store = await openTestStore(server);
+    const { build, lease } = await claimNew(store, {}, { leaseSeconds: 0 });
+    expect(await store.leases.fates({ manager: 'manager-1', tokens: [lease.token] })).toEqual({
+      cancelled: [],
+      lost: [],
+    });
+    expect(await store.leases.expireLeases(expireAtOnce)).toMatchObject([{ buildId: build.id }]);
   });
 });
 

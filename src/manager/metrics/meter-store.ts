@@ -1,5 +1,13 @@
 import type { FinalState } from '../../contract/phases.ts';
-import type { Claim, Lease, LogStore, RetentionStore, Store, TryOutcome } from '../../store/index.ts';
+import type {
+  Claim,
+  Lease,
+  LeaseStore,
+  LogStore,
+  RetentionStore,
+  Store,
+  TryOutcome,
+} from '../../store/index.ts';
 import type { ManagerMetrics } from './metrics.ts';
 
 /** How a try ended; `elsewhere`: it was over before we heard how, as a cancelled one may be. */
@@ -72,6 +80,10 @@ export function meterStore(store: Store, metrics: ManagerMetrics, now: () => num
     if (held.get(token)?.isConcluding === false) end(token, outcome);
   };
 
+  const endThose = ({ cancelled, lost }: Awaited<ReturnType<LeaseStore['fates']>>): void => {
+    for (const token of cancelled) endUnlessConcluding(token, 'cancelled');
+    for (const token of lost) endUnlessConcluding(token, 'lost');
+  };
   const concludes = ({ token }: Lease): void => {
     const each = held.get(token);
     if (each) each.isConcluding = true;
@@ -114,8 +126,12 @@ export function meterStore(store: Store, metrics: ManagerMetrics, now: () => num
           const each = held.get(token);
           if (each) each.renewedAt = at;
         }
-        for (const token of answer.cancelled) endUnlessConcluding(token, 'cancelled');
-        for (const token of answer.lost) endUnlessConcluding(token, 'lost');
+        endThose(answer);
+        return answer;
+      },
+      async fates(request) {
+        const answer = await leases.fates(request);
+        endThose(answer);
         return answer;
       },
       async enterPhase(lease, phase, baseImage) {

@@ -164,6 +164,11 @@ export interface LeaseStore {
     readonly cancelled: readonly string[];
     readonly lost: readonly string[];
   }>;
+  /** Those of these leases that are no longer this manager's, as `renew` has them, for a look: nothing is written, and nothing waited for. */
+  fates(request: { readonly manager: string; readonly tokens: readonly string[] }): Promise<{
+    readonly cancelled: readonly string[];
+    readonly lost: readonly string[];
+  }>;
   /**
    * The try's worker is about to be given the build: its time runs from now, whatever manager has it later. How long that is, in
    * seconds: less than asked for where its worker will not live so long. null: the try has ended.

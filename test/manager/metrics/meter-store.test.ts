@@ -106,6 +106,10 @@ it('says how old the leases are that this manager holds, and forgets those it ha
   expect(await read('lease_renewal_age_seconds')).toBe(0);
   expect(await read('builds_ended_total', { state: 'cancelled' })).toBe(1);
   expect(await read('try_duration_seconds_count', { outcome: 'cancelled' })).toBe(1);
+  const looked = await claimNew(store);
+  await store.builds.cancel(looked.build.id, 'bob');
+  await store.leases.fates({ manager: 'manager-1', tokens: [looked.lease.token] });
+  expect(await read('try_duration_seconds_count', { outcome: 'cancelled' })).toBe(2);
 });
 
 it('says how overdue the leases of the farm are, and how many it ended', async () => {

@@ -57,6 +57,7 @@ afterEach(async () => {
 interface Subject {
   readonly claims: ReturnType<typeof vi.fn<SchedulerDependencies['leases']['claim']>>;
   readonly renewals: ReturnType<typeof vi.fn<SchedulerDependencies['leases']['renew']>>;
+  readonly fates: ReturnType<typeof vi.fn<SchedulerDependencies['leases']['fates']>>;
   readonly tellCancelled: ReturnType<typeof vi.fn>;
   readonly handedOver: Promise<void>;
   readonly answer: (answer: BuildAnswer) => void;
@@ -76,6 +77,7 @@ function start(claims: Subject['claims'], fleet = NO_FLEET): Subject {
   const renewals: Subject['renewals'] = vi.fn(({ tokens }) =>
     Promise.resolve({ renewed: tokens, cancelled: [], lost: [] }),
   );
+  const fates: Subject['fates'] = vi.fn(() => Promise.resolve({ cancelled: [], lost: [] }));
   let tell: Subject['tell'] = () => undefined;
   const handedOver = Promise.withResolvers<undefined>();
   const answered = Promise.withResolvers<BuildAnswer>();
@@ -99,6 +101,7 @@ function start(claims: Subject['claims'], fleet = NO_FLEET): Subject {
       claim: claims,
       anyClaimable: unexpected,
       renew: renewals,
+      fates,
       finish: () => Promise.resolve(false),
       giveBack: () => Promise.resolve(null),
       beginRunning: unexpected,
@@ -149,6 +152,7 @@ function start(claims: Subject['claims'], fleet = NO_FLEET): Subject {
   return {
     claims,
     renewals,
+    fates,
     tellCancelled,
     handedOver: handedOver.promise,
     answer: answered.resolve,
@@ -185,6 +189,25 @@ it('asks what became of every try when hints may have been missed', async () => 
   const over = [expect.objectContaining({ ended: 'cancelled' }), 'a try is over'];
   await expect.poll(() => logger.info.mock.calls).toContainEqual(over);
   expect(logger.warn).not.toHaveBeenCalled();
+});
+
+it('looks at the try of a build that changed, and once more for all that change while it looks', async () => {
+  const { tell, handedOver, fates, renewals, tellCancelled, answer } = start(
+    vi.fn<SchedulerDependencies['leases']['claim']>(() => Promise.resolve(null)).mockResolvedValueOnce(claim),
+  );
+  await handedOver;
+  const first = Promise.withResolvers<Awaited<ReturnType<Subject['fates']>>>();
+  fates.mockReturnValueOnce(first.promise);
+  fates.mockResolvedValueOnce({ cancelled: ['token-1'], lost: [] });
+  tell({ type: 'build', id: 'another' });
+  expect(fates).not.toHaveBeenCalled();
+  for (let step = 0; step < 5; step += 1) tell({ type: 'build', id: claim.build.id });
+  expect(fates).toHaveBeenCalledExactlyOnceWith({ manager: 'manager-1', tokens: ['token-1'] });
+  first.resolve({ cancelled: [], lost: [] });
+  await expect.poll(() => tellCancelled).toHaveBeenCalledExactlyOnceWith('cancelled');
+  expect(fates).toHaveBeenCalledTimes(2);
+  expect(renewals).not.toHaveBeenCalled();
+  answer({ type: 'result', kwargs: {} });
 });
 
 function executorOf(name: string, labels: Readonly<Record<string, string>>): Executor {
