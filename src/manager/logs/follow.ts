@@ -16,21 +16,20 @@ export function createFollowLog(
 ): FollowLog {
   return async function* follow(buildId, after, signal) {
     const hints = new EventEmitter();
-    let hinted: Hint | null = 'build';
+    let hinted = EVERYTHING;
     const unsubscribe = store.wakeUps.subscribe((event) => {
       if (event.type === 'queue' || (event.type !== 'resync' && event.id !== buildId)) return;
-      if (event.type !== 'log') hinted = 'build';
-      else hinted ??= 'log';
+      hinted = { build: hinted.build || event.type !== 'log', log: hinted.log || event.type !== 'build' };
       hints.emit('hint');
     });
     try {
       yield* changes(store, views, buildId, after, signal, async () => {
-        if (hinted === null) {
+        if (!hinted.build && !hinted.log) {
           const timeout = AbortSignal.any([signal, AbortSignal.timeout(FOLLOW_POLL_MS)]);
           await once(hints, 'hint', { signal: timeout }).catch(() => undefined);
         }
-        const hint = hinted ?? 'build';
-        hinted = null;
+        const hint = hinted.build || hinted.log ? hinted : EVERYTHING;
+        hinted = NOTHING;
         return hint;
       });
     } finally {
@@ -39,8 +38,14 @@ export function createFollowLog(
   };
 }
 
-/** What may have changed: the log alone, or the build too. */
-type Hint = 'log' | 'build';
+/** What may have changed: what has not is not read. */
+interface Hint {
+  readonly build: boolean;
+  readonly log: boolean;
+}
+
+const EVERYTHING: Hint = { build: true, log: true };
+const NOTHING: Hint = { build: false, log: false };
 
 async function* changes(
   store: Pick<Store, 'builds' | 'logs'>,
@@ -56,7 +61,7 @@ async function* changes(
     const hint = await nextHint();
     if (signal.aborted) return;
     let ended: Build | null = null;
-    if (hint === 'build') {
+    if (hint.build) {
       // Before its log: a build that is final when it is read has no record that comes later.
       const row = await store.builds.get(buildId);
       if (row === null) return;
@@ -66,15 +71,16 @@ async function* changes(
       else if (state !== shown) yield { type: 'build', build };
       shown = state;
     }
-    let page: LogPage;
-    do {
-      page = await store.logs.read(buildId, position, FOLLOW_RECORDS);
+    let more = hint.log || ended !== null;
+    while (more) {
+      const page: LogPage = await store.logs.read(buildId, position, FOLLOW_RECORDS);
       const last = page.records.at(-1);
       if (last) {
         yield { type: 'log', records: page.records };
         position = { try: last.try, seq: last.seq };
       }
-    } while (page.more);
+      more = page.more;
+    }
     if (ended) {
       yield { type: 'build', build: ended };
       return;
