@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { BuildRequestBody } from '../../src/contract/api.ts';
@@ -157,12 +158,20 @@ it('serves the deployed worker whose build succeeds', async () => {
 it('names the tag to prime the cache with, as the recorded manager did', async () => {
   // The recorded worker pushed it; to our registry, it only says so.
   await pushTinyImage(farm.registry.host, 'golden/tiny', 'latest');
-  const { id, pairs } = await play('cache-primed', {
-    repository: 'golden/tiny',
-    build_package: PACKAGE,
-    tag_names: ['latest'],
-  });
-  for (const [recorded, actual] of pairs) expect(essence(actual)).toEqual(essence(recorded));
+  let id = '';
+  const differing = async (): Promise<unknown> => {
+    const played = await play('cache-primed', {
+      repository: 'golden/tiny',
+      build_package: PACKAGE,
+      tag_names: ['latest'],
+    });
+    ({ id } = played);
+    return played.pairs.filter(
+      ([recorded, actual]) => !isDeepStrictEqual(essence(actual), essence(recorded)),
+    );
+  };
+  // None is named where it takes a second to find it, as on a machine that does much else: a later build is told.
+  await expect.poll(differing, { interval: 1_000, timeout: 150_000 }).toEqual([]);
   expect(await ended(farm, id)).toMatchObject({ state: 'complete' });
 });
 
