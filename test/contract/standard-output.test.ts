@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 /** The programs, in a pipe whose other end goes away, and on a full disk. */
@@ -21,7 +22,7 @@ interface End {
 
 /** Runs a program of `src`; `redirect` says, to the shell, where its standard output goes. */
 async function run(program: string, args: readonly string[], redirect = ''): Promise<End> {
-  const main = new URL(`../../src/${program}/main.ts`, import.meta.url).pathname;
+  const main = fileURLToPath(new URL(`../../src/${program}/main.ts`, import.meta.url));
   const child = spawn('sh', ['-c', `exec "$0" "$@" ${redirect}`, process.execPath, main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {

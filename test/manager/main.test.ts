@@ -5,13 +5,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../lab/ports.ts';
 import { startProcess, type LabProcess } from '../../lab/process.ts';
 
 /** The program itself, as it is started, stopped and told to make tokens. */
 
-const MAIN = new URL('../../src/manager/main.ts', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../../src/manager/main.ts', import.meta.url));
 
 let directory: string;
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { importBaseImage } from '../../lab/base-image.ts';
 import { type LabEngine, startEngine } from '../../lab/engine.ts';
@@ -12,7 +13,7 @@ import { authority, certificatePem, issue, keyPem, loopback } from './link/ident
 
 /** A manager made from the text of the contract alone, in another language and with another WAMP library (test/peers/build_manager.py). */
 
-const MAIN = new URL('../../src/worker/main.ts', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../../src/worker/main.ts', import.meta.url));
 const TOKEN = 'ACCESSTOKENCODE0123456789';
 const LINES = 200;
 const COUNTS = `seq 1 ${LINES}`;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importBaseImage } from '../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../lab/engine.ts';
@@ -14,7 +15,7 @@ import { startTestManager, type TestManager } from './test-manager.ts';
 
 /** `quay-builder doctor`, on real things and on missing ones. */
 
-const MAIN = new URL('../../src/worker/main.ts', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../../src/worker/main.ts', import.meta.url));
 
 let directory: string;
 let engine: LabEngine;

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LabEngine, startEngine } from '../../lab/engine.ts';
 import { type LabPackageServer, startPackageServer } from '../../lab/package-server.ts';
@@ -12,7 +13,7 @@ import { isReady, startTestManager, type TestManager } from './test-manager.ts';
 
 /** The program itself, as it is started, stopped and configured. */
 
-const MAIN = new URL('../../src/worker/main.ts', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../../src/worker/main.ts', import.meta.url));
 const TOKEN = 'HOSTED-TOKEN-0123456789';
 
 let directory: string;

@@ -1,13 +1,14 @@
 import { copyFile, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startProcess, type LabProcess } from '../../../lab/process.ts';
 import { buildSchema } from '../../../src/contract/api.ts';
 
 /** `quay-build-manager backup` and `restore`, as an operator uses them. */
 
-const MAIN = new URL('../../../src/manager/main.ts', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../../../src/manager/main.ts', import.meta.url));
 
 let directory: string;
 beforeAll(async () => {

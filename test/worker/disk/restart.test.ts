@@ -1,5 +1,6 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { importBaseImage } from '../../../lab/base-image.ts';
 import { startEngine, type LabEngine } from '../../../lab/engine.ts';
@@ -13,7 +14,7 @@ import { buildImage, engineOf, namesOn } from './support.ts';
 
 /** The program itself, killed in mid-build: what it brought to an engine that others use is known to the next start. */
 
-const MAIN = new URL('../../../src/worker/main.ts', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../../../src/worker/main.ts', import.meta.url));
 const SMALL = 'test/base:1';
 let directory: string;
 let engine: LabEngine;

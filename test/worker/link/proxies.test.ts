@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freePort } from '../../../lab/ports.ts';
 import { startProcess } from '../../../lab/process.ts';
@@ -24,7 +25,7 @@ import {
 
 /** The connection to a manager, through a proxy. */
 
-const MAIN = new URL('../../../src/worker/main.ts', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../../../src/worker/main.ts', import.meta.url));
 const never = new AbortController().signal;
 
 let directory: string;
