@@ -28,7 +28,10 @@ export type Run = <Values extends readonly unknown[], Row>(
 ) => Promise<readonly Row[]>;
 
 /** Where the database is, as `pg` reads it: a `connectionString`, or a socket's folder as `host`. */
-export type Address = Pick<pg.ClientConfig, 'connectionString' | 'host' | 'user' | 'database'>;
+export type Address = Pick<
+  pg.ClientConfig,
+  'connectionString' | 'host' | 'port' | 'user' | 'database' | 'ssl' | 'options'
+>;
 
 /** Each operation of the store is one statement, and so a transaction by itself. */
 export interface Database {

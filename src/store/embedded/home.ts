@@ -26,7 +26,9 @@ const execFileAsync = promisify(execFile);
 
 /** The superuser of our own server, and its only one. */
 export const SUPERUSER = 'quay';
-export const SOCKET_NAME = '.s.PGSQL.5432';
+/** The number in its socket's name. */
+export const PORT = 5432;
+export const SOCKET_NAME = `.s.PGSQL.${PORT}`;
 /** Of a socket's path, in bytes: `sun_path` is 108 with its end. */
 const SOCKET_PATH_MAX = 107;
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { StoreUnusable } from '../errors.ts';
 import { SERVER_OCCUPIED_MS, SERVER_TELL_MS } from '../limits.ts';
-import { prepareSocketFolder, runAs, type Home } from './home.ts';
+import { PORT, prepareSocketFolder, runAs, type Home } from './home.ts';
 import { isServerOf, readPidFile, removeDeadLocks } from './locks.ts';
 import { isAlive } from './process-state.ts';
 import { readLog, shortenLog } from './server-log.ts';
@@ -135,7 +135,7 @@ async function spawnPostmaster(starting: StartingServer): Promise<Postmaster> {
 const settings = [
   'listen_addresses=',
   'unix_socket_permissions=0700',
-  'port=5432',
+  `port=${PORT}`,
   'max_connections=64',
   'shared_buffers=32MB',
   'jit=off',

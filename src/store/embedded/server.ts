@@ -8,7 +8,7 @@ import {
   SERVER_RESTART_MS,
   SERVER_STOP_TIMEOUT_MS,
 } from '../limits.ts';
-import { prepareHome, removeSocketFolder, SUPERUSER } from './home.ts';
+import { PORT, prepareHome, removeSocketFolder, SUPERUSER } from './home.ts';
 import { startPostmaster, type Postmaster, type StartingServer } from './postmaster.ts';
 import { isAlive } from './process-state.ts';
 import { findPackage } from './programs.ts';
@@ -92,7 +92,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   }, SERVER_LOG_LOOK_MS).unref();
 
   return {
-    address: { host: postmaster.socketFolder, user: SUPERUSER, database: 'postgres' },
+    address: addressOf(postmaster),
     get pid() {
       return postmaster.pid;
     },
@@ -114,10 +114,21 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   };
 }
 
+/** In full: what it leaves out, or empty, `pg` takes from the environment, where PGPORT, PGSSLMODE and PGOPTIONS are about another server. */
+function addressOf({ socketFolder }: Postmaster): Address {
+  return {
+    host: socketFolder,
+    port: PORT,
+    user: SUPERUSER,
+    database: 'postgres',
+    ssl: false,
+    options: ' ',
+  };
+}
+
 /** Whether another manager uses it. Connections that were just ended take a moment to go: only what stays is another's. */
-async function hasOtherClients({ socketFolder }: Postmaster): Promise<boolean> {
-  const address = { host: socketFolder, user: SUPERUSER, database: 'postgres' };
-  const client = new pg.Client(connectionOptions(address));
+async function hasOtherClients(postmaster: Postmaster): Promise<boolean> {
+  const client = new pg.Client(connectionOptions(addressOf(postmaster)));
   client.on('error', () => undefined);
   try {
     await client.connect();

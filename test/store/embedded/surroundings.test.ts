@@ -15,8 +15,9 @@ import {
 import { join } from 'node:path';
 import pg from 'pg';
 import pino from 'pino';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { startProcess } from '../../../lab/process.ts';
+import { isAlive } from '../../../src/store/embedded/process-state.ts';
 import { findPackage } from '../../../src/store/embedded/programs.ts';
 import { readLog, shortenLog } from '../../../src/store/embedded/server-log.ts';
 import { startEmbeddedServer, type EmbeddedServer } from '../../../src/store/embedded/server.ts';
@@ -113,6 +114,24 @@ test("without the package the machine's own PostgreSQL serves", async () => {
   await migrate(server.address, loadMigrations());
   expect(await programOf(server.pid)).not.toContain('node_modules');
   await server.stop();
+});
+
+test.each([
+  ['PGPORT', '5433'],
+  ['PGSSLMODE', 'require'],
+  ['PGOPTIONS', '-c search_path=nowhere'],
+])('what %s says of another server is not taken for it', async (name, value) => {
+  await using folder = await makeDataFolder();
+  vi.stubEnv(name, value);
+  try {
+    const server = await startEmbeddedServer({ dataDirectory: folder.path, log });
+    await migrate(server.address, loadMigrations());
+    await expectWorks(server);
+    await server.stop();
+    expect(isAlive(server.pid)).toBe(false);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 test('a data folder too deep for a socket has its socket elsewhere, and takes it along when it goes', async () => {
