@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import pino from 'pino';
 import { isAlive } from '../src/store/embedded/process-state.ts';
 import { startEmbeddedServer } from '../src/store/embedded/server.ts';
 import { loadMigrations, migrate } from '../src/store/migrations.ts';
+import { folderPrefix } from './orphans.ts';
 
 interface LabDatabase {
   /** For `DATABASE_URL`. */
@@ -40,7 +39,7 @@ export async function startDatabaseServer({
   programs = 'ours',
   directory,
 }: DatabaseServerOptions = {}): Promise<LabDatabaseServer> {
-  const folder = directory ?? (await mkdtemp(join(tmpdir(), 'qlab-pg-')));
+  const folder = directory ?? (await mkdtemp(`${folderPrefix()}pg-`));
   // The server runs as another user when we are root: it must pass through.
   await chmod(folder, 0o711);
   const server = await startEmbeddedServer({
@@ -57,7 +56,7 @@ export async function startDatabaseServer({
   process.once('exit', onExit);
 
   const urlOf = (database: string): string =>
-    `postgresql://${user}@localhost/${database}?host=${encodeURIComponent(host)}`;
+    `postgresql://${user}@localhost:5432/${database}?host=${encodeURIComponent(host)}&sslmode=disable`;
   const admin = async (statement: string): Promise<void> => {
     const client = new pg.Client(server.address);
     await client.connect();
@@ -70,9 +69,6 @@ export async function startDatabaseServer({
     return { name, url: urlOf(name) };
   };
 
-  await admin(`create database ${TEMPLATE}`);
-  await migrate({ connectionString: urlOf(TEMPLATE) }, loadMigrations());
-
   const stop = async (): Promise<void> => {
     const { pid } = server;
     await server.stop();
@@ -84,6 +80,13 @@ export async function startDatabaseServer({
     process.off('exit', onExit);
     if (directory === undefined) await rm(folder, { recursive: true, force: true });
   };
+  try {
+    await admin(`create database ${TEMPLATE}`);
+    await migrate({ connectionString: urlOf(TEMPLATE) }, loadMigrations());
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     get pid() {
       return server.pid;

@@ -24,7 +24,7 @@ let second: LabManager;
 let third: LabManager;
 beforeAll(async () => {
   database = await startDatabaseServer();
-  const databaseUrl = (await database.createEmptyDatabase()).url.replace('@/', '@localhost/');
+  const databaseUrl = (await database.createEmptyDatabase()).url;
   e2e = await startE2e({ several: { managers: 3, databaseUrl } });
   const [one, two, three] = e2e.farm.managers;
   if (!one || !two || !three) throw new Error('three managers were asked for');

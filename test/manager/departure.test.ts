@@ -20,7 +20,7 @@ let staying: LabManager;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'qlab-departure-'));
   database = await startDatabaseServer();
-  databaseUrl = (await database.createEmptyDatabase()).url.replace('@/', '@localhost/');
+  databaseUrl = (await database.createEmptyDatabase()).url;
   farm = await startFarm({ directory, several: { managers: 2, databaseUrl } });
   const [first, second] = farm.managers;
   if (!first || !second) throw new Error('two managers were asked for');

@@ -19,7 +19,7 @@ export async function startTwoManagers(env: Readonly<Record<string, string>> = {
   const database = await startDatabaseServer();
   starting.defer(() => database.stop());
   // The name of a host, which the socket's folder stands for: a setting must be a whole URL.
-  const url = (await database.createDatabase()).url.replace('@/', '@localhost/');
+  const url = (await database.createDatabase()).url;
   const key = join(directory, 'secret.key');
   await run('/bin/sh', ['-c', `umask 077; head -c 32 /dev/urandom | base64 >${key}`]);
   const start = async (name: string): Promise<LabFarm> => {
