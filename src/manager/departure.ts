@@ -34,7 +34,9 @@ export async function depart(
   hurried: AbortSignal,
 ): Promise<void> {
   await scheduler.stop();
-  await fleet.stop();
+  // What cannot be given back, while the database is away, goes back when its lease ends.
+  const noneLaunched = fleet.stop();
+  await atMost(STORE_WITHIN_MS / 1000, hurried, noneLaunched);
   logger.info({ seconds: delaySeconds }, 'no more builds are taken');
   if (delaySeconds > 0) await atMost(delaySeconds, hurried);
   const letGo = (): void => listener.letGo(mustStay);
@@ -44,7 +46,7 @@ export async function depart(
   await atMost(withinSeconds, hurried, drained);
   const late = setTimeout(() => giveUp.abort(), STORE_WITHIN_MS);
   await listener.close();
-  await drained;
+  await Promise.all([drained, noneLaunched]);
   clearTimeout(late);
 }
 
