@@ -2,29 +2,25 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
 import { newApiToken } from '../../../src/manager/http/api-tokens.ts';
-import { openTestHttp, type TestHttp } from '../../manager/support/http.ts';
 import { cli } from '../support/cli.ts';
+import { startTestApi, type TestApi } from '../support/manager.ts';
 
 /** Where `quay-build` has the token from that it shows. */
 
 const { token, entry } = newApiToken('joe', ['read']);
-let database: LabDatabaseServer;
-let http: TestHttp;
+let http: TestApi;
 let url: string;
 let directory: string;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'cli-token-'));
-  database = await startDatabaseServer();
-  http = await openTestHttp(database, {
+  http = await startTestApi({
     tokens: { authenticate: (given) => Promise.resolve(given === token ? entry : null) },
   });
-  url = await http.app.listen({ host: '127.0.0.1', port: 0 });
+  ({ url } = http);
 });
 afterAll(async () => {
   await http[Symbol.asyncDispose]();
-  await database.stop();
   await rm(directory, { recursive: true });
 });
 

@@ -1,15 +1,12 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { openTestHttp, type TestHttp } from '../../manager/support/http.ts';
 import { cli } from '../support/cli.ts';
+import { startTestApi, type TestApi } from '../support/manager.ts';
 
-let database: LabDatabaseServer;
-let http: TestHttp;
+let http: TestApi;
 let url: string;
 beforeAll(async () => {
-  database = await startDatabaseServer();
-  http = await openTestHttp(database);
-  url = await http.app.listen({ host: '127.0.0.1', port: 0 });
+  http = await startTestApi();
+  ({ url } = http);
   const ci = { name: 'ci', address: '192.0.2.7' };
   await http.store.audit.record({ actor: ci, action: 'worker.drain', object: 'worker-1' });
   const detail = { username: 'robot \u001b[2J', tags: ['a'] };
@@ -20,10 +17,7 @@ beforeAll(async () => {
     detail,
   });
 });
-afterAll(async () => {
-  await http[Symbol.asyncDispose]();
-  await database.stop();
-});
+afterAll(() => http[Symbol.asyncDispose]());
 
 it('lists who did what, newest first, for people', async () => {
   const { code, stdout } = await cli(['audit', '--since', '1d'], { url });

@@ -1,20 +1,14 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { openTestHttp, type TestHttp } from '../../manager/support/http.ts';
 import { cli } from '../support/cli.ts';
+import { startTestApi, type TestApi } from '../support/manager.ts';
 
-let database: LabDatabaseServer;
-let http: TestHttp;
+let http: TestApi;
 let url: string;
 beforeAll(async () => {
-  database = await startDatabaseServer();
-  http = await openTestHttp(database);
-  url = await http.app.listen({ host: '127.0.0.1', port: 0 });
+  http = await startTestApi();
+  ({ url } = http);
 });
-afterAll(async () => {
-  await http[Symbol.asyncDispose]();
-  await database.stop();
-});
+afterAll(() => http[Symbol.asyncDispose]());
 
 it('sets what is given, leaves the rest as it was, and takes it back', async () => {
   const set = async (...options: string[]): Promise<unknown> => {

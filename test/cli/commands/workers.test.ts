@@ -1,19 +1,17 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
 import { workerHistorySchema, workerListSchema } from '../../../src/contract/api.ts';
 import { newApiToken } from '../../../src/manager/http/api-tokens.ts';
-import { openTestHttp, type TestHttp } from '../../manager/support/http.ts';
+import { openTestHttp } from '../../manager/support/http.ts';
 import { cli, startCli } from '../support/cli.ts';
+import { startTestApi, type TestApi } from '../support/manager.ts';
 
 /** `quay-build workers`, at a manager whose workers the test says. Who may do what with them, too. */
 
-let database: LabDatabaseServer;
-let http: TestHttp;
+let http: TestApi;
 let url: string;
 beforeAll(async () => {
-  database = await startDatabaseServer();
-  http = await openTestHttp(database);
-  url = await http.app.listen({ host: '127.0.0.1', port: 0 });
+  http = await startTestApi();
+  ({ url } = http);
   const seen = new Date();
   await http.store.workers.put([
     {
@@ -35,10 +33,7 @@ beforeAll(async () => {
     },
   ]);
 });
-afterAll(async () => {
-  await http[Symbol.asyncDispose]();
-  await database.stop();
-});
+afterAll(() => http[Symbol.asyncDispose]());
 
 it('drains a worker, waits for its builds unless it is interrupted, and lists and shows it', async () => {
   const payload = { repository: 'team/app', build_package: 'https://files.example/a.tgz' };
@@ -107,7 +102,7 @@ it('says so of a worker that nobody knows, whatever its id is', async () => {
 it('lets only those drain, resume and forget who may do everything', async () => {
   const reader = newApiToken('reader', ['read', 'write']);
   const admin = newApiToken('root', ['admin']);
-  const guarded = await openTestHttp(database, {
+  const guarded = await openTestHttp(http.database, {
     tokens: {
       authenticate: (token) => {
         const found = [reader, admin].find((each) => each.token === token)?.entry;

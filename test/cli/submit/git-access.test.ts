@@ -2,14 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
 import { startGitServer, type LabGitServer } from '../../../lab/git-server.ts';
 import { startSshServer, type LabSshServer } from '../../../lab/ssh-server.ts';
 import { CliError } from '../../../src/cli/failure.ts';
 import { withGitAccess, type GitAccessOptions } from '../../../src/cli/submit/git-access.ts';
 import { readSource, type Source } from '../../../src/cli/submit/source.ts';
-import { openTestHttp, type TestHttp } from '../../manager/support/http.ts';
 import { cli } from '../support/cli.ts';
+import { startTestApi, type TestApi } from '../support/manager.ts';
 
 const TOKEN = 't0ken/with@signs';
 
@@ -75,15 +74,13 @@ describe('how a git URL is opened', () => {
 });
 
 describe('a build of a repository that asks who comes', () => {
-  let database: LabDatabaseServer;
-  let api: TestHttp;
+  let api: TestApi;
   let url: string;
   let ssh: LabSshServer;
   let http: LabGitServer;
   beforeAll(async () => {
-    database = await startDatabaseServer();
-    api = await openTestHttp(database);
-    url = await api.app.listen({ host: '127.0.0.1', port: 0 });
+    api = await startTestApi();
+    ({ url } = api);
     ssh = await startSshServer();
     http = await startGitServer({ credentials: { username: 'git', password: TOKEN } });
   });
@@ -91,7 +88,6 @@ describe('a build of a repository that asks who comes', () => {
     await http.stop();
     await ssh.stop();
     await api[Symbol.asyncDispose]();
-    await database.stop();
   });
 
   it('is submitted over ssh with a key, at the commit of its branch, and the key is shown nowhere', async () => {
