@@ -52,7 +52,17 @@ const leaseFates = statement<
   { leaseToken: string; fate: 'held' | 'cancelled' }
 >('lease-fates');
 const enterPhase = statement<[...Fence, phase: string, baseImage: string | null]>('enter-phase');
-const beginStep = statement<[...Fence, ordinal: number, name: string, progress: string | null]>('begin-step');
+const beginStep =
+  statement<
+    [
+      ...Fence,
+      ordinal: number,
+      name: string,
+      progress: string | null,
+      ordinalsBefore: readonly number[],
+      namesBefore: readonly string[],
+    ]
+  >('begin-step');
 const finishTry =
   statement<[...Fence, outcome: string, error: string | null, outputs: string | null]>('finish-try');
 const giveBack = statement<
@@ -202,9 +212,19 @@ export function createLeaseStore(database: Database, health: HealthMonitor, now:
       return (await run(enterPhase, [...fence(lease), phase, base])).length > 0;
     },
 
-    async beginStep(lease, { ordinal, name, total }) {
+    async beginStep(lease, { ordinal, name, total }, before = []) {
       const progress = toJsonb({ step: ordinal, steps: total, instruction: name });
-      const rows = await run(beginStep, [...fence(lease), ordinal, keepableText(name), progress]);
+      // One that was told twice is as it was told last.
+      const names = new Map(before.map((step) => [step.ordinal, keepableText(step.name)]));
+      names.delete(ordinal);
+      const rows = await run(beginStep, [
+        ...fence(lease),
+        ordinal,
+        keepableText(name),
+        progress,
+        [...names.keys()],
+        [...names.values()],
+      ]);
       return rows.length > 0;
     },
 

@@ -122,6 +122,45 @@ describe('a try', () => {
     expect(await store.builds.steps(build.id)).toMatchObject([{ status: 'complete' }, { status: 'error' }]);
   });
 
+  test('walks through steps that are told together as through those that are told one by one', async () => {
+    await using store = await openTestStore(server);
+    const { build, lease } = await claimNew(store);
+    const step = (ordinal: number, name = `RUN ${ordinal}`) => ({ ordinal, name, total: 5 });
+    const seen = async (): Promise<unknown[]> =>
+      (await store.builds.steps(build.id)).map(({ ordinal, name, status, endedAt }) => [
+        ordinal,
+        name,
+        status,
+        endedAt !== null,
+      ]);
+    await store.leases.beginStep(lease, step(1));
+    const before = [step(2, 'RUN echo \0'), step(3), step(3, 'RUN anew'), step(4)];
+    expect(await store.leases.beginStep(lease, step(4), before)).toBe(true);
+    const past = [
+      [1, 'RUN 1', 'complete', true],
+      [2, 'RUN echo \uFFFD', 'complete', true],
+    ];
+    expect(await seen()).toEqual([
+      ...past,
+      [3, 'RUN anew', 'complete', true],
+      [4, 'RUN 4', 'running', false],
+    ]);
+    expect(await store.builds.get(build.id)).toMatchObject({ progress: { step: 4, instruction: 'RUN 4' } });
+    // Told again after a lost connection, from somewhere before.
+    await store.leases.beginStep(lease, step(3));
+    expect(await seen()).toEqual([...past, [3, 'RUN 3', 'running', false], [4, 'RUN 4', 'complete', true]]);
+    await store.leases.beginStep(lease, step(5), [step(4)]);
+    expect(await seen()).toEqual([
+      ...past,
+      [3, 'RUN 3', 'complete', true],
+      [4, 'RUN 4', 'complete', true],
+      [5, 'RUN 5', 'running', false],
+    ]);
+    await store.builds.cancel(build.id, 'bob');
+    expect(await store.leases.beginStep(lease, step(7), [step(6)])).toBe(false);
+    expect(await seen()).toHaveLength(5);
+  });
+
   test('ends the build by its result, once, however often it is told', async () => {
     await using store = await openTestStore(server);
     const { build, lease } = await claimNew(store);

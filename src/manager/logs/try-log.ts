@@ -2,7 +2,7 @@ import type { Masker } from '../../contract/masking.ts';
 import type { LogRecord } from '../../contract/api.ts';
 import type { LogBatch } from '../../contract/extensions.ts';
 import { isWorkerPhase, type WorkerPhase } from '../../contract/phases.ts';
-import type { Lease, LeaseStore, LogStore } from '../../store/index.ts';
+import type { Lease, LeaseStore, LogStore, NewStep } from '../../store/index.ts';
 import {
   BASE_IMAGE_MAX_CHARACTERS,
   LOG_FLUSH_CHARACTERS,
@@ -81,6 +81,8 @@ export function createTryLog(
   let isFull = false;
   /** Whether something was dropped that the store has not been told of. */
   let isUntold = false;
+  /** Steps of which the store has not been told: those of a batch are told together, since each telling is a commit. */
+  let begun: NewStep[] = [];
   let timer: NodeJS.Timeout | undefined;
   /** What is stored is stored one after the other. */
   let storing: Promise<void> = Promise.resolve();
@@ -165,6 +167,15 @@ export function createTryLog(
     return storing;
   };
 
+  /** Before a batch that they are of is stored. */
+  const tellSteps = async (): Promise<void> => {
+    const steps = begun;
+    begun = [];
+    const last = steps.pop();
+    if (over || !last) return;
+    if (!(await persist(() => leases.beginStep(lease, last, steps), signal))) end();
+  };
+
   const take = async (
     nextPhase: string,
     jsonData: string,
@@ -174,6 +185,8 @@ export function createTryLog(
     if (!isWorkerPhase(nextPhase)) return;
     const content = readLogMessage(jsonData);
     if (content.type === 'phase') {
+      await tellSteps();
+      if (over) return;
       phase = nextPhase;
       addEntry(phaseEntry(nextPhase, content.statusData), time);
       const base = baseImageOf(content.statusData);
@@ -190,14 +203,8 @@ export function createTryLog(
     const begins = nextPhase === 'building' ? beginningStep(content.message) : null;
     if (begins) {
       step = begins.ordinal;
-      const name = masker.mask(begins.instruction);
-      const began = await persist(
-        () => leases.beginStep(lease, { ordinal: begins.ordinal, name, total: begins.total }),
-        signal,
-      );
-      if (!began) end();
+      begun.push({ ordinal: begins.ordinal, name: masker.mask(begins.instruction), total: begins.total });
     }
-    if (over) return;
     for (const entry of engineEntries(content.message)) addEntry(entry, time);
   };
 
@@ -214,6 +221,7 @@ export function createTryLog(
       inTurn(async () => {
         if (over) return false;
         await take(messagePhase, jsonData, now(), add);
+        await tellSteps();
         if (waitingCharacters >= LOG_WAITING_MAX_CHARACTERS) await store();
         else if (waitingCharacters >= LOG_FLUSH_CHARACTERS) void store();
         else timer ??= setTimeout(() => void store(), LOG_FLUSH_MS);
@@ -228,6 +236,7 @@ export function createTryLog(
           taken = sequence + index;
           await take(messagePhase, json_data, time, addWhole);
         }
+        await tellSteps();
         await store();
         return !over;
       }),

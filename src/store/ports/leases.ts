@@ -188,8 +188,8 @@ export interface LeaseStore {
   forsake(proof: ResumeProof, error: BuildFailure): Promise<boolean>;
   /** `baseImage`: what the phase begins to pull, where the worker says it. */
   enterPhase(lease: Lease, phase: string, baseImage?: string): Promise<boolean>;
-  /** A step begins: the one before is complete, and the build's progress says so. */
-  beginStep(lease: Lease, step: NewStep): Promise<boolean>;
+  /** A step begins: what ran is complete, as are those that began right `before` it, in their order; and the build's progress says so. */
+  beginStep(lease: Lease, step: NewStep, before?: readonly NewStep[]): Promise<boolean>;
   /** The build ends. Repeating the call with the same outcome answers `true` again. */
   finish(lease: Lease, result: TryResult): Promise<boolean>;
   /**

@@ -24,15 +24,25 @@ interface Subject extends AsyncDisposable {
   readonly log: TryLog;
   readonly lease: Lease;
   readonly store: TestStore;
+  /** The ordinals of the steps of which the store was told at once. */
+  readonly stepsTold: readonly (readonly number[])[];
   records(): Promise<readonly LogRecord[]>;
 }
 
 async function subject(logMaxBytes = 2 ** 30): Promise<Subject> {
   const store = await openTestStore(server);
   const { lease } = await claimNew(store);
+  const stepsTold: number[][] = [];
+  const leases: typeof store.leases = {
+    ...store.leases,
+    beginStep: (of, step, before = []) => {
+      stepsTold.push([...before, step].map(({ ordinal }) => ordinal));
+      return store.leases.beginStep(of, step, before);
+    },
+  };
   const log = createTryLog(lease, {
     logs: store.logs,
-    leases: store.leases,
+    leases,
     logMaxBytes,
     masker: createMasker(['correct-horse']),
     now: () => 0,
@@ -42,6 +52,7 @@ async function subject(logMaxBytes = 2 ** 30): Promise<Subject> {
     log,
     lease,
     store,
+    stepsTold,
     records: async () => (await store.logs.read(lease.buildId, { try: 0, seq: 0 }, 1000)).records,
     [Symbol.asyncDispose]: () => store.close(),
   };
@@ -79,6 +90,41 @@ describe("a try's log", () => {
     expect(await it.log.batch({ sequence: 1, messages: [message('a\n'), message('b\n')] })).toBe(true);
     expect(await it.log.batch({ sequence: 2, messages: [message('b\n'), message('c\n')] })).toBe(true);
     expect((await it.records()).map(({ text }) => text)).toEqual(['a\n', 'b\n', 'c\n']);
+  });
+
+  it('tells the store at once of the steps of a batch, before the phase that comes after them', async () => {
+    await using it = await subject();
+    const message = (text: string) => ({ phase: 'building', json_data: stream(text), time: 0 });
+    const enter = (name: string) => ({ phase: name, json_data: phase, time: 0 });
+    const step = (ordinal: number) => message(`Step ${ordinal}/4 : RUN ${ordinal}\n`);
+    const first = [enter('building'), step(1), message(' ---> Using cache\n'), step(2)];
+    expect(await it.log.batch({ sequence: 1, messages: first })).toBe(true);
+    const second = [step(3), step(4), message('made\n'), enter('pushing')];
+    expect(await it.log.batch({ sequence: 5, messages: second })).toBe(true);
+    expect(it.stepsTold).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    expect((await it.records()).map(({ step: of, phase: during }) => [of, during])).toEqual([
+      [null, 'building'],
+      [1, 'building'],
+      [1, 'building'],
+      [2, 'building'],
+      [3, 'building'],
+      [4, 'building'],
+      [4, 'building'],
+      [4, 'pushing'],
+    ]);
+    const { store, lease } = it;
+    expect(await store.builds.get(lease.buildId)).toMatchObject({ phase: 'pushing', progress: { step: 4 } });
+    expect((await store.builds.steps(lease.buildId)).map(({ status }) => status)).toEqual([
+      'complete',
+      'complete',
+      'complete',
+      'running',
+    ]);
+    await store.builds.cancel(lease.buildId, 'tester');
+    expect(await it.log.batch({ sequence: 9, messages: [step(1), step(2), enter('pushing')] })).toBe(false);
   });
 
   it('answers false once the build was cancelled, and stores nothing more', async () => {
