@@ -26,6 +26,8 @@ export const TRANSFERS_SHOWN = 4;
 export const GZIP_LEVEL = 4;
 /** A .dockerignore larger than this is not one. */
 export const DOCKERIGNORE_MAX = 1024 * 1024;
+/** The file of the token that the manager is shown, in bytes. */
+export const TOKEN_FILE_MAX_BYTES = 65_536;
 /** A file that is sent as a secret of a build, in bytes: as much as the manager takes of all of them. */
 export const SECRET_FILE_MAX_BYTES = 131_072;
 

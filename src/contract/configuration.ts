@@ -1,8 +1,11 @@
-import { reasonOf } from './reason.ts';
-import { readFileSync } from 'node:fs';
 import convict from 'convict';
+import { readBoundedSync } from './bounded-file.ts';
+import { reasonOf } from './reason.ts';
 
 /** How the programs are configured: by the environment, and by an optional file whose names are the same. */
+
+/** The largest file that settings, or one of them, are read from, in bytes. */
+export const SETTINGS_FILE_MAX_BYTES = 1024 * 1024;
 
 interface SettingSpec<T> {
   /** What it does, in a sentence or two, for the reference. */
@@ -132,7 +135,9 @@ function withFiles(
     if (path === '') continue;
     if (text !== '') problems.push(`${name}: give either ${name} or ${name}_FILE, not both`);
     try {
-      const content = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+      const content = readBoundedSync(path, SETTINGS_FILE_MAX_BYTES)
+        .toString('utf8')
+        .replace(/\r?\n$/, '');
       if (content === '') problems.push(`${name}_FILE: the file is empty: ${path}`);
       else given[name] = content;
     } catch (error) {
@@ -145,7 +150,7 @@ function withFiles(
 function readSettingsFile(settings: Settings, path: string, problems: string[]): Record<string, string> {
   let content: unknown;
   try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
+    content = JSON.parse(readBoundedSync(path, SETTINGS_FILE_MAX_BYTES).toString('utf8'));
   } catch (error) {
     // A JSON parser quotes what it read, which may be a secret.
     const reason = error instanceof SyntaxError ? 'it is not JSON' : reasonOf(error);

@@ -163,3 +163,6 @@ export const KEY_FILE_WATCH_MS = 2_000;
 
 /** How many lines a key file may have, the key in use and those it replaced; one with more is refused. */
 export const SECRET_KEYS_MAX = 16;
+
+/** The largest file of hashed tokens or tickets, in bytes. */
+export const SECRETS_FILE_MAX_BYTES = 16 * 1024 * 1024;

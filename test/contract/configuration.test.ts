@@ -126,6 +126,13 @@ describe('loadConfiguration', () => {
     );
   });
 
+  it('reads no file that has no end', () => {
+    expect(problems({ TOKEN_FILE: '/dev/zero' })).toEqual([
+      'TOKEN_FILE: must be the path of a readable file: it has more than 1048576 bytes',
+    ]);
+    expect(problems({}, '/dev/zero').join()).toContain('it has more than 1048576 bytes: /dev/zero');
+  });
+
   it('refuses names and values in the file that mean nothing', async () => {
     const path = await file('odd.json', '{"PROT": 1, "NAME": ["a"], "constructor": {"prototype": 1}}');
     expect(problems({}, path)).toEqual([

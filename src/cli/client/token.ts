@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readBoundedSync } from '../../contract/bounded-file.ts';
 import { reasonOf } from '../../contract/reason.ts';
 import { CliError, exitCodes } from '../failure.ts';
+import { TOKEN_FILE_MAX_BYTES } from '../limits.ts';
 
 /** What a header can carry. */
 const TOKEN = /^[!-~]+$/;
@@ -31,7 +32,7 @@ function checked(token: string, where: string): string {
 
 function readWhole(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readBoundedSync(path, TOKEN_FILE_MAX_BYTES).toString('utf8');
   } catch (error) {
     throw usage(
       `The file of QUAY_BUILD_TOKEN_FILE cannot be read: ${reasonOf(error)}.`,

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { FileTooLarge, readBounded } from '../../contract/bounded-file.ts';
 import { CliError, exitCodes } from '../failure.ts';
 import { SECRET_FILE_MAX_BYTES } from '../limits.ts';
 
@@ -43,13 +43,14 @@ function parse(option: string): { id: string; file: string | null; variable: str
 
 /** Reads a file of text that is small enough. Throws a CliError that holds nothing of it. */
 export async function readText(path: string): Promise<string> {
-  const { size } = await stat(path);
-  if (size > SECRET_FILE_MAX_BYTES) {
-    throw usage(`${path} is too large for a secret.`, `A secret takes up to ${SECRET_FILE_MAX_BYTES} bytes.`);
-  }
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(path));
+    const bytes = await readBounded(path, SECRET_FILE_MAX_BYTES);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
+    if (error instanceof FileTooLarge) {
+      const help = `A secret takes up to ${SECRET_FILE_MAX_BYTES} bytes.`;
+      throw usage(`${path} is too large for a secret.`, help);
+    }
     if (!(error instanceof TypeError)) throw error;
     throw usage(
       `${path} is no text in UTF-8, as a secret must be.`,

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { namespaceSchema } from '../../contract/api.ts';
+import { FileTooLarge, readBounded } from '../../contract/bounded-file.ts';
+import { SETTINGS_FILE_MAX_BYTES } from '../../contract/configuration.ts';
 import { extensionNames } from '../../contract/extensions.ts';
 import { workerLabelsSchema } from '../../contract/worker-labels.ts';
 import {
@@ -105,7 +106,7 @@ export class ExecutorsError extends Error {
 export async function readExecutorsFile(path: string): Promise<readonly ExecutorEntry[]> {
   let content: unknown;
   try {
-    content = JSON.parse(await readFile(path, 'utf8'));
+    content = JSON.parse((await readBounded(path, SETTINGS_FILE_MAX_BYTES)).toString('utf8'));
   } catch (error) {
     // A JSON parser quotes what it read, which may be a secret.
     const what = error instanceof SyntaxError ? 'it is not JSON' : codeOf(error);
@@ -129,5 +130,6 @@ export async function readExecutorsFile(path: string): Promise<readonly Executor
 }
 
 function codeOf(error: unknown): string {
+  if (error instanceof FileTooLarge) return error.message;
   return error instanceof Error && 'code' in error ? String(error.code) : 'it cannot be opened';
 }

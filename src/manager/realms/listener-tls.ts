@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:https';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { readBounded } from '../../contract/bounded-file.ts';
+import { SETTINGS_FILE_MAX_BYTES } from '../../contract/configuration.ts';
 import { reasonOf } from '../../contract/reason.ts';
 import { TLS_LOOK_MS } from '../limits.ts';
 
@@ -32,10 +33,13 @@ export async function readListenerTls({
   key,
   clientCa,
 }: ListenerTlsPaths): Promise<ListenerTls> {
-  const read = (setting: string, path: string): Promise<string> =>
-    readFile(path, 'utf8').catch((error: unknown) => {
+  const read = async (setting: string, path: string): Promise<string> => {
+    try {
+      return (await readBounded(path, SETTINGS_FILE_MAX_BYTES)).toString('utf8');
+    } catch (error) {
       throw new ListenerTlsError(`${setting}: must be the path of a readable PEM file: ${reasonOf(error)}`);
-    });
+    }
+  };
   const tls: ListenerTls = {
     cert: await read('WAMP_TLS_CERT_PATH', certificate),
     key: await read('WAMP_TLS_KEY_PATH', key),

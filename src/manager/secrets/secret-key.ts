@@ -1,6 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { link, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { readBounded } from '../../contract/bounded-file.ts';
+import { SETTINGS_FILE_MAX_BYTES } from '../../contract/configuration.ts';
 import type { ManagerSettings } from '../settings.ts';
 import { SECRET_KEYS_MAX } from '../limits.ts';
 
@@ -64,7 +66,7 @@ async function readKeys(path: string): Promise<Uint8Array[]> {
       const bits = isMounted ? '640' : '600';
       throw new SecretKeyError(`${path} can be read by others than its owner; run: chmod ${bits} ${path}`);
     }
-    text = await readFile(path, 'utf8');
+    text = (await readBounded(path, SETTINGS_FILE_MAX_BYTES)).toString('utf8');
   } catch (error) {
     if (error instanceof SecretKeyError) throw error;
     if (!isCode(error, 'ENOENT')) throw new SecretKeyError(`${path} cannot be read: ${String(error)}`);

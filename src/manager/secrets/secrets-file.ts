@@ -1,7 +1,9 @@
 import { timingSafeEqual } from 'node:crypto';
-import { access, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { FileTooLarge, readBounded } from '../../contract/bounded-file.ts';
 import { reasonOf } from '../../contract/reason.ts';
+import { SECRETS_FILE_MAX_BYTES } from '../limits.ts';
 import { hashSecret, newSecret } from './tokens.ts';
 
 /** Files of secrets that others hold, such as tokens: whose they are, their hashes and what they are good for, never themselves. */
@@ -88,7 +90,7 @@ async function readSecretsFile<Entry extends SecretEntry>(
 ): Promise<readonly Entry[]> {
   let content: unknown;
   try {
-    content = JSON.parse(await readFile(path, 'utf8'));
+    content = JSON.parse((await readBounded(path, SECRETS_FILE_MAX_BYTES)).toString('utf8'));
   } catch (error) {
     const what = error instanceof SyntaxError ? 'it is not JSON' : codeOf(error);
     throw new SecretsFileError(`${path} cannot be read: ${what}`, { cause: error });
@@ -170,5 +172,6 @@ function exists(path: string): Promise<boolean> {
 }
 
 function codeOf(error: unknown): string {
+  if (error instanceof FileTooLarge) return error.message;
   return error instanceof Error && 'code' in error ? String(error.code) : 'it cannot be opened';
 }

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { ConfigurationError } from '../../contract/configuration.ts';
+import { readBoundedSync } from '../../contract/bounded-file.ts';
+import { ConfigurationError, SETTINGS_FILE_MAX_BYTES } from '../../contract/configuration.ts';
 import { reasonOf } from '../../contract/reason.ts';
 
 /** Where the certificates of a `wss://` connection lie; each counts on its own (contract 0.3, "How a worker is started"). */
@@ -35,7 +35,7 @@ export function readTlsOptions(paths: TlsPaths): TlsOptions {
 
 function read(setting: string, path: string): Buffer {
   try {
-    return readFileSync(path);
+    return readBoundedSync(path, SETTINGS_FILE_MAX_BYTES);
   } catch (error) {
     throw new ConfigurationError([`${setting}: must be the path of a readable PEM file: ${reasonOf(error)}`]);
   }

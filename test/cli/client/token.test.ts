@@ -50,18 +50,20 @@ it('is refused when it cannot be one, without being shown', async () => {
   expect(JSON.stringify(outputs)).not.toContain(token);
 });
 
-it('is refused from two places, and from a file that is not there or empty, without being shown', async () => {
+it('is refused from two places, and from a file that is not there, empty or without an end, without being shown', async () => {
   const file = join(directory, 'empty');
   await writeFile(file, '\n');
   const outputs = await Promise.all([
     list({ QUAY_BUILD_TOKEN: token, QUAY_BUILD_TOKEN_FILE: file }),
     list({ QUAY_BUILD_TOKEN_FILE: join(directory, 'nowhere') }),
     list({ QUAY_BUILD_TOKEN_FILE: file }),
+    list({ QUAY_BUILD_TOKEN_FILE: '/dev/zero' }),
   ]);
-  expect(outputs.map(({ code }) => code)).toEqual([2, 2, 2]);
-  const [both, nowhere, empty] = outputs.map(({ stderr }) => stderr);
+  expect(outputs.map(({ code }) => code)).toEqual([2, 2, 2, 2]);
+  const [both, nowhere, empty, endless] = outputs.map(({ stderr }) => stderr);
   expect(both).toContain('are both set');
   expect(nowhere).toContain('ENOENT');
   expect(empty).toContain('is empty');
+  expect(endless).toContain('it has more than 65536 bytes');
   expect(JSON.stringify(outputs)).not.toContain(token);
 });
