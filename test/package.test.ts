@@ -61,7 +61,8 @@ beforeAll(async () => {
     ],
     { cwd: home, env: own.env },
   );
-});
+  // It compiles all that is packed, beside whatever else the machine does.
+}, 600_000);
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 const installed = (path: string): string => join(home, 'node_modules', path);
