@@ -14,7 +14,10 @@ import { SecretKeyError } from './secrets/secret-key.ts';
 import { SecretsFileError } from './secrets/secrets-file.ts';
 import type { ManagerSettings } from './settings.ts';
 
-/** Runs the manager until SIGTERM or SIGINT, and to the end of what it has under way or a second one; answers with the exit code. */
+/**
+ * Runs the manager until SIGTERM or SIGINT, and to the end of what it has under way or a second one; answers with the exit code. One that
+ * comes while it starts counts when it has started; a second one ends it there.
+ */
 export async function serve(settings: ManagerSettings, version: string): Promise<number> {
   const logger = await createProgramLog({
     program: 'quay-build-manager',
@@ -22,9 +25,12 @@ export async function serve(settings: ManagerSettings, version: string): Promise
     format: settings.LOG_FORMAT,
   });
   try {
-    const manager = await startManager(settings, version, logger);
-    // Before it says that it is ready: whoever waits for that may end it at once.
+    // From the beginning: ended in the middle of its start, it would leave a PostgreSQL that nobody watches.
     const { first, second } = listenToSignals();
+    const endUnstarted = (): void => endBySignal(second.reason as NodeJS.Signals);
+    second.addEventListener('abort', endUnstarted);
+    const manager = await startManager(settings, version, logger);
+    second.removeEventListener('abort', endUnstarted);
     logger.info({ wamp: manager.wamp, http: manager.http }, 'manager is ready');
     logger.info({ signal: await first }, 'manager stops');
     second.addEventListener('abort', () =>
@@ -39,6 +45,12 @@ export async function serve(settings: ManagerSettings, version: string): Promise
     logger.fatal({ err: error }, 'the manager met an unexpected error');
     return exitCodes.internal;
   }
+}
+
+/** Ends this process as the signal does where nobody listens to it. */
+function endBySignal(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 /** SIGTERM or SIGINT, and again for those who cannot wait: `second` aborts with its name. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { once } from 'node:events';
@@ -103,6 +104,16 @@ describe('a manager that cannot start', () => {
     expect(manager.output()).toContain(`EXECUTORS_FILE: ${file}: 0.type`);
     expect(await readdir(data)).toEqual([]);
   });
+});
+
+it('told to stop while it starts, leaves no PostgreSQL', async () => {
+  const data = join(directory, 'told-early');
+  const postmaster = join(data, 'postgresql/data/postmaster.pid');
+  await using manager = start({ DATA_DIR: data });
+  await expect.poll(() => existsSync(postmaster)).toBe(true);
+  manager.kill('SIGTERM');
+  expect(await manager.exited).toBe(0);
+  expect(existsSync(postmaster)).toBe(false);
 });
 
 it.each(['LISTEN_WAMP', 'LISTEN_HTTP'])(
