@@ -27,7 +27,7 @@ export const settings = {
     read: readListenAddress,
   }),
   WAMP_TLS_CERT_PATH: setting({
-    doc: 'The certificate that workers are shown at `LISTEN_WAMP`, followed by its intermediate ones; `LISTEN_WAMP` then speaks TLS only (`wss`). Renewed files are used from the next connection on.',
+    doc: 'The certificate for `LISTEN_WAMP`, followed by its intermediates. With it, `LISTEN_WAMP` speaks TLS only (`wss`). Renewed files are used from the next connection on.',
     rule: 'the path of a PEM file',
     example: '/etc/quay-build-manager/wamp.pem',
     read: readText,
@@ -39,7 +39,7 @@ export const settings = {
     read: readText,
   }),
   WAMP_TLS_CLIENT_CA_PATH: setting({
-    doc: 'The authorities that sign the certificates of workers: each worker must show such a certificate (its `TLS_CERT_PATH`), and any other is refused.',
+    doc: 'The authorities that sign the certificates of workers. Each worker must then present such a certificate (its `TLS_CERT_PATH`); others are refused.',
     rule: 'the path of a PEM file',
     example: '/etc/quay-build-manager/workers-ca.pem',
     read: readText,
@@ -58,19 +58,19 @@ export const settings = {
     read: readUrl(['http:', 'https:']),
   }),
   PUBLIC_WAMP_URL: setting({
-    doc: 'Where hosted workers, which executors start, find `LISTEN_WAMP`; an executor may say otherwise for its own. `LISTEN_WAMP` when absent.',
+    doc: 'The address at which hosted workers reach `LISTEN_WAMP`; an executor may give its own workers another. `LISTEN_WAMP` when absent.',
     rule: 'a ws or wss URL without userinfo',
     example: 'wss://builds.example',
     read: readUrl(['ws:', 'wss:']),
   }),
   EXECUTORS_FILE: setting({
-    doc: 'What starts hosted workers for builds that no connected worker takes, in the order in which they are asked (docs/executors.md). Without it there are none.',
+    doc: 'The executors, which start hosted workers for builds that no connected worker takes, in the order in which they are asked (docs/executors.md). None when absent.',
     rule: 'the path of a JSON file',
     example: '/etc/quay-build-manager/executors.json',
     read: readText,
   }),
   DATA_DIR: setting({
-    doc: 'The folder of everything the manager keeps: its PostgreSQL unless `DATABASE_URL` is set, packages, keys.',
+    doc: 'The folder for everything that the manager keeps: its PostgreSQL unless `DATABASE_URL` is set, packages, keys.',
     rule: 'the path of a folder that may be written to',
     example: '/var/lib/quay-build-manager',
     default: './quay-build-manager-data',
@@ -97,14 +97,14 @@ export const settings = {
     read: readText,
   }),
   OPEN_HTTP_TO_EVERYBODY: setting({
-    doc: 'Starts the HTTP API without tokens on an address that is not loopback: whoever reaches it may build and cancel anything.',
+    doc: 'Allows the HTTP API without tokens on an address that is not loopback: anyone who reaches it may build and cancel anything.',
     rule: '`yes` or `no`',
     example: 'yes',
     default: 'no',
     read: readChoice(['yes', 'no']),
   }),
   REGISTRATION: setting({
-    doc: 'Whether enterprise workers may ask for a realm: `open` to whoever connects, by `ticket`, or `off`.',
+    doc: 'Which enterprise workers may register: any that connects (`open`), those with a `ticket`, or none (`off`).',
     rule: '`open`, `ticket` or `off`',
     example: 'ticket',
     default: 'open',
@@ -117,7 +117,7 @@ export const settings = {
     read: readText,
   }),
   OPEN_REGISTRATION_TO_EVERYBODY: setting({
-    doc: 'Starts with `REGISTRATION=open` on an address that is not loopback: whoever reaches it may become a worker and is trusted with builds.',
+    doc: 'Allows `REGISTRATION=open` on an address that is not loopback: anyone who reaches it may become a worker, and is trusted with builds.',
     rule: '`yes` or `no`',
     example: 'yes',
     default: 'no',
@@ -130,7 +130,7 @@ export const settings = {
     read: (text: string) => (isRegistryHost(text) ? text : undefined),
   }),
   REGISTRY_URL: setting({
-    doc: 'The address at which the manager itself asks `REGISTRY`, where it does not reach it by that name, or not by https: for example in a container beside a registry that engines know by a published port.',
+    doc: 'The address at which the manager itself reaches `REGISTRY`, where it is not that name over https: for example in a container beside a registry that engines know by a published port.',
     rule: 'an http or https URL without userinfo',
     example: 'http://registry:5000',
     read: readUrl(['http:', 'https:']),
@@ -156,14 +156,14 @@ export const settings = {
     read: readText,
   }),
   INSECURE_REGISTRIES: setting({
-    doc: "Registries that the manager may ask by plain http where they speak no https, like the engines' `insecure-registries`; those on the loopback need not be named. It asks registries which image may prime a build's cache.",
+    doc: "Registries that the manager may reach over plain http where they do not speak https, like the engines' `insecure-registries`; those on the loopback need not be listed. The manager asks registries which image can prime a build's cache.",
     rule: 'hosts, or hosts and ports, with commas between them',
     example: 'registry.internal:5000',
     default: '',
     read: readNames(isRegistryHost),
   }),
   PUBLIC_NAMESPACES: setting({
-    doc: 'Namespaces of that registry whose repositories every build may pull, for base images that all share. It counts where the manager mints credentials; `quay-build readable` lets a single namespace pull more.',
+    doc: 'Namespaces of that registry whose repositories every build may pull, for base images that all share. It applies where the manager mints credentials; `quay-build readable` lets a single namespace pull more.',
     rule: 'namespaces with commas between them',
     example: 'library,platform/bases',
     default: '',
@@ -211,7 +211,7 @@ export const settings = {
     read: readInteger(5, 3600),
   }),
   RESUME_GRACE_SECONDS: setting({
-    doc: 'How long a worker of ours that loses its connection goes on building and may come back with its build; it is told so with the build. 0: none may, and its build is given to another at once.',
+    doc: 'How long a `quay-builder` that loses its connection goes on building and may come back with its build; it learns this with the build. With 0 its build is given to another worker at once.',
     rule: 'a whole number of seconds from 0 to 240',
     example: '120',
     default: '60',
@@ -225,21 +225,21 @@ export const settings = {
     read: readInteger(0, 600),
   }),
   STOP_WITHIN_SECONDS: setting({
-    doc: 'How long a stopping manager then waits for builds whose workers cannot take them along to another manager: deployed ones. What is left is given to another worker, and no try is counted. Give the process as long to end, and 10 s more.',
+    doc: 'How long a stopping manager then waits for builds whose workers cannot take them along to another manager: deployed ones. What is left is given to another worker, and no try is counted. Allow the process 10 s more than both settings together.',
     rule: 'a whole number of seconds from 0 to 86400',
     example: '600',
     default: '30',
     read: readInteger(0, 86_400),
   }),
   BUILD_TIMEOUT_SECONDS: setting({
-    doc: 'How long a try may take, from when its worker has it, where the build asks for no `timeout`.',
+    doc: 'How long a try may take once its worker has it, unless the build asks for a `timeout`.',
     rule: 'a whole number of seconds from 5 to 86400',
     example: '3600',
     default: '5400',
     read: readInteger(5, 86_400),
   }),
   BUILD_SILENCE_SECONDS: setting({
-    doc: 'How long nothing may be heard of a try, where the build asks for no `silence_timeout`.',
+    doc: 'How long a try may be silent, unless the build asks for a `silence_timeout`.',
     rule: 'a whole number of seconds from 5 to 86400',
     example: '600',
     default: '1800',
@@ -260,7 +260,7 @@ export const settings = {
     read: readInteger(5, 86_400),
   }),
   HEARTBEAT_TIMEOUT_SECONDS: setting({
-    doc: 'How long a worker may be silent before it counts as lost. Workers send a heartbeat every second; while one waits for an answer of ours it sends none, and its time counts from that answer.',
+    doc: 'How long a worker may be silent before it counts as lost. Workers send a heartbeat every second; one that waits for an answer of the manager sends none, and its time counts from that answer.',
     rule: 'a whole number of seconds from 3 to 3600',
     example: '30',
     default: '10',
@@ -274,7 +274,7 @@ export const settings = {
     read: readInteger(1024, 2 ** 40),
   }),
   TRY_LOG_MAX_BYTES: setting({
-    doc: 'How long the log of a try may become, in bytes. Output beyond that is dropped, and the log says so; the build goes on.',
+    doc: 'How large the log of a try may grow, in bytes. Output beyond that is dropped, and the log says so; the build goes on.',
     rule: 'a whole number from 65536 to 1099511627776',
     example: '268435456',
     default: '1073741824',
@@ -309,7 +309,7 @@ export const settings = {
     read: readInteger(1, 36_500),
   }),
   KEEP_LOGS_BYTES: setting({
-    doc: 'How many bytes the packed logs of ended tries may take together; beyond that, the oldest are deleted before their time.',
+    doc: 'How many bytes the packed logs of ended tries may take together; beyond that, the oldest are deleted early.',
     rule: 'a whole number from 0 to 1125899906842624',
     example: '107374182400',
     default: '21474836480',
@@ -323,7 +323,7 @@ export const settings = {
     read: readInteger(1, 36_500),
   }),
   KEEP_AUDIT_ENTRIES: setting({
-    doc: 'How many entries the audit trail may have; beyond that, the oldest are deleted before their time.',
+    doc: 'How many entries the audit trail may have; beyond that, the oldest are deleted early.',
     rule: 'a whole number from 1000 to 1000000000',
     example: '10000000',
     default: '1000000',

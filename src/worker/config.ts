@@ -68,7 +68,7 @@ const settings = {
     read: (text) => (/^[A-Za-z0-9][\w.@-]{0,127}$/.test(text) ? text : undefined),
   }),
   CONTAINER_RUNTIME: setting({
-    doc: "Which engine this is, for where it listens when `DOCKER_HOST` does not say: Docker's `unix:///var/run/docker.sock`, or that of root's Podman, `unix:///run/podman/podman.sock`. What the engine can do the worker asks the engine.",
+    doc: "Which socket to use when `DOCKER_HOST` is absent: Docker's `unix:///var/run/docker.sock`, or that of root's Podman, `unix:///run/podman/podman.sock`. What the engine can do, the worker asks the engine itself.",
     rule: 'docker or podman',
     example: 'podman',
     default: 'docker',
@@ -87,7 +87,7 @@ const settings = {
     read: readText,
   }),
   TLS_CA_PATH: setting({
-    doc: "The certificate authorities that the manager's certificate must come from, instead of those that Node brings and of `NODE_EXTRA_CA_CERTS`.",
+    doc: "The authorities that may have signed the manager's certificate, instead of Node's own and those of `NODE_EXTRA_CA_CERTS`.",
     rule: 'the path of a PEM file',
     example: '/etc/quay-builder/ca.pem',
     read: readText,
@@ -105,7 +105,7 @@ const settings = {
     read: readText,
   }),
   TLS_SERVER_NAME: setting({
-    doc: "The name that the manager's certificate must be for, where it is not the host of the endpoint.",
+    doc: "The name that the manager's certificate must be for, if it is not the host of the endpoint.",
     rule: 'a host name',
     example: 'quay-services',
     read: (text) => (/^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(text) ? text : undefined),
@@ -117,7 +117,7 @@ const settings = {
     read: (text) => (isWorkerId(text) ? text : undefined),
   }),
   LABELS: setting({
-    doc: 'What the worker says of itself, so that builds can ask for it: `*` is any value, `|` stands between several, and `!` before a name keeps the worker for builds that ask for it. `platform` is what it builds for.',
+    doc: 'Labels that builds can ask for (docs/scheduling.md): `*` stands for any value, `|` separates several, and `!` before a name reserves the worker for builds that ask for it. `platform` is what it builds for.',
     rule: 'NAME=VALUE pairs with commas between them; names of letters, digits, dots, dashes and underscores, after a `!` or none; values of these and `/`, `:`, `@`, `+`, `|`, or `*`',
     example: 'platform=linux/amd64,zone=north,disk=fast|large',
     default: '',
@@ -131,7 +131,7 @@ const settings = {
     read: readInteger(1, 64),
   }),
   WORK_DIR: setting({
-    doc: "Where builds lie while they run, each in a folder of its own. A folder of the worker's user in the system's temporary folder when absent.",
+    doc: "The folder for the files of running builds, each in a folder of its own. A folder of the worker's user in the system's temporary folder when absent.",
     rule: 'an absolute path',
     example: '/var/lib/quay-builder',
     read: (text) => (text.startsWith('/') ? text : undefined),
@@ -145,11 +145,11 @@ const settings = {
   GIT_SSL_CAINFO: setting(gitAuthoritiesSpec),
   PRIVATE_ADDRESSES: setting({
     ...privateAddressesSpec,
-    doc: 'Which loopback and private addresses packages and git repositories may be fetched from. Link-local addresses and the metadata services of clouds are refused whatever is set. What the manager itself serves lies at an address too.',
+    doc: 'Which loopback and private addresses packages and git repositories may be fetched from. Link-local addresses and the metadata services of clouds are always refused. Uploaded packages come from the manager, whose address must be allowed too.',
   }),
   HTTP_PROXY: setting({
     ...proxySpec,
-    doc: 'The proxy through which packages and git repositories at http URLs are fetched, and a manager at ws or http is connected to (by CONNECT). It may hold a user and a password. The name in small letters counts too.',
+    doc: 'The proxy for packages and git repositories at http URLs, and for a manager at ws or http (by CONNECT). It may hold a user and a password. The name in lower case counts too.',
   }),
   HTTPS_PROXY: setting({
     ...proxySpec,
@@ -157,7 +157,7 @@ const settings = {
   }),
   NO_PROXY: setting(noProxySpec),
   BUILDER: setting({
-    doc: "Which of the engine's builders builds: `auto` takes BuildKit where the engine has it.",
+    doc: "Which of the engine's builders to use: `auto` uses BuildKit where the engine has it.",
     rule: 'auto, buildkit or classic',
     example: 'classic',
     default: 'auto',
@@ -171,14 +171,14 @@ const settings = {
     read: readFrontends,
   }),
   ENTITLEMENTS: setting({
-    doc: "What builds may have that ask for it, by BuildKit's names: `network.host`, the network of the engine's machine, its loopback addresses included; `security.insecure`, steps that are root on that machine in all but name; `device`, its devices. The last two are for the engine to know and to give.",
+    doc: "What builds may have that ask for it, by BuildKit's names: `network.host`, the network of the engine's machine, its loopback addresses included; `security.insecure`, steps that are root on that machine in all but name; `device`, its devices. The engine must support and allow the last two.",
     rule: `none, or of ${entitlementNames.join(', ')}, with commas between them`,
     example: 'network.host',
     default: 'none',
     read: readEntitlements,
   }),
   PUSH_TO: setting({
-    doc: 'Where builds may push besides their own repository when they ask for it (`push_to`): registries, or paths in one. For the moment of such a push every build on the engine finds the image under that name, so name no place that bases of other builds come from.',
+    doc: 'Where builds may push besides their own repository when they ask for it (`push_to`): registries, or paths in one. During such a push every build on the engine finds the image under that name, so do not list a place that bases of other builds come from.',
     rule: 'none, or up to 64 of host[:port] or host[:port]/path, with commas between them',
     example: 'mirror.example,backup.example:5000/team',
     default: 'none',
@@ -192,21 +192,21 @@ const settings = {
     read: readChoice(['on', 'off']),
   }),
   DISK_BUDGET: setting({
-    doc: "How much of the engine's disk the worker may fill with images, layers and cache: bytes, or a share of the room that there is, which is what they take already and what is free on the file system of the engine's data; a share needs an engine at a socket of this machine. What was not used for longest goes first, nothing that a running build uses, and without `ENGINE_IS_OURS` only what the worker brought itself. A hosted worker keeps everything.",
+    doc: "How much of the engine's disk the worker may fill with images, layers and cache: bytes, or a share of what they use already plus what is free on the file system of the engine's data; a share needs an engine at a socket of this machine. The least recently used goes first. What a running build uses stays, and without `ENGINE_IS_OURS` only what the worker brought itself is removed. A hosted worker keeps everything.",
     rule: 'a size in bytes with k, M, G, T, Ki, Mi, Gi or Ti, a percentage from 1% to 100%, or none',
     example: '200G',
     default: '70%',
     read: readDiskBudget,
   }),
   ENGINE_IS_OURS: setting({
-    doc: "Whether nobody but this worker uses the engine. Then all that is on it counts against `DISK_BUDGET` and may be removed, BuildKit's cache too; several workers must not share such an engine.",
+    doc: "Whether only this worker uses the engine. Then everything on it counts against `DISK_BUDGET` and may be removed, BuildKit's cache too; several workers must not share such an engine.",
     rule: 'yes or no',
     example: 'yes',
     default: 'no',
     read: readChoice(['yes', 'no']),
   }),
   LOG_SPOOL_MAX: setting({
-    doc: "How much of a build's log waits in `WORK_DIR` while the manager is away, in MiB. Then the build waits, too; no line is lost.",
+    doc: "How much of a build's log is kept in `WORK_DIR` while the manager is away, in MiB. Beyond that the build waits; no line is lost.",
     rule: 'a whole number of MiB from 1 to 1048576',
     example: '1024',
     default: '256',
@@ -227,7 +227,7 @@ const settings = {
     read: readChoice(logLevels),
   }),
   LOG_FORMAT: setting({
-    doc: "The form of the worker's own log: `auto` is for people on a terminal, else JSON.",
+    doc: "The form of the worker's own log: `auto` is `pretty` on a terminal, else `json`.",
     rule: 'auto, json or pretty',
     example: 'json',
     default: 'auto',

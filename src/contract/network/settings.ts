@@ -19,7 +19,7 @@ export const proxySpec = {
 } as const;
 
 export const noProxySpec = {
-  doc: 'Where no proxy is used: names, with all that ends in a dot and them, addresses and ranges, each with or without a port; `*` for everywhere. The name in small letters counts too.',
+  doc: 'What is reached without a proxy: host names with their subdomains, addresses and ranges, each with or without a port; `*` for everything. The name in lower case counts too.',
   rule: 'hosts with commas between them',
   example: 'localhost,.example.com,10.0.0.0/8',
   default: '',
@@ -28,7 +28,7 @@ export const noProxySpec = {
 
 /** For `GIT_SSL_CAINFO`, which is git's own name for it. */
 export const gitAuthoritiesSpec = {
-  doc: "The certificate authorities that git checks https servers by, instead of the machine's own list.",
+  doc: "The certificate authorities by which git checks https servers, instead of the machine's own.",
   rule: 'the absolute path of a readable PEM file',
   example: '/etc/ssl/certs/authorities.pem',
   read: (text: string) => (text.startsWith('/') ? text : undefined),
