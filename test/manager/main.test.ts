@@ -163,8 +163,7 @@ describe('quay-build-manager health', () => {
     expect(await stopping.exited).toBe(1);
     expect(stopping.output()).toBe('not ready: It stops.\n');
     server.close();
-    await once(server, 'close');
-    await using nobody = ask(`127.0.0.1:${port}`);
+    await using nobody = ask(`127.0.0.1:${await freePort()}`);
     expect(await nobody.exited).toBe(1);
     expect(nobody.output()).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/readyz does not answer: .*ECONNREFUSED/);
   });
