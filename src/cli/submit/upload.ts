@@ -7,6 +7,7 @@ import type { Build, BuildRequestBody } from '../../contract/api.ts';
 import { buildSchema } from '../../contract/api.ts';
 import type { Created, ManagerClient, PostBody } from '../client/client.ts';
 import { packFolder } from './pack.ts';
+import { requireDockerfile } from './require-dockerfile.ts';
 import type { Source } from './source.ts';
 
 /** What is told while something is sent. */
@@ -57,14 +58,16 @@ async function submitFolder(
   folder: string,
   sending: Sending,
 ): Promise<Created<Build>> {
+  const { context = '', dockerfile_path: dockerfile = '' } = request;
+  await requireDockerfile({ folder, context, dockerfile });
   const directory = await mkdtemp(join(tmpdir(), 'quay-build-'));
   try {
     const archive = join(directory, 'package.tar.gz');
     await packFolder(
       {
         folder,
-        context: request.context ?? '',
-        dockerfile: request.dockerfile_path ?? '',
+        context,
+        dockerfile,
         onProgress: (current) => sending.onProgress({ what: 'packing', current, total: null }),
         signal: sending.signal,
       },

@@ -180,10 +180,46 @@ it.each([
   expect(code).toBe(exitCode);
 });
 
+it.each([
+  [[], 'There is no file Dockerfile in parts: a build needs a Dockerfile.\nName it by'],
+  [['--dockerfile', 'docker'], 'There is no file docker in parts'],
+  [['--dockerfile', 'docker/dev.Dockerfile'], 'There is no file docker/dev.Dockerfile in parts'],
+  [['--context', 'service'], 'There is no file service/Dockerfile in parts'],
+  [['--context', 'services'], 'There is no folder services in parts.\nName the build context by'],
+])('says what a folder lacks, before it is packed: %j', async (options, words) => {
+  await mkdir(join(folder, 'parts/docker'), { recursive: true });
+  await mkdir(join(folder, 'parts/service'), { recursive: true });
+  const { code, stderr } = await cli(['submit', 'parts', '-r', 'team/parts', ...options], {
+    url,
+    cwd: folder,
+  });
+  expect(stderr).toContain(words);
+  expect(stderr).not.toContain('packing');
+  expect(code).toBe(2);
+});
+
+it.each([
+  [['--dockerfile', 'docker/prod.Dockerfile']],
+  [['--context', '/service/', '--dockerfile', '../docker/prod.Dockerfile']],
+])('finds a Dockerfile elsewhere in the folder, also an ignored one: %j', async (options) => {
+  const place = await mkdtemp(join(folder, 'elsewhere-'));
+  await mkdir(join(place, 'docker'));
+  await mkdir(join(place, 'service'));
+  await writeFile(join(place, '.dockerignore'), '**\n');
+  await writeFile(join(place, 'docker/prod.Dockerfile'), 'FROM scratch\n');
+  await writeFile(join(place, 'service/main.c'), '');
+  const { code, stdout } = await cli(['submit', place, '-r', 'team/elsewhere', '-d', ...options], { url });
+  expect(code).toBe(0);
+  const row = await http.store.packages.findOfBuild(stdout.trim());
+  expect(await namesInPackage(row?.id ?? '')).toContain('docker/prod.Dockerfile');
+  await http.store.builds.cancel(stdout.trim(), 'test');
+});
+
 it('tells that a package is over the limit, before the build exists', async () => {
   await mkdir(join(folder, 'large'));
   const noise = Buffer.from(Array.from({ length: 1_200_000 }, () => Math.floor(Math.random() * 256)));
   await writeFile(join(folder, 'large/noise.bin'), noise);
+  await writeFile(join(folder, 'large/Dockerfile'), 'FROM scratch\n');
   const { code, stderr } = await cli(['submit', 'large', '-r', 'team/large'], { url, cwd: folder });
   expect(stderr).toMatch(/larger than this manager accepts. It takes up to 1000000 bytes.\nLeave out/);
   expect(code).toBe(3);
