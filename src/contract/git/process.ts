@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { basename } from 'node:path';
+import type { Readable } from 'node:stream';
 import { BuildError } from '../build-errors.ts';
 
 export interface GitCall {
@@ -14,6 +15,9 @@ export interface GitCall {
   /** Each whole line of its standard error; not the ones that it draws over. */
   readonly onLine: (line: string) => void;
 }
+
+/** What git makes comes into images: with the modes that a shell gives, whatever a service's own umask is. */
+const UMASK = 0o022;
 
 export interface GitResult {
   readonly ok: boolean;
@@ -31,12 +35,7 @@ export interface GitResult {
  */
 export async function runGit(args: readonly string[], call: GitCall): Promise<GitResult> {
   call.signal.throwIfAborted();
-  const child = spawn(call.executable, args, {
-    cwd: call.cwd,
-    env: call.env,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = start(args, call);
   const killGroup = (): void => {
     if (child.pid === undefined) return;
     try {
@@ -84,5 +83,17 @@ export async function runGit(args: readonly string[], call: GitCall): Promise<Gi
   } finally {
     clearTimeout(silence);
     call.signal.removeEventListener('abort', killGroup);
+  }
+}
+
+function start(
+  args: readonly string[],
+  { executable, cwd, env }: GitCall,
+): ChildProcessByStdio<null, Readable, Readable> {
+  const own = process.umask(UMASK);
+  try {
+    return spawn(executable, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  } finally {
+    process.umask(own);
   }
 }

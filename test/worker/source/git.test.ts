@@ -37,6 +37,42 @@ function withCredentials(url: string, { username, password } = CREDENTIALS): str
   return url.replace('://', `://${username}:${encodeURIComponent(password)}@`);
 }
 
+const USUAL_MODES = {
+  '.': 0o755,
+  Dockerfile: 0o644,
+  bin: 0o755,
+  'bin/run': 0o755,
+  '.git': 0o755,
+  '.git/HEAD': 0o644,
+  '.git/config': 0o644,
+  '.git/refs': 0o755,
+};
+
+async function modesIn(context: string): Promise<Record<string, number>> {
+  const modeOf = async (name: string): Promise<number> => (await stat(join(context, name))).mode & 0o777;
+  const modes = Object.keys(USUAL_MODES).map(async (name): Promise<[string, number]> => [
+    name,
+    await modeOf(name),
+  ]);
+  return Object.fromEntries(await Promise.all(modes));
+}
+
+test.each(['000', '077'])(
+  'the modes of a checkout are the usual ones, whatever the umask is (%s)',
+  async (octal) => {
+    const umask = Number.parseInt(octal, 8);
+    const own = process.umask(umask);
+    try {
+      await using place = await createWorkplace();
+      const { source } = await fetchInto(place, fetchSource, { git: { url: server.url('app'), sha: first } });
+      expect(await modesIn(source.contextDirectory)).toEqual(USUAL_MODES);
+      expect(process.umask(umask)).toBe(umask);
+    } finally {
+      process.umask(own);
+    }
+  },
+);
+
 test('a commit is checked out exactly, with modes, links and its .git', async () => {
   await using place = await createWorkplace();
   const { source, messages } = await fetchInto(place, fetchSource, {
@@ -44,7 +80,7 @@ test('a commit is checked out exactly, with modes, links and its .git', async ()
   });
   const context = source.contextDirectory;
   expect(source.base.name).toBe('first');
-  expect((await stat(join(context, 'bin/run'))).mode & 0o777).toBe(0o755);
+  expect(await modesIn(context)).toEqual(USUAL_MODES);
   expect(await readlink(join(context, 'run'))).toBe('bin/run');
   expect((await run('git', ['rev-parse', 'HEAD'], { cwd: context })).trim()).toBe(first);
   expect((await run('git', ['status', '--porcelain'], { cwd: context })).trim()).toBe('');

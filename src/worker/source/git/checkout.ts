@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { BuildError } from '../../../contract/build-errors.ts';
 import { openHome } from '../../../contract/git/access.ts';
@@ -32,6 +32,7 @@ export async function checkOut(source: GitSource, call: SourceCall, options: Git
   const directory = join(call.directory, 'context');
   const home = join(call.directory, 'home');
   await mkdir(directory);
+  await chmod(directory, 0o755);
   await mkdir(home);
   try {
     const session = { call, options, home: openHome(home, source.private_key, call.signal, options) };

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
@@ -16,6 +16,9 @@ export async function makeRepository(
   await writeFile(join(folder, 'config'), configuration(url, format));
   // Last: with it, the folder is a repository.
   await writeFile(join(folder, 'HEAD'), 'ref: refs/heads/main\n');
+  // As git, which adds the rest, has them: an image may take all of it.
+  for (const name of ['.', 'objects', 'refs']) await chmod(join(folder, name), 0o755);
+  for (const name of ['config', 'HEAD']) await chmod(join(folder, name), 0o644);
 }
 
 function configuration(url: string, format: 'sha1' | 'sha256'): string {
