@@ -70,7 +70,8 @@ export function startProcess(
     clearTimeout(timer);
   };
   return {
-    pid: child.pid ?? -1,
+    // Of none no signal is sent: -1 would be every process.
+    pid: child.pid ?? Number.NaN,
     output: () => kept,
     printed: (pattern) =>
       new Promise((resolve, reject) => {

@@ -137,7 +137,7 @@ test('a process of the server that is killed takes all connections with it, and 
   await client.connect();
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const ended = new Promise((resolve) => client.once('end', resolve));
-  process.kill(rows[0]?.pid ?? 0, 'SIGKILL');
+  process.kill(Number(rows[0]?.pid), 'SIGKILL');
   await ended;
   const next = newBuild();
   await expect.poll(() => store.builds.submit(next).then(({ id }) => id, String)).toBe(next.id);

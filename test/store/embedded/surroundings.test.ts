@@ -1,6 +1,7 @@
 import {
   appendFile,
   chmod,
+  chown,
   cp,
   lstat,
   mkdir,
@@ -12,7 +13,7 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import pg from 'pg';
 import pino from 'pino';
 import { expect, test, vi } from 'vitest';
@@ -41,6 +42,13 @@ async function expectWorks(server: EmbeddedServer): Promise<void> {
 
 const programOf = (pid: number): Promise<string> =>
   readFile(`/proc/${pid}/cmdline`, 'utf8').then((line) => line.split('\0')[0] ?? '');
+
+/** Writes a lock as the server's own, which is of its user. */
+async function leaveLock(path: string, content: string): Promise<void> {
+  const { uid, gid } = await stat(dirname(path));
+  await writeFile(path, content);
+  await chown(path, uid, gid);
+}
 
 async function copyPackage(to: string): Promise<string> {
   await cp(findPackage() ?? '', to, { recursive: true, verbatimSymlinks: true });
@@ -168,7 +176,7 @@ test('a lock that a server was killed before it could write does not keep the ne
     run: join(folder.path, 'postgresql/run'),
   };
   for (const lock of [join(data, 'postmaster.pid'), join(run, '.s.PGSQL.5432.lock')]) {
-    await writeFile(lock, '');
+    await leaveLock(lock, '');
   }
   const server = await startEmbeddedServer({ dataDirectory: folder.path, log });
   await expectWorks(server);
@@ -187,7 +195,7 @@ test('locks that survived a restart of the machine, whose ids name other process
   // Of the same user, which PostgreSQL by itself takes for a server.
   await using other = startProcess('/usr/bin/setpriv', [`--reuid=${uid}`, '--clear-groups', 'sleep', '600']);
   for (const [index, lock] of locks.entries()) {
-    await writeFile(lock, (left[index] ?? '').replace(/^\d+/, String(other.pid)));
+    await leaveLock(lock, (left[index] ?? '').replace(/^\d+/, String(other.pid)));
   }
   await writeFile(socket, '');
   const server = await startEmbeddedServer({ dataDirectory: folder.path, log });
@@ -201,9 +209,8 @@ test('a server that takes long to be ready, as after a crash, is waited for, and
   const program = join(packageDirectory, 'native/bin/postgres');
   const hold = join(folder.path, 'hold');
   await rename(program, `${program}.slow`);
-  await writeFile(program, `#!/bin/sh\nwhile [ -e '${hold}' ]; do sleep 0.1; done\nexec "$0.slow" "$@"\n`, {
-    mode: 0o755,
-  });
+  await writeFile(program, `#!/bin/sh\nwhile [ -e '${hold}' ]; do sleep 0.1; done\nexec "$0.slow" "$@"\n`);
+  await chmod(program, 0o755);
   const dataDirectory = join(folder.path, 'data');
   const first = await startEmbeddedServer({ dataDirectory, log, packageDirectory });
   const said = Promise.withResolvers<undefined>();

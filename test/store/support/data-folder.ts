@@ -19,8 +19,14 @@ export async function makeDataFolder(): Promise<DataFolder> {
     [Symbol.asyncDispose]: async () => {
       const { stdout } = await execFileAsync('find', [path, '-name', 'postmaster.pid']);
       for (const file of stdout.split('\n').filter((line) => line !== '')) {
-        const pid = Number((await readFile(file, 'utf8')).split('\n')[0]);
-        process.kill(pid, 'SIGKILL');
+        // Empty while it is made, and negative of a server that only initdb talks to: as they are, they name whole groups of processes.
+        const pid = Math.abs(Number.parseInt(await readFile(file, 'utf8').catch(() => ''), 10));
+        if (!(pid > 0)) continue;
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It has ended meanwhile.
+        }
       }
       await rm(path, { recursive: true, force: true, maxRetries: 10 });
     },
