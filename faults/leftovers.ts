@@ -132,7 +132,7 @@ async function inFolders({ workers, managers, dataDisk }: Ground): Promise<Lefto
   const homes = workers.map(({ program, disk }) => join(disk.path, 'work', program.id));
   for (const [index, { program }] of managers.entries()) {
     const name = `hosted-${index + 1}`;
-    homes.push(join(dataDisk.path, `executors-${program.id}`, name, 'work', `${name}-0`));
+    homes.push(join(dataDisk.path, `executors-${program.id}`, name, 'work', `${name}-0.${program.id}`));
   }
   for (const home of homes) {
     const names = await readdir(home).catch(() => []);

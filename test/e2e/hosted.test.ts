@@ -108,7 +108,8 @@ it('a process of this machine builds, pushes and goes', async () => {
   const { farm } = e2e;
   const { id } = await submit(farm, { repository: 'team/process' }, dockerfile('process'));
   const build = await ended(farm, id);
-  expect(build).toMatchObject({ state: 'complete', tries: [{ outcome: 'complete', worker: 'local-0/0' }] });
+  const worker = 'local-0.manager-1/0';
+  expect(build).toMatchObject({ state: 'complete', tries: [{ outcome: 'complete', worker }] });
   expect(build.digests['latest']).toMatch(/^sha256:/);
   await nothingLeft();
 });

@@ -7,6 +7,8 @@ import type { ExecutorEntry } from './executors-file.ts';
 import { openProcessExecutor } from './process/process-executor.ts';
 
 export interface ExecutorSurroundings {
+  /** This manager's name among several. */
+  readonly manager: string;
   /** A folder of this manager's own, where its executors keep what they need after a crash. */
   readonly directory: string;
   /** The worker's program, for those that start processes. */
@@ -22,7 +24,7 @@ export interface ExecutorSurroundings {
  */
 export async function openExecutor(
   entry: ExecutorEntry,
-  { directory, program, leaveWithinMs }: ExecutorSurroundings,
+  { manager, directory, program, leaveWithinMs }: ExecutorSurroundings,
 ): Promise<Executor> {
   const settings: ExecutorSettings = {
     name: entry.name,
@@ -39,6 +41,7 @@ export async function openExecutor(
     case 'process':
       return openProcessExecutor({
         settings,
+        manager,
         directory: join(directory, entry.name),
         program,
         environment,

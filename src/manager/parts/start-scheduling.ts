@@ -69,6 +69,7 @@ export async function startScheduling(
   const executors = await Promise.all(
     executorEntries.map((entry) =>
       openExecutor(entry, {
+        manager,
         directory: join(dataDirectory, `executors-${manager}`),
         program: workerProgram,
         leaveWithinMs: LEAVE_WITHIN_MS,

@@ -49,7 +49,7 @@ async function make(): Promise<ExecutorUnderTest & { readonly entry: ContainerEn
       cpus: null,
       processes: null,
     },
-    surroundings: { directory, program: '', leaveWithinMs: 1 },
+    surroundings: { manager: 'manager-1', directory, program: '', leaveWithinMs: 1 },
     visible: async () => {
       const all = z.array(z.looseObject({ Config: z.looseObject({}) })).parse(await inspectAll());
       // Who may inspect a container may do anything; its environment is where the contract wants the token.

@@ -27,7 +27,7 @@ async function make(): Promise<ExecutorUnderTest> {
     server: null,
     environment: {},
   };
-  const surroundings = { directory, program, leaveWithinMs: 100 };
+  const surroundings = { manager: 'the manager', directory, program, leaveWithinMs: 100 };
   return {
     entry,
     surroundings,
@@ -71,7 +71,7 @@ test('a worker is told what its executor says, and nothing of the manager but PA
       `TOKEN=${order.token}`,
       'SERVER=ws://127.0.0.1:9',
       'DOCKER_HOST=unix:///engine.sock',
-      'WORKER_ID=local-0',
+      'WORKER_ID=local-0.the-manager',
     ]),
   );
   expect(

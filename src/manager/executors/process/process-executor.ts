@@ -13,12 +13,14 @@ import {
   type StartedWorker,
   type WorkerOrder,
 } from '../executor.ts';
-import { PROCESS_LOOK_MS, WORKER_LOG_END_BYTES } from '../limits.ts';
+import { PROCESS_LOOK_MS, WORKER_ID_MAX_LENGTH, WORKER_LOG_END_BYTES } from '../limits.ts';
 import { familyOf, identify, isRunning, signalProcess, type ProcessId } from './family.ts';
 import { openRecords, type WorkerRecord, type WorkerRecords } from './records.ts';
 
 export interface ProcessExecutorOptions {
   readonly settings: ExecutorSettings;
+  /** The manager's name: its workers are told apart by it from those of others. */
+  readonly manager: string;
   /** A folder of this executor's own: records, logs, and the workers' `WORK_DIR`. */
   readonly directory: string;
   /** The worker's program, `bin/quay-builder`. */
@@ -94,7 +96,7 @@ export async function openProcessExecutor(options: ProcessExecutorOptions): Prom
 async function launch(
   order: WorkerOrder,
   place: number,
-  { settings, directory, program, environment }: ProcessExecutorOptions,
+  { settings, manager, directory, program, environment }: ProcessExecutorOptions,
   records: WorkerRecords,
 ): Promise<ReturnType<typeof spawn>> {
   const log = await open(records.logOf(order.id), 'w', 0o600);
@@ -108,7 +110,7 @@ async function launch(
         LOG_FORMAT: 'json',
         WORK_DIR: join(directory, 'work'),
         // One that takes the place of another finds what that one left in WORK_DIR, and on the engine.
-        WORKER_ID: `${settings.name}-${place}`,
+        WORKER_ID: workerIdOf(settings.name, place, manager),
         ...environment,
         SERVER: order.server,
         REALM: order.realm,
@@ -133,6 +135,11 @@ async function launch(
   } finally {
     await log.close();
   }
+}
+
+/** `local-0.manager-1`, in letters that the setting takes, whatever a machine is called that has given the manager its name. */
+function workerIdOf(executor: string, place: number, manager: string): string {
+  return `${executor}-${place}.${manager.replaceAll(/[^\w.-]/g, '-')}`.slice(0, WORKER_ID_MAX_LENGTH);
 }
 
 /** The lowest number that no worker has. */
