@@ -128,7 +128,7 @@ export async function startGround(options: GroundOptions): Promise<Ground> {
     const executors = join(directory, `${id}-executors.json`);
     const engine = engines[index % engines.length];
     const executor = `hosted-${index + 1}`;
-    engine?.workers.push(`${executor}-0`);
+    engine?.workers.push(`${executor}-0.${id}`);
     await writeFile(
       executors,
       JSON.stringify([
