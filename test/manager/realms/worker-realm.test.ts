@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { workerListSchema } from '../../../src/contract/api.ts';
-import { startBareWorker, type BareWorkerOptions } from '../../../lab/bare-worker.ts';
+import { workerListSchema, type Build } from '../../../src/contract/api.ts';
+import { startBareWorker, type BareWorker, type BareWorkerOptions } from '../../../lab/bare-worker.ts';
 import { startFarm, type LabFarm } from '../../../lab/farm.ts';
 import { ended, logOf, show, submit } from '../../e2e/support.ts';
 
@@ -27,6 +27,14 @@ const succeed = (): ReturnType<BareWorkerOptions['onBuild']> =>
 
 function joinFarm(options: Partial<BareWorkerOptions> = {}): ReturnType<typeof startBareWorker> {
   return startBareWorker({ url: farm.wampUrl, onBuild: succeed, ...options });
+}
+
+/**
+ * The tries that a worker had. To one that left a moment ago, as that of the test before, a build may still have been given by a claim
+ * that was under way: it goes back at once, and that counts as no try.
+ */
+async function triesOf(id: string): Promise<Build['tries']> {
+  return (await show(farm, id)).tries.filter(({ outcome, counted }) => outcome !== 'lost' || counted);
 }
 
 async function workers(): Promise<unknown[]> {
@@ -131,7 +139,7 @@ it('tries again what failed internally, and not what was denied', async () => {
       onBuild: () => Promise.resolve(answers[index] ?? { error: 'none' }),
     });
     const { id } = await submit(farm, BUILD);
-    await farm.manager.printed(new RegExp(`"build":"${id}".*"msg":"a try is over"`));
+    await farm.manager.printed(new RegExp(`"build":"${id}".*"answer":"io\\.quay\\..*"msg":"a try is over"`));
     expect((await show(farm, id)).state).toBe(becomes);
     await fetch(`${farm.url}/api/v1/builds/${id}/cancel`, { method: 'POST' });
   }
@@ -142,31 +150,29 @@ it('survives a worker whose result is none', async () => {
     onBuild: () => Promise.resolve({ result: { image_id: 7, digests: 'none' } }),
   });
   const { id } = await submit(farm, BUILD);
-  await farm.manager.printed(new RegExp(`"build":"${id}".*"msg":"a try is over"`));
-  expect(await show(farm, id)).toMatchObject({
-    state: 'waiting',
-    tries: [{ outcome: 'internalerror', error: { code: 'internalerror' } }],
-  });
+  await farm.manager.printed(new RegExp(`"build":"${id}".*"answer":"result".*"msg":"a try is over"`));
+  expect((await show(farm, id)).state).toBe('waiting');
+  expect(await triesOf(id)).toMatchObject([{ outcome: 'internalerror', error: { code: 'internalerror' } }]);
   await fetch(`${farm.url}/api/v1/builds/${id}/cancel`, { method: 'POST' });
 });
 
 it('answers the log calls of a cancelled build with false, and ignores its late result', async () => {
-  const cancelled = Promise.withResolvers<undefined>();
-  const heard = Promise.withResolvers<unknown>();
+  const began = Promise.withResolvers<BareWorker>();
+  const finished = Promise.withResolvers<undefined>();
   await using _worker = await joinFarm({
     onBuild: async (_kwargs, worker) => {
       await worker.enterPhase('building');
-      await cancelled.promise;
-      heard.resolve(await worker.log('building', { stream: 'too late\n' }));
+      began.resolve(worker);
+      await finished.promise;
       return succeed();
     },
   });
   const { id } = await submit(farm, BUILD);
-  await farm.manager.printed(new RegExp(`"build":"${id}".*handing over`));
+  const worker = await began.promise;
   await fetch(`${farm.url}/api/v1/builds/${id}/cancel`, { method: 'POST' });
   expect((await show(farm, id)).state).toBe('cancelled');
-  cancelled.resolve(undefined);
-  expect(await heard.promise).toBe(false);
+  await expect.poll(() => worker.log('building', { stream: 'too late\n' })).toBe(false);
+  finished.resolve(undefined);
   await farm.manager.printed(new RegExp(`"build":"${id}".*"became":false`));
   expect(await show(farm, id)).toMatchObject({ state: 'cancelled', digests: {} });
 });
@@ -184,10 +190,8 @@ it('gives the build of a worker whose socket closes to the next at once, and of 
     await began.promise;
     worker[vanish]();
     await using _other = await joinFarm();
-    expect(await ended(farm, id)).toMatchObject({
-      state: 'complete',
-      tries: [{ outcome: 'lost' }, { outcome: 'complete' }],
-    });
+    expect(await ended(farm, id)).toMatchObject({ state: 'complete' });
+    expect(await triesOf(id)).toMatchObject([{ outcome: 'lost' }, { outcome: 'complete' }]);
   }
 });
 
