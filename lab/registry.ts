@@ -52,7 +52,7 @@ export async function startRegistry(
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    const [, host = ''] = await server.printed(/listening on (127\.0\.0\.1:\d+)/);
+    const [, host = ''] = await server.printed(/listening on (127\.0\.0\.1:\d+)\D/);
     return { host, pid: server.pid, output: () => server.output(), stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();

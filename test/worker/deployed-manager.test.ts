@@ -87,7 +87,7 @@ function startManager(builds: object[], env: NodeJS.ProcessEnv = {}, ...files: s
 }
 
 async function portOf(started: LabProcess): Promise<string> {
-  return (await started.printed(/"port": (\d+)/))[1] ?? '';
+  return (await started.printed(/"port": (\d+)\}/))[1] ?? '';
 }
 
 function startWorker(env: NodeJS.ProcessEnv): LabProcess {
