@@ -42,9 +42,10 @@ const line = fc
     fc.constantFrom('', '', '/', ' ', '\r'),
   )
   .map((parts) => parts.join(''));
-// Docker 20.10 sends what is below a folder that `**/` names, where an exception keeps it from leaving the folder out as a whole;
-// a later Docker does not, and neither does the worker.
-const isReadOtherwise = (text: string): boolean => /^!/m.test(text) && text.includes('**/');
+// What Docker 20.10 reads otherwise than a later one, as which the worker reads it: of a folder that `**/` names it sends what is below,
+// where there is an exception; and it looks into no folder that is left out for an exception whose wildcard stands for that folder.
+const isReadOtherwise = (text: string): boolean =>
+  (/^!/m.test(text) && text.includes('**/')) || /^!.*[*?[\\].*\//m.test(text);
 const ignoreFile = fc
   .array(line, { minLength: 1, maxLength: 5 })
   .map((lines) => lines.join('\n'))
