@@ -35,7 +35,7 @@ it('a manager whose database is away stops although a worker is on its way to it
     await startFarm({
       directory,
       several: { managers: 1, databaseUrl },
-      env: { EXECUTORS_FILE: executors, STOP_DELAY_SECONDS: '0' },
+      env: { EXECUTORS_FILE: executors, STOP_WITHIN_SECONDS: '1' },
     }),
   );
   // No manager comes back to end it.
