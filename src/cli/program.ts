@@ -68,6 +68,62 @@ export function createProgram(inSession: InSession): Command {
     .configureHelp({ showGlobalOptions: true })
     .exitOverride();
 
+  addSubmit(program, inSession);
+  program
+    .command('log')
+    .description('print the log of a build')
+    .argument('<id>', 'the id of the build, or its beginning')
+    .option('-f, --follow', 'go on until the build has ended; the exit code says how')
+    .option('--json', 'print a JSON record a line')
+    .action(inSession((session, id: string, options: object) => log(session, id, options)));
+
+  program
+    .command('show')
+    .alias('status')
+    .description('show a build: its state, why it waits, digests, tries and error')
+    .argument('<id>', 'the id of the build, or its beginning')
+    .option('--json', 'print it as JSON')
+    .action(inSession((session, id: string, options: object) => show(session, id, options)));
+
+  program
+    .command('list')
+    .alias('ls')
+    .description('list builds, newest first')
+    .addOption(new Option('--state <state>', 'only those in this state').choices(buildStates))
+    .option('-r, --repository <namespace/name>', 'only those of this repository')
+    .option('-n, --limit <number>', 'how many, up to 500 (default: 50)', readLimit)
+    .option('--json', 'print them as JSON')
+    .action(inSession((session, options: ListOptions) => list(session, options)));
+
+  program
+    .command('cancel')
+    .description('cancel a build')
+    .argument('<id>', 'the id of the build, or its beginning')
+    .option('--json', 'print the build as JSON')
+    .action(inSession((session, id: string, options: object) => cancel(session, id, options)));
+
+  program
+    .command('audit')
+    .description('list who did what, newest first; it needs a token with the scope admin')
+    .option('--actor <name>', 'only what this one did')
+    .option('--action <action>', 'only this, as build.cancel, or all of a kind, as build')
+    .option('--object <id>', 'only what was done to this: the whole id of a build, a worker, …')
+    .option(
+      '--since <time>',
+      'only from then on: 2026-11-20, 2026-11-20T08:00Z, or how long ago: 30m, 2h, 7d',
+    )
+    .option('--until <time>', 'only before that time')
+    .option('-n, --limit <number>', 'how many, up to 500 (default: 50; with --json: all)', readLimit)
+    .option('--json', 'print a JSON entry a line')
+    .action(inSession((session, options: AuditOptions) => audit(session, options, Date.now())));
+
+  addWorkerCommands(program, inSession);
+  addNamespaceCommands(program, inSession);
+  addRegistryCommands(program, inSession);
+  return program;
+}
+
+function addSubmit(program: Command, inSession: InSession): void {
   program
     .command('submit')
     .description('submit a build and follow it to its end')
@@ -158,57 +214,4 @@ export function createProgram(inSession: InSession): Command {
     .option('--json', 'print the build as JSON, the log on standard error')
     .addHelpText('after', SUBMIT_HELP)
     .action(inSession((session, source: string, options: SubmitOptions) => submit(session, source, options)));
-
-  program
-    .command('log')
-    .description('print the log of a build')
-    .argument('<id>', 'the id of the build, or its beginning')
-    .option('-f, --follow', 'go on until the build has ended; the exit code says how')
-    .option('--json', 'print a JSON record a line')
-    .action(inSession((session, id: string, options: object) => log(session, id, options)));
-
-  program
-    .command('show')
-    .alias('status')
-    .description('show a build: its state, why it waits, digests, tries and error')
-    .argument('<id>', 'the id of the build, or its beginning')
-    .option('--json', 'print it as JSON')
-    .action(inSession((session, id: string, options: object) => show(session, id, options)));
-
-  program
-    .command('list')
-    .alias('ls')
-    .description('list builds, newest first')
-    .addOption(new Option('--state <state>', 'only those in this state').choices(buildStates))
-    .option('-r, --repository <namespace/name>', 'only those of this repository')
-    .option('-n, --limit <number>', 'how many, up to 500 (default: 50)', readLimit)
-    .option('--json', 'print them as JSON')
-    .action(inSession((session, options: ListOptions) => list(session, options)));
-
-  program
-    .command('cancel')
-    .description('cancel a build')
-    .argument('<id>', 'the id of the build, or its beginning')
-    .option('--json', 'print the build as JSON')
-    .action(inSession((session, id: string, options: object) => cancel(session, id, options)));
-
-  program
-    .command('audit')
-    .description('list who did what, newest first; it needs a token with the scope admin')
-    .option('--actor <name>', 'only what this one did')
-    .option('--action <action>', 'only this, as build.cancel, or all of a kind, as build')
-    .option('--object <id>', 'only what was done to this: the whole id of a build, a worker, …')
-    .option(
-      '--since <time>',
-      'only from then on: 2026-11-20, 2026-11-20T08:00Z, or how long ago: 30m, 2h, 7d',
-    )
-    .option('--until <time>', 'only before that time')
-    .option('-n, --limit <number>', 'how many, up to 500 (default: 50; with --json: all)', readLimit)
-    .option('--json', 'print a JSON entry a line')
-    .action(inSession((session, options: AuditOptions) => audit(session, options, Date.now())));
-
-  addWorkerCommands(program, inSession);
-  addNamespaceCommands(program, inSession);
-  addRegistryCommands(program, inSession);
-  return program;
 }

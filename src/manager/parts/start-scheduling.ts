@@ -41,16 +41,12 @@ export interface Scheduling {
  * @throws ExecutorError where the machine lacks what an executor needs.
  */
 export async function startScheduling(
-  { settings, manager, dataDirectory, metrics, logger, now, starting }: ManagerSurroundings,
-  {
-    state: { store, box },
-    registries,
-    executorEntries,
-    workerProgram,
-    publicUrl,
-    signal,
-  }: SchedulingDependencies,
+  surroundings: ManagerSurroundings,
+  dependencies: SchedulingDependencies,
 ): Promise<Scheduling> {
+  const { settings, manager, logger, now, starting } = surroundings;
+  const { registries, publicUrl, signal } = dependencies;
+  const { store, box } = dependencies.state;
   const tryLimits = {
     timeout: Math.min(settings.BUILD_TIMEOUT_SECONDS, settings.BUILD_TIMEOUT_MAX_SECONDS),
     silence: Math.min(settings.BUILD_SILENCE_SECONDS, settings.BUILD_TIMEOUT_MAX_SECONDS),
@@ -66,32 +62,7 @@ export async function startScheduling(
     now,
   });
   starting.defer(() => roster.stop());
-  const executors = await Promise.all(
-    executorEntries.map((entry) =>
-      openExecutor(entry, {
-        manager,
-        directory: join(dataDirectory, `executors-${manager}`),
-        program: workerProgram,
-        leaveWithinMs: LEAVE_WITHIN_MS,
-      }),
-    ),
-  );
-  const announced = announceExecutors({ store: store.executors, manager, executors, logger });
-  starting.defer(() => announced.stop());
-  const fleet = createFleet({
-    executors,
-    hostedWorkers: store.hostedWorkers,
-    leases: store.leases,
-    manager,
-    onLaunchEnd: (executor, end, seconds) => {
-      metrics.executorLaunches.inc({ executor, end });
-      if (end === 'came') metrics.executorSetup.observe({ executor }, seconds);
-    },
-    logger,
-    now,
-    signal,
-  });
-  starting.defer(() => fleet.stop());
+  const fleet = await startFleet(surroundings, dependencies);
   const handOver = {
     capabilities: store.capabilities,
     leases: store.leases,
@@ -142,4 +113,37 @@ export async function startScheduling(
     await scheduler.drained();
   });
   return { roster, fleet, scheduler };
+}
+
+async function startFleet(
+  { manager, dataDirectory, metrics, logger, now, starting }: ManagerSurroundings,
+  { state: { store }, executorEntries, workerProgram, signal }: SchedulingDependencies,
+): Promise<Fleet> {
+  const executors = await Promise.all(
+    executorEntries.map((entry) =>
+      openExecutor(entry, {
+        manager,
+        directory: join(dataDirectory, `executors-${manager}`),
+        program: workerProgram,
+        leaveWithinMs: LEAVE_WITHIN_MS,
+      }),
+    ),
+  );
+  const announced = announceExecutors({ store: store.executors, manager, executors, logger });
+  starting.defer(() => announced.stop());
+  const fleet = createFleet({
+    executors,
+    hostedWorkers: store.hostedWorkers,
+    leases: store.leases,
+    manager,
+    onLaunchEnd: (executor, end, seconds) => {
+      metrics.executorLaunches.inc({ executor, end });
+      if (end === 'came') metrics.executorSetup.observe({ executor }, seconds);
+    },
+    logger,
+    now,
+    signal,
+  });
+  starting.defer(() => fleet.stop());
+  return fleet;
 }
