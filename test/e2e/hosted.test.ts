@@ -138,10 +138,15 @@ it('an executor that cannot start a worker is followed by the next', async () =>
   await restart('SIGTERM', [containers({ image: 'nobody/has-it' }), local()]);
   const { id } = await submit(farm, { repository: 'team/fallback' }, dockerfile('fallback'));
   const build = await ended(farm, id);
-  expect(build).toMatchObject({ state: 'complete', tries: [{ outcome: 'lost' }, { outcome: 'complete' }] });
-  expect(build.tries[0]?.error?.base_error).toContain(
-    'the engine has no image nobody/has-it: pull it there first',
-  );
+  expect(build).toMatchObject({ state: 'complete' });
+  const [last, ...before] = build.tries.toReversed();
+  expect(last).toMatchObject({ outcome: 'complete' });
+  // A claim that was under way when it failed may have brought it the build once more.
+  expect(before).not.toEqual([]);
+  for (const { outcome, counted, error } of before) {
+    expect({ outcome, counted }).toEqual({ outcome: 'lost', counted: false });
+    expect(error?.base_error).toContain('the engine has no image nobody/has-it: pull it there first');
+  }
   await nothingLeft();
 });
 
@@ -187,7 +192,8 @@ it('realm and token let in one worker, once, and reach no log and no argument', 
   await expect(come()).rejects.toThrow('wamp.error.procedure_already_exists');
   expect(await letGo(farm, id, command)).toMatchObject({ state: 'complete' });
   await nothingLeft();
-  await expect(come()).rejects.toThrow('wamp.error.no_such_realm');
+  // The realm goes a moment after the worker.
+  await expect.poll(() => come().catch(String)).toContain('wamp.error.no_such_realm');
   const log = await (await fetch(`${farm.url}/api/v1/builds/${id}/log`)).text();
   for (const secret of [realm, token]) expect(farm.manager.output() + log).not.toContain(secret);
 });
