@@ -36,7 +36,8 @@ export function readBoundedSync(path: string, maxBytes: number): Buffer {
       const count = readSync(file, bytes, length, bytes.length - length, null);
       length += count;
       if (length > maxBytes) throw new FileTooLarge(maxBytes);
-      if (count === 0) return bytes.subarray(0, length);
+      // Not a view: what is kept is no larger than the file.
+      if (count === 0) return Buffer.from(bytes.subarray(0, length));
     }
   } finally {
     closeSync(file);

@@ -70,13 +70,16 @@ export const resumeRefusals = {
   unknown: 'io.quay.builder.resume.unknown',
 } as const;
 
+/** The longest name of a worker, in characters. */
+export const WORKER_ID_MAX_LENGTH = 128;
+
 /** HELLO `authextra`, in a worker's realm. */
 export const workerOfferSchema = z.object({
   extensions: extensionList.default([]),
   worker: z
     .object({
       /** The same for all slots of a worker, and after it restarts. */
-      id: z.string().min(1).max(128),
+      id: z.string().min(1).max(WORKER_ID_MAX_LENGTH),
       /** Counts from 0. */
       slot: z.int().min(0).max(1023).default(0),
       slots: z.int().min(1).max(1024).default(1),

@@ -11,7 +11,8 @@ import { buildListSchema, buildSchema, logRecordSchema } from '../../src/contrac
 import { portOf } from '../../src/manager/listen.ts';
 import type { Claim } from '../../src/store/index.ts';
 import { openTestHttp } from '../manager/support/http.ts';
-import { complete, DIGEST, record, writeApp } from './support/builds.ts';
+import { record } from '../manager/support/records.ts';
+import { complete, DIGEST, writeApp } from './support/builds.ts';
 import { cli, MAIN, startCli } from './support/cli.ts';
 import { startTestApi, type TestApi } from './support/manager.ts';
 

@@ -3,9 +3,6 @@
 /** How long a worker that is stopped may take to leave by itself, in milliseconds; then it is killed with all it has started. */
 export const LEAVE_WITHIN_MS = 10_000;
 
-/** The longest name that a worker takes, in characters. */
-export const WORKER_ID_MAX_LENGTH = 128;
-
 /** How often the end of a process is looked for, in milliseconds. */
 export const PROCESS_LOOK_MS = 25;
 

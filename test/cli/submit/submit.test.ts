@@ -9,7 +9,8 @@ import { extract } from 'tar-stream';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildListSchema, buildSchema } from '../../../src/contract/api.ts';
 import { portOf } from '../../../src/manager/listen.ts';
-import { complete, DIGEST, record, writeApp } from '../support/builds.ts';
+import { record } from '../../manager/support/records.ts';
+import { complete, DIGEST, writeApp } from '../support/builds.ts';
 import { cli, startCli } from '../support/cli.ts';
 import { startTestApi, type TestApi } from '../support/manager.ts';
 

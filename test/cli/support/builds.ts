@@ -1,21 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LogRecord } from '../../../src/contract/api.ts';
 import type { Claim, Store } from '../../../src/store/index.ts';
 
 /** What tests of the command line submit, and what becomes of it. */
 
 export const DIGEST = `sha256:${'a'.repeat(64)}`;
-
-export const record = (seq: number, text: string, stream: LogRecord['stream'] = 'output'): LogRecord => ({
-  try: 1,
-  seq,
-  time: '2026-01-02T03:04:05.678Z',
-  phase: 'building',
-  step: 1,
-  stream,
-  text,
-});
 
 export const complete = (store: Store, { lease }: Claim): Promise<boolean> =>
   store.leases.finish(lease, {

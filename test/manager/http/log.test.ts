@@ -5,10 +5,11 @@ import { request } from 'undici';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDatabaseServer, type LabDatabaseServer } from '../../../lab/database.ts';
-import { buildSchema, problemSchema, type LogRecord } from '../../../src/contract/api.ts';
+import { buildSchema, problemSchema } from '../../../src/contract/api.ts';
 import type { Claim } from '../../../src/store/index.ts';
 import { readExposition, valueOf } from '../metrics/exposition.ts';
 import { openTestHttp, type TestHttp } from '../support/http.ts';
+import { record } from '../support/records.ts';
 
 let database: LabDatabaseServer;
 let http: TestHttp;
@@ -21,16 +22,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await http[Symbol.asyncDispose]();
   await database.stop();
-});
-
-const output = (seq: number, text: string, stream: LogRecord['stream'] = 'output'): LogRecord => ({
-  try: 1,
-  seq,
-  time: '2026-01-02T03:04:05.678Z',
-  phase: 'building',
-  step: 1,
-  stream,
-  text,
 });
 
 /** A build that a worker has begun. */
@@ -91,12 +82,12 @@ describe('the log of a build', () => {
   it('is text by default: what was printed as it came, everything else on lines of its own', async () => {
     const { lease } = await running();
     await http.store.logs.append(lease, [
-      output(1, 'building', 'phase'),
-      output(2, 'Step 1/1 : RUN make\n'),
-      output(3, 'half a '),
-      output(4, 'line'),
-      output(5, 'Pushing', 'progress'),
-      output(6, 'the worker was told to stop', 'note'),
+      record(1, 'building', 'phase'),
+      record(2, 'Step 1/1 : RUN make\n'),
+      record(3, 'half a '),
+      record(4, 'line'),
+      record(5, 'Pushing', 'progress'),
+      record(6, 'the worker was told to stop', 'note'),
     ]);
     const answer = await http.app.inject(`/api/v1/builds/${lease.buildId}/log`);
     expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
@@ -109,7 +100,7 @@ describe('the log of a build', () => {
 
   it('is a record a line for programs, page after page', async () => {
     const { lease } = await running();
-    const records = Array.from({ length: 2500 }, (_none, index) => output(index + 1, `line ${index + 1}\n`));
+    const records = Array.from({ length: 2500 }, (_none, index) => record(index + 1, `line ${index + 1}\n`));
     await http.store.logs.append(lease, records);
     const answer = await http.app.inject({
       url: `/api/v1/builds/${lease.buildId}/log`,
@@ -122,13 +113,13 @@ describe('the log of a build', () => {
   it('is followed from any position to the end of the build', async () => {
     const { lease } = await running();
     const path = `/api/v1/builds/${lease.buildId}/log`;
-    await http.store.logs.append(lease, [output(1, 'one\n'), output(2, 'two\n')]);
+    await http.store.logs.append(lease, [record(1, 'one\n'), record(2, 'two\n')]);
     const viewer = await follow(path);
     expect(buildSchema.parse(JSON.parse((await viewer.next('build')).data)).state).toBe('running');
     expect(await viewer.next('log')).toMatchObject({ id: '1.1' });
     expect(await viewer.next('log')).toMatchObject({ id: '1.2' });
-    await http.store.logs.append(lease, [output(3, 'three\n')]);
-    expect(JSON.parse((await viewer.next('log')).data)).toEqual(output(3, 'three\n'));
+    await http.store.logs.append(lease, [record(3, 'three\n')]);
+    expect(JSON.parse((await viewer.next('log')).data)).toEqual(record(3, 'three\n'));
     await viewer.comment();
     await viewer.end();
 
@@ -203,7 +194,7 @@ describe('the log of a build', () => {
         try {
           for (;;) {
             read += 1;
-            yield { type: 'log', records: [output(read, 'x'.repeat(65_536))] };
+            yield { type: 'log', records: [record(read, 'x'.repeat(65_536))] };
             await nextTurn();
           }
         } finally {

@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { access, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { WORKER_ID_MAX_LENGTH } from '../../../contract/extensions.ts';
 import { reasonOf } from '../../../contract/reason.ts';
 import { createExecutor } from '../driver.ts';
 import {
@@ -13,7 +14,7 @@ import {
   type StartedWorker,
   type WorkerOrder,
 } from '../executor.ts';
-import { PROCESS_LOOK_MS, WORKER_ID_MAX_LENGTH, WORKER_LOG_END_BYTES } from '../limits.ts';
+import { PROCESS_LOOK_MS, WORKER_LOG_END_BYTES } from '../limits.ts';
 import { familyOf, identify, isRunning, signalProcess, type ProcessId } from './family.ts';
 import { openRecords, type WorkerRecord, type WorkerRecords } from './records.ts';
 
